@@ -1,0 +1,94 @@
+package bus
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Memory is a cap on bytes, shared by all networks of a mount: blocks with
+// queued frames, and what a stream keeps of an unfinished frame. Safe for
+// concurrent use; no lock.
+type Memory struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// NewMemory makes a cap of limit bytes.
+func NewMemory(limit int64) *Memory { return &Memory{limit: limit} }
+
+// Used returns the bytes charged now.
+func (m *Memory) Used() int64 { return m.used.Load() }
+
+// Limit returns the cap in bytes.
+func (m *Memory) Limit() int64 { return m.limit }
+
+// Charge books n bytes, or books nothing and returns false if the cap would
+// be passed.
+func (m *Memory) Charge(n int) bool {
+	if m.used.Add(int64(n)) <= m.limit {
+		return true
+	}
+	m.used.Add(-int64(n))
+	return false
+}
+
+// Refund returns n bytes booked by Charge.
+func (m *Memory) Refund(n int) { m.used.Add(-int64(n)) }
+
+// Block is a reference-counted piece of pooled memory that holds one or more
+// frames behind Headroom. It is charged to a Memory from newBlock to the last
+// release, at its full size, so what is charged is what is held.
+type Block struct {
+	buf   []byte
+	mem   *Memory
+	refs  atomic.Int32
+	class int
+}
+
+// classes are the block sizes in bytes: a small message, an ethernet frame,
+// a jumbo frame, a 64 KiB batch or super-frame, the largest frame.
+var classes = [...]int{256, 2048, 16 << 10, 68 << 10, MaxFrame + 8192}
+
+var pools [len(classes)]sync.Pool
+
+// newBlock returns a block with room for n bytes behind Headroom and one
+// reference, or nil if m is at its cap.
+func newBlock(m *Memory, n int) *Block {
+	class := 0
+	for class < len(classes)-1 && classes[class] < n+Headroom {
+		class++
+	}
+	if n+Headroom > classes[class] || !m.Charge(classes[class]) {
+		return nil
+	}
+	b, _ := pools[class].Get().(*Block)
+	if b == nil {
+		b = &Block{buf: make([]byte, classes[class]), class: class}
+	}
+	b.mem = m
+	b.refs.Store(1)
+	return b
+}
+
+func (b *Block) retain() { b.refs.Add(1) }
+
+func (b *Block) release() {
+	switch left := b.refs.Add(-1); {
+	case left == 0:
+		b.mem.Refund(len(b.buf))
+		b.mem = nil
+		pools[b.class].Put(b)
+	case left < 0:
+		panic("bus: block released more often than retained")
+	}
+}
+
+// Block returns a block of at least n bytes with one reference, or nil if the
+// cap does not allow it.
+func (m *Memory) Block(n int) *Block { return newBlock(m, n) }
+
+// Bytes returns the first n bytes behind Headroom.
+func (b *Block) Bytes(n int) []byte { return b.buf[Headroom:][:n] }
+
+// Release gives the reference back.
+func (b *Block) Release() { b.release() }

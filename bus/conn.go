@@ -1,0 +1,232 @@
+package bus
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Endpoint is what is attached to a port: an open file, a tap, a socket. It
+// brings frames by Conn.Send, in batches, and takes them by these calls.
+type Endpoint interface {
+	// Attach is the first call, from within Join, before any frame can come.
+	Attach(c *Conn)
+
+	// Claim is asked, with the Conn locked and nothing queued, how many of
+	// b.Frames[i:j], from the first on, the endpoint takes now, without
+	// waiting. What it claims it gets by Emit with the same token.
+	Claim(b *Batch, i, j int) (n int, token uint64)
+
+	// Emit hands over b.Frames[i:j], which Claim promised to take; they are
+	// lent. No lock is held. It must not block.
+	Emit(b *Batch, i, j int, token uint64)
+
+	// Wake says that frames were queued where none were, or that a send that
+	// had to wait may go on. No lock is held. It must not block.
+	Wake()
+
+	// Gone says that the Conn was taken off its network: what is queued may
+	// still be received, Send fails. No lock is held. It must not block.
+	Gone()
+}
+
+// Info tells who stands behind a Conn.
+type Info struct {
+	Kind     string // "port", "stream", later "tap", "cable"...
+	UID, GID uint32
+	PID      uint32 // process id, 0 if it cannot be known
+	Comm     string // the command's name
+	Since    time.Time
+}
+
+// Conn is one attached endpoint: its rights, its queue of frames to receive,
+// its counters.
+type Conn struct {
+	net  *Network
+	port *Port
+	ep   Endpoint
+	info Info
+
+	recv, send bool
+	maxLen     int // longest frame in bytes the endpoint can take; 0: any
+
+	gone    atomic.Bool // off the network; set under mu
+	wantOut atomic.Bool // Wake when a send need not wait any more
+
+	// Counters of the sending side, in frames and bytes.
+	sent, sentBytes, nobody, refused atomic.Uint64
+
+	mu       sync.Mutex
+	q        queue
+	limit    int // frames that may be queued
+	overflow Overflow
+	reserved int  // places in the queue promised to senders (BlockSender)
+	eased    bool // a full queue under BlockSender got room: tell on Unlock
+	got      counters
+}
+
+// Port returns the port that the connection belongs to.
+func (c *Conn) Port() *Port { return c.port }
+
+// Network returns the network of the connection.
+func (c *Conn) Network() *Network { return c.net }
+
+// CanReceive tells whether the endpoint has the right to receive.
+func (c *Conn) CanReceive() bool { return c.recv }
+
+// CanSend tells whether the endpoint has the right to send.
+func (c *Conn) CanSend() bool { return c.send }
+
+// Lock and Unlock guard the queue for the methods that end in Locked and for
+// the endpoint's own state that Claim uses.
+func (c *Conn) Lock() { c.mu.Lock() }
+
+// Unlock ends Lock. If room was made in a queue on which senders wait, they
+// go on from here.
+func (c *Conn) Unlock() {
+	eased := c.eased
+	c.eased = false
+	c.mu.Unlock()
+	if eased {
+		c.net.ease()
+	}
+}
+
+// QueuedLocked returns the number of frames waiting.
+func (c *Conn) QueuedLocked() int { return c.q.len }
+
+// PeekLocked returns the i-th oldest frame waiting; it stays in the queue.
+func (c *Conn) PeekLocked(i int) *Frame { return c.q.peek(i) }
+
+// PopLocked takes the oldest frame out, as delivered; the caller releases it.
+func (c *Conn) PopLocked() Frame {
+	if c.overflow == BlockSender && c.q.len+c.reserved >= c.limit {
+		c.eased = true
+	}
+	f := c.q.pop()
+	c.got.delivered++
+	c.got.deliveredBytes += uint64(f.Len())
+	return f
+}
+
+// Gone tells whether the connection is off its network.
+func (c *Conn) Gone() bool { return c.gone.Load() }
+
+// CountRefused counts a frame that was refused to the sender's face, for
+// being too long; it never entered.
+func (c *Conn) CountRefused() { c.refused.Add(1) }
+
+// push gives b.Frames[i:j] to c: to its endpoint if that takes them at once,
+// else to its queue, else they are dropped as the overflow setting says.
+// reserved places were promised to this call before.
+func (c *Conn) push(b *Batch, i, j, reserved int) {
+	c.mu.Lock()
+	c.reserved -= reserved
+	if c.gone.Load() {
+		c.mu.Unlock()
+		return
+	}
+	if c.maxLen != 0 && c.dropLongLocked(b, i, j) {
+		c.mu.Unlock()
+		if j > i+1 { // a batch with a giant in it: one by one
+			for ; i < j; i++ {
+				c.push(b, i, i+1, 0)
+			}
+		}
+		return
+	}
+	c.got.offered += uint64(j - i)
+	var claimed int
+	var token uint64
+	wasEmpty := c.q.len == 0
+	if wasEmpty {
+		claimed, token = c.ep.Claim(b, i, j)
+		for k := i; k < i+claimed; k++ {
+			c.got.deliveredBytes += uint64(b.Frames[k].Len())
+		}
+		c.got.delivered += uint64(claimed)
+	}
+	overflowed := c.queueLocked(b, i+claimed, j, reserved)
+	wake := wasEmpty && c.q.len > 0
+	c.mu.Unlock()
+
+	if claimed > 0 {
+		c.ep.Emit(b, i, i+claimed, token)
+	}
+	if wake {
+		c.ep.Wake()
+	}
+	if overflowed {
+		c.net.evict(c, "overflow")
+	}
+}
+
+// queueLocked queues b.Frames[k:j] and tells whether c must be disconnected.
+func (c *Conn) queueLocked(b *Batch, k, j, reserved int) (overflowed bool) {
+	for ; k < j; k++ {
+		if c.q.len >= c.limit && reserved == 0 {
+			if c.overflow != DropOld {
+				c.got.drops[dropFull] += uint64(j - k)
+				return c.overflow == Disconnect
+			}
+			oldest := c.q.pop()
+			oldest.Release()
+			c.got.drops[dropOldest]++
+		}
+		f, ok := b.keep(c.net.bus.Memory, k)
+		if !ok {
+			c.got.drops[dropMemory] += uint64(j - k)
+			return false
+		}
+		c.q.push(f)
+	}
+	return false
+}
+
+// dropLongLocked tells whether a frame of b.Frames[i:j] is longer than the
+// endpoint can take, and counts it as dropped if it is the only one.
+func (c *Conn) dropLongLocked(b *Batch, i, j int) bool {
+	for k := i; k < j; k++ {
+		if b.Frames[k].Len() > c.maxLen {
+			if j == i+1 {
+				c.got.offered++
+				c.got.drops[dropTooLong]++
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// reserve promises up to n places in the queue, if c's senders wait for room,
+// and returns how many, and whether c can be sent all n.
+func (c *Conn) reserve(n int) (got int, all bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.overflow != BlockSender || c.gone.Load() {
+		return 0, true
+	}
+	got = max(0, min(n, c.limit-c.q.len-c.reserved))
+	c.reserved += got
+	return got, got == n
+}
+
+func (c *Conn) unreserve(n int) {
+	c.mu.Lock()
+	c.reserved -= n
+	c.mu.Unlock()
+}
+
+// blocks tells whether a send to c would have to wait now.
+func (c *Conn) blocks() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.overflow == BlockSender && !c.gone.Load() && c.q.len+c.reserved >= c.limit
+}
+
+// configure sets queue length and overflow; under Network.mu.
+func (c *Conn) configure(limit int, overflow Overflow) {
+	c.mu.Lock()
+	c.limit, c.overflow = limit, overflow
+	c.mu.Unlock()
+}

@@ -1,0 +1,101 @@
+package bus
+
+// Send carries the frames of b from c to where the policy says, to the end,
+// on the caller's thread. It returns how many frames it carried: fewer than
+// all only if a receiver's overflow setting is BlockSender and its queue is full,
+// and then the next frame has gone to nobody. Whether a frame found a
+// receiver or was dropped is no concern of the sender. A connection that is
+// gone sends nothing and returns 0: look at Gone.
+func (c *Conn) Send(b *Batch) int { return c.sendFrom(b, true) }
+
+// sendFrom is Send. kick: tell other waiting senders of room that was
+// promised to this one and given back.
+func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
+	if c.gone.Load() || len(b.Frames) == 0 {
+		return 0
+	}
+	s := c.net.load()
+	b.forward(s, c.port, 0)
+	for done < len(b.Frames) {
+		// The run: frames from done on with the same egress.
+		end := done + 1
+		here := b.egress
+		for end < len(b.Frames) {
+			b.egress, b.other = b.other, b.egress
+			b.forward(s, c.port, end)
+			if !same(&here, &b.egress) {
+				break
+			}
+			end++
+			b.egress, b.other = b.other, b.egress
+		}
+		n := c.carry(s, b, &here, done, end, kick)
+		c.count(b, done, done+n)
+		done += n
+		if done < end {
+			break
+		}
+	}
+	return done
+}
+
+// forward asks the policy for the egress of frame i, into b.egress.
+func (b *Batch) forward(s *snapshot, in *Port, i int) {
+	b.egress.Reset()
+	s.policy.Forward(in, &b.Frames[i], &b.egress)
+}
+
+func same(a, b *Egress) bool {
+	if a.flood || b.flood {
+		return a.flood == b.flood
+	}
+	if len(a.ports) != len(b.ports) {
+		return false
+	}
+	for i, p := range a.ports {
+		if b.ports[i] != p {
+			return false
+		}
+	}
+	return true
+}
+
+// carry takes b.Frames[i:j] to all receivers of the egress e and returns how
+// many frames it carried.
+func (c *Conn) carry(s *snapshot, b *Batch, e *Egress, i, j int, kick bool) int {
+	if s.blocking {
+		return c.carryLossless(s, b, e, i, j, kick)
+	}
+	targets := 0
+	if e.flood {
+		for _, to := range s.receivers {
+			if to.port != c.port {
+				to.push(b, i, j, 0)
+				targets++
+			}
+		}
+	} else {
+		for _, p := range e.ports {
+			if p == c.port {
+				continue
+			}
+			for _, to := range *p.receivers.Load() {
+				to.push(b, i, j, 0)
+				targets++
+			}
+		}
+	}
+	if targets == 0 {
+		c.nobody.Add(uint64(j - i))
+	}
+	return j - i
+}
+
+func (c *Conn) count(b *Batch, i, j int) {
+	bytes := 0
+	for k := i; k < j; k++ {
+		bytes += b.Frames[k].Len()
+	}
+	c.sent.Add(uint64(j - i))
+	c.sentBytes.Add(uint64(bytes))
+}

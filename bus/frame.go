@@ -1,0 +1,57 @@
+package bus
+
+import "encoding/binary"
+
+// LengthPrefix is the size in bytes of the big-endian length that VDE's
+// stream form puts in front of a frame.
+const LengthPrefix = 2
+
+// MaxPrefixed is the longest frame in bytes that the 2-byte length announces.
+const MaxPrefixed = 1<<16 - 1
+
+// Headroom is what every Block keeps free in front of its first frame, in
+// bytes: room for a length, or for a virtio-net header and what a cable puts
+// before it.
+const Headroom = 64
+
+// Frame limits in bytes. MaxFrame is the most that one FUSE WRITE carries
+// whatever its alignment (255 pages).
+const (
+	MinMTU     = 60
+	DefaultMTU = 65535
+	MaxFrame   = 255 * 4096
+)
+
+// Frame is one message, a small value. Its bytes belong to a Block, which is
+// reference-counted, or, if block is nil, to the caller who lends them until
+// the call returns. Nobody changes the bytes after the frame was sent.
+type Frame struct {
+	raw   []byte // the prefix, if any, and the data
+	head  int    // bytes of prefix: 0 or LengthPrefix
+	block *Block
+}
+
+// NewFrame makes a frame of bytes that the caller lends.
+func NewFrame(data []byte) Frame { return Frame{raw: data} }
+
+// Data returns the bytes of the frame; they live as long as the frame does.
+func (f *Frame) Data() []byte { return f.raw[f.head:] }
+
+// Len returns the length of the frame in bytes.
+func (f *Frame) Len() int { return len(f.raw) - f.head }
+
+// Prefixed returns the frame in stream form, its 2-byte length in front, and
+// true, if the length lies there already. Frames of one batch then lie one
+// behind the other and can leave as one piece.
+func (f *Frame) Prefixed() ([]byte, bool) { return f.raw, f.head == LengthPrefix }
+
+// Release gives the reference back. A lent frame has none and stays as it is.
+func (f *Frame) Release() {
+	if f.block != nil {
+		f.block.release()
+		*f = Frame{}
+	}
+}
+
+// PutLength writes the 2-byte length of an n byte frame to dst.
+func PutLength(dst []byte, n int) { binary.BigEndian.PutUint16(dst, uint16(n)) }

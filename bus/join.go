@@ -1,0 +1,146 @@
+package bus
+
+import "slices"
+
+// JoinOptions say how an endpoint wants to join.
+type JoinOptions struct {
+	Number     int  // port number; 0: the lowest free one
+	Recv, Send bool // the rights it has
+	MaxLen     int  // longest frame in bytes it can take; 0: any
+	Info       Info
+}
+
+// Join attaches ep to a port. A wanted number that is connected already is
+// shared with its holder if both have the same user (vde_switch does so),
+// else it is Busy.
+func (n *Network) Join(ep Endpoint, o JoinOptions) (*Conn, error) {
+	c := &Conn{net: n, ep: ep, info: o.Info, recv: o.Recv, send: o.Send, maxLen: o.MaxLen}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p, err := n.portForLocked(o)
+	if err != nil {
+		return nil, err
+	}
+	c.port = p
+	ep.Attach(c)
+	p.setConnsLocked(append(slices.Clone(p.conns), c))
+	p.configureConnsLocked()
+	n.invalidateLocked()
+	if joiner, ok := n.policy.(Joiner); ok && len(p.conns) == 1 {
+		joiner.Join(p)
+	}
+	if len(n.subscribers) > 0 {
+		info := ConnInfo{o.Info, o.Recv, o.Send}
+		n.eventLocked("port-joined", "port=%d kind=%s rights=%s uid=%d pid=%d comm=%s",
+			p.number, o.Info.Kind, info.Rights(), o.Info.UID, o.Info.PID, Quote(o.Info.Comm))
+		n.countsLocked()
+	}
+	return c, nil
+}
+
+// countsLocked publishes how many may receive and send now, as IPN's
+// out-of-band messages did.
+func (n *Network) countsLocked() {
+	readers, writers := 0, 0
+	for _, p := range n.ports {
+		if p == nil {
+			continue
+		}
+		for _, c := range p.conns {
+			if c.recv {
+				readers++
+			}
+			if c.send {
+				writers++
+			}
+		}
+	}
+	n.eventLocked("counts", "readers=%d writers=%d", readers, writers)
+}
+
+// portForLocked finds or makes the port that a joiner gets.
+func (n *Network) portForLocked(o JoinOptions) (*Port, error) {
+	if n.gone {
+		return nil, errNetworkGone
+	}
+	if o.Number == 0 {
+		for n.lowest < len(n.ports) && n.ports[n.lowest] != nil {
+			n.lowest++
+		}
+		if n.lowest >= n.settings.MaxPorts {
+			return nil, Errorf(NoPort, "all %d ports are in use: raise maxports", n.settings.MaxPorts)
+		}
+		return n.newPortLocked(n.lowest + 1)
+	}
+	if p := n.portLocked(o.Number); p != nil {
+		if len(p.conns) > 0 && p.conns[0].info.UID != o.Info.UID {
+			return nil, Errorf(Busy, "port %d is held by uid %d", o.Number, p.conns[0].info.UID)
+		}
+		return p, nil
+	}
+	return nil, Errorf(Unknown, "there is no port %d: mkdir ports/%d reserves it", o.Number, o.Number)
+}
+
+func (n *Network) portLocked(number int) *Port {
+	if number < 1 || number > len(n.ports) {
+		return nil
+	}
+	return n.ports[number-1]
+}
+
+func (n *Network) newPortLocked(number int) (*Port, error) {
+	if !n.bus.takePort() {
+		return nil, Errorf(NoPort, "all %d ports of this mount are in use: see ports_max", n.bus.limits.Ports)
+	}
+	for len(n.ports) < number {
+		n.ports = append(n.ports, nil)
+	}
+	p := &Port{net: n, number: number}
+	p.setConnsLocked(nil)
+	n.ports[number-1] = p
+	n.used++
+	return p, nil
+}
+
+// Reserve makes port number exist without anybody connected, so that it can
+// be set up and joined by number.
+func (n *Network) Reserve(number int) (*Port, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.gone {
+		return nil, errNetworkGone
+	}
+	if number < 1 || number > n.settings.MaxPorts {
+		return nil, Errorf(Range, "port number %d is out of range: 1 to %d (maxports)", number, n.settings.MaxPorts)
+	}
+	if n.portLocked(number) != nil {
+		return nil, Errorf(Exists, "port %d exists", number)
+	}
+	p, err := n.newPortLocked(number)
+	if err != nil {
+		return nil, err
+	}
+	p.reserved = true
+	n.eventLocked("port-reserved", "port=%d", number)
+	return p, nil
+}
+
+// Port returns the port of that number, or nil.
+func (n *Network) Port(number int) *Port {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.portLocked(number)
+}
+
+// Ports lists the numbers of the ports that exist, in order.
+func (n *Network) Ports() []int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	list := make([]int, 0, n.used)
+	for _, p := range n.ports {
+		if p != nil {
+			list = append(list, p.number)
+		}
+	}
+	return list
+}

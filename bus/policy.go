@@ -1,0 +1,147 @@
+package bus
+
+import (
+	"sort"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Policy decides where the frames of one network go. Each network has its
+// own instance.
+type Policy interface {
+	// Name is the name it was registered under.
+	Name() string
+
+	// Forward adds to out the ports that are to get f, which came by port
+	// in. The frame is lent. Forward is called from many threads at once; it
+	// must not block, allocate, log or keep f. The port in is never sent to,
+	// whatever out says: a frame does not return to its sender.
+	Forward(in *Port, f *Frame, out *Egress)
+}
+
+// The optional parts of a Policy. All are called with the network's lock
+// held, one at a time, but while Forward runs in other threads.
+type (
+	// Joiner hears of ports: Join before the first frame can reach or come
+	// from p, Leave when none can any more.
+	Joiner interface {
+		Join(p *Port)
+		Leave(p *Port)
+	}
+	// Ticker is called about once a second, for ageing.
+	Ticker interface{ Tick(now time.Time) }
+	// Tabler offers tables for people and programs to read and edit.
+	Tabler interface{ Tables() []Table }
+	// Knobber offers values to read and set.
+	Knobber interface{ Knobs() []Knob }
+)
+
+// Table is a named list that a policy keeps, such as a switch's fdb.
+type Table struct {
+	Name string
+	Read func() string
+	// Write applies one command whole or refuses it; nil: read only.
+	Write func(command string) error
+}
+
+// Knob is a named value of a policy.
+type Knob struct {
+	Name string
+	Get  func() string
+	// Set takes what Get gives; nil: read only.
+	Set func(value string) error
+}
+
+// Egress is the set of ports one frame goes to. Policies fill it.
+type Egress struct {
+	flood bool
+	ports []*Port
+}
+
+// Flood sends the frame to every port but its own.
+func (e *Egress) Flood() { e.flood = true }
+
+// Add sends the frame to p.
+func (e *Egress) Add(p *Port) { e.ports = append(e.ports, p) }
+
+// Flooded tells whether Flood was called, and Ports lists those added: for
+// tests of policies.
+func (e *Egress) Flooded() bool { return e.flood }
+
+// Ports lists the ports added; see Flooded.
+func (e *Egress) Ports() []*Port { return e.ports }
+
+// Reset empties the set.
+func (e *Egress) Reset() { e.flood, e.ports = false, e.ports[:0] }
+
+// PolicyType is a policy that networks may choose by name.
+type PolicyType struct {
+	Name    string
+	Summary string // one line for people
+	// New makes an instance for a network, with the arguments that stood
+	// behind the name (key=value). It refuses what it does not know.
+	New func(args map[string]string) (Policy, error)
+}
+
+var (
+	policyMu    sync.Mutex
+	policyTypes = map[string]PolicyType{}
+)
+
+// RegisterPolicy makes a policy known under its name; called from init of the
+// policy's package. A second registration of a name panics.
+func RegisterPolicy(t PolicyType) {
+	policyMu.Lock()
+	defer policyMu.Unlock()
+	if _, twice := policyTypes[t.Name]; twice {
+		panic("bus: policy " + t.Name + " registered twice")
+	}
+	policyTypes[t.Name] = t
+}
+
+// Policies lists the registered policies by name.
+func Policies() []PolicyType {
+	policyMu.Lock()
+	defer policyMu.Unlock()
+	list := make([]PolicyType, 0, len(policyTypes))
+	for _, t := range policyTypes {
+		list = append(list, t)
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
+	return list
+}
+
+// NewPolicy makes a policy from a specification: NAME [key=value...].
+func NewPolicy(spec string) (Policy, error) {
+	words := strings.Fields(spec)
+	if len(words) == 0 {
+		return nil, Errorf(Invalid, "no policy named: one of %s", policyNames())
+	}
+	policyMu.Lock()
+	t, ok := policyTypes[words[0]]
+	policyMu.Unlock()
+	if !ok {
+		return nil, Errorf(Unknown, "unknown policy %q: one of %s", words[0], policyNames())
+	}
+	args := map[string]string{}
+	for _, word := range words[1:] {
+		key, value, ok := strings.Cut(word, "=")
+		if !ok || key == "" {
+			return nil, Errorf(Invalid, "policy argument %q: must be key=value", word)
+		}
+		if _, twice := args[key]; twice {
+			return nil, Errorf(Invalid, "policy argument %q given twice", key)
+		}
+		args[key] = value
+	}
+	return t.New(args)
+}
+
+func policyNames() string {
+	var names []string
+	for _, t := range Policies() {
+		names = append(names, t.Name)
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,175 @@
+package bus
+
+import "sync/atomic"
+
+// Access is who may do what: an owner, a group and the nine mode bits, read
+// as IPN did: r = receive, w = send, x = manage. The bus stores it; the door
+// through which a caller comes enforces it.
+type Access struct {
+	Mode     uint32 // the low 9 bits; for a directory also set-gid and sticky
+	UID, GID uint32
+}
+
+// Port is a number on a network. It exists while something is connected to
+// it or while the number is reserved.
+type Port struct {
+	net    *Network
+	number int
+
+	// receivers are the conns that may receive; immutable once stored.
+	receivers atomic.Pointer[[]*Conn]
+
+	// The rest is guarded by Network.mu.
+
+	conns    []*Conn
+	reserved bool
+	name     string
+	queue    int       // 0: the network's
+	overflow *Overflow // nil: the network's
+	access   *Access   // nil: the network's
+	departed Stats     // of conns that left while the port stayed
+}
+
+// Number returns the port's number, 1 or more.
+func (p *Port) Number() int { return p.number }
+
+// Network returns the port's network.
+func (p *Port) Network() *Network { return p.net }
+
+// PortInfo describes a port at one moment.
+type PortInfo struct {
+	Number   int
+	Name     string
+	Reserved bool
+	Conns    []ConnInfo
+}
+
+// ConnInfo describes a connection at one moment.
+type ConnInfo struct {
+	Info
+	Recv, Send bool
+}
+
+// Rights is "rw", "r" or "w".
+func (c ConnInfo) Rights() string {
+	switch {
+	case c.Recv && c.Send:
+		return "rw"
+	case c.Recv:
+		return "r"
+	}
+	return "w"
+}
+
+// Info describes the port now.
+func (p *Port) Info() PortInfo {
+	p.net.mu.Lock()
+	defer p.net.mu.Unlock()
+	i := PortInfo{Number: p.number, Name: p.name, Reserved: p.reserved}
+	for _, c := range p.conns {
+		i.Conns = append(i.Conns, ConnInfo{c.info, c.recv, c.send})
+	}
+	return i
+}
+
+// SetName gives the port a free text for people, at most MaxPortName bytes.
+func (p *Port) SetName(name string) error {
+	if len(name) > MaxPortName {
+		return Errorf(Range, "port name of %d bytes: at most %d", len(name), MaxPortName)
+	}
+	p.net.mu.Lock()
+	defer p.net.mu.Unlock()
+	p.name = name
+	p.net.eventLocked("port-named", "port=%d name=%s", p.number, Quote(name))
+	return nil
+}
+
+// Queue returns the number of frames a receiver at this port may have
+// waiting.
+func (p *Port) Queue() int {
+	p.net.mu.Lock()
+	defer p.net.mu.Unlock()
+	if p.queue != 0 {
+		return p.queue
+	}
+	return p.net.settings.Queue
+}
+
+// SetQueue overrides the network's queue for this port; 0 ends that.
+func (p *Port) SetQueue(frames int) error {
+	if frames != 0 {
+		if err := CheckRange("queue", frames, 1, MaxQueue); err != nil {
+			return err
+		}
+	}
+	return p.configure(func() { p.queue = frames })
+}
+
+// Overflow returns what a full receiver at this port means.
+func (p *Port) Overflow() Overflow {
+	p.net.mu.Lock()
+	defer p.net.mu.Unlock()
+	if p.overflow != nil {
+		return *p.overflow
+	}
+	return p.net.settings.Overflow
+}
+
+// SetOverflow overrides the network's overflow for this port; nil ends that.
+func (p *Port) SetOverflow(o *Overflow) error {
+	return p.configure(func() { p.overflow = o })
+}
+
+func (p *Port) configure(change func()) error {
+	n := p.net
+	n.mu.Lock()
+	change()
+	p.configureConnsLocked()
+	n.invalidateLocked()
+	n.mu.Unlock()
+	n.ease()
+	return nil
+}
+
+func (p *Port) configureConnsLocked() {
+	queue, overflow := p.net.settings.Queue, p.net.settings.Overflow
+	if p.queue != 0 {
+		queue = p.queue
+	}
+	if p.overflow != nil {
+		overflow = *p.overflow
+	}
+	for _, c := range p.conns {
+		c.configure(queue, overflow)
+	}
+}
+
+// Access returns the rights on the port: its own if SetAccess was called,
+// else those of the network's door.
+func (p *Port) Access() Access {
+	p.net.mu.Lock()
+	defer p.net.mu.Unlock()
+	if p.access != nil {
+		return *p.access
+	}
+	return p.net.door
+}
+
+// SetAccess gives the port rights of its own, for as long as it exists.
+func (p *Port) SetAccess(a Access) {
+	p.net.mu.Lock()
+	defer p.net.mu.Unlock()
+	p.access = &a
+}
+
+// setConnsLocked replaces the list of connections.
+func (p *Port) setConnsLocked(conns []*Conn) {
+	p.conns = conns
+	receivers := make([]*Conn, 0, len(conns))
+	for _, c := range conns {
+		if c.recv {
+			receivers = append(receivers, c)
+		}
+	}
+	p.receivers.Store(&receivers)
+}

@@ -1,0 +1,167 @@
+package bus
+
+// Reasons for which a frame is dropped.
+const (
+	dropFull    = iota // the receiver's queue was full
+	dropOldest         // displaced by a newer frame (drop-old)
+	dropMemory         // the mount's cap on queued bytes was reached
+	dropTooLong        // longer than the receiver's door can carry
+	dropLeft           // still queued when the receiver left
+	dropReasons
+)
+
+var dropNames = [dropReasons]string{"full", "displaced", "memory", "too_long", "left"}
+
+// counters count what happened to the frames that a policy sent to one Conn.
+// offered = delivered + queued + the sum of drops, at all times.
+type counters struct {
+	offered, delivered, deliveredBytes uint64
+	drops                              [dropReasons]uint64
+}
+
+// Stats are the counters of a network or a port since its start or its last
+// reset. Directions are those of the port's holder: he sends and receives.
+type Stats struct {
+	Frames, Bytes    uint64 // sent, and accepted
+	Refused          uint64 // sent, but over the mtu: refused with EMSGSIZE
+	Nobody           uint64 // accepted, but the policy found no receiver
+	Offered          uint64 // copies meant for receivers
+	Received         uint64 // copies that receivers took
+	ReceivedBytes    uint64
+	Queued           uint64 // copies waiting now
+	QueuedBytes      uint64
+	Drops            [dropReasons]uint64
+	Ports            int // connected port numbers
+	Readers, Writers int // connections that may receive, that may send
+}
+
+// Stat is one line of Stats.
+type Stat struct {
+	Name  string
+	Value uint64
+}
+
+// List returns the counters in a fixed order, with stable names.
+func (s *Stats) List() []Stat {
+	list := []Stat{
+		{"frames", s.Frames}, {"bytes", s.Bytes}, {"refused_too_long", s.Refused},
+		{"offered", s.Offered}, {"received", s.Received}, {"received_bytes", s.ReceivedBytes},
+		{"queued", s.Queued}, {"queued_bytes", s.QueuedBytes},
+		{"drop_nobody", s.Nobody},
+	}
+	for i, name := range dropNames {
+		list = append(list, Stat{"drop_" + name, s.Drops[i]})
+	}
+	return list
+}
+
+// Dropped is the sum over all reasons.
+func (s *Stats) Dropped() uint64 {
+	sum := s.Nobody
+	for _, n := range s.Drops {
+		sum += n
+	}
+	return sum
+}
+
+func (s *Stats) add(t *Stats) {
+	s.Frames += t.Frames
+	s.Bytes += t.Bytes
+	s.Refused += t.Refused
+	s.Nobody += t.Nobody
+	s.Offered += t.Offered
+	s.Received += t.Received
+	s.ReceivedBytes += t.ReceivedBytes
+	s.Queued += t.Queued
+	s.QueuedBytes += t.QueuedBytes
+	for i := range s.Drops {
+		s.Drops[i] += t.Drops[i]
+	}
+}
+
+// stats reads the counters of c; reset sets them to zero.
+func (c *Conn) stats(reset bool) Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := Stats{
+		Frames: c.sent.Load(), Bytes: c.sentBytes.Load(), Refused: c.refused.Load(), Nobody: c.nobody.Load(),
+		Offered: c.got.offered, Received: c.got.delivered, ReceivedBytes: c.got.deliveredBytes,
+		Queued: uint64(c.q.len), QueuedBytes: uint64(c.q.bytes), Drops: c.got.drops,
+	}
+	if reset {
+		c.sent.Store(0)
+		c.sentBytes.Store(0)
+		c.refused.Store(0)
+		c.nobody.Store(0)
+		c.got = counters{offered: uint64(c.q.len)} // what waits stays accounted for
+	}
+	return s
+}
+
+// Stats returns the counters of the network, those of ports that have left
+// included.
+func (n *Network) Stats() Stats {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := n.departed
+	n.eachConnLocked(func(c *Conn) {
+		t := c.stats(false)
+		s.add(&t)
+	})
+	for _, p := range n.ports {
+		if p == nil || len(p.conns) == 0 {
+			continue
+		}
+		s.Ports++
+		for _, c := range p.conns {
+			if c.recv {
+				s.Readers++
+			}
+			if c.send {
+				s.Writers++
+			}
+		}
+	}
+	return s
+}
+
+// ResetStats sets all counters of the network and its ports to zero.
+func (n *Network) ResetStats() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.departed = Stats{}
+	n.eachConnLocked(func(c *Conn) { c.stats(true) })
+	for _, p := range n.ports {
+		if p != nil {
+			p.departed = Stats{}
+		}
+	}
+	n.eventLocked("stats-reset", "")
+}
+
+// Stats returns the counters of the port since it got its number.
+func (p *Port) Stats() Stats {
+	p.net.mu.Lock()
+	defer p.net.mu.Unlock()
+	s := p.departed
+	for _, c := range p.conns {
+		t := c.stats(false)
+		s.add(&t)
+	}
+	return s
+}
+
+// ResetStats sets the port's counters to zero; the network's keep the sum.
+func (p *Port) ResetStats() {
+	n := p.net
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range p.conns {
+		t := c.stats(true)
+		// What waits is counted by the connection from now on.
+		t.Offered -= t.Queued
+		t.Queued, t.QueuedBytes = 0, 0
+		n.departed.add(&t)
+	}
+	p.departed = Stats{}
+}
