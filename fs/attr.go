@@ -1,0 +1,139 @@
+package fs
+
+import (
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+)
+
+// lookupSize is the size of a door that LOOKUP tells, and only LOOKUP: stat
+// shows 0, but libaio and io_uring, which go by the kernel's idea of the size,
+// do not take a door for an empty file.
+const lookupSize = 1 << 20
+
+// access is the owner and mode that a node shows, and that the kernel checks
+// (default_permissions).
+func (f *FS) access(n *node) bus.Access {
+	if n.row == nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.root
+	}
+	if n.gone {
+		return bus.Access{}
+	}
+	if n.net == nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		a := bus.Access{Mode: 0o444, UID: f.root.UID, GID: f.root.GID}
+		if n.row.rule == rootLog {
+			a.Mode |= 0o200
+		}
+		return a
+	}
+	dir, door := n.net.Access()
+	a := door
+	switch n.row.rule {
+	case ownDir:
+		a = dir
+	case ownDoor:
+		if n.port != nil {
+			a = n.port.Access()
+		}
+	case rwOfDoor:
+		a.Mode &= 0o666
+	case report, rootLog:
+		a.Mode = 0o444
+	case setting:
+		a.Mode = 0o444 | writeForManagers(door.Mode)
+	case reportDir:
+		a.Mode = 0o555
+	case manageDir:
+		a.Mode = 0o555 | writeForManagers(door.Mode)
+	}
+	return a
+}
+
+// writeForManagers gives w to the classes that have x in mode.
+func writeForManagers(mode uint32) uint32 { return mode & 0o111 << 1 }
+
+// attr fills in what stat shows.
+func (f *FS) attr(n *node, out *fuse.Attr) {
+	a := f.access(n)
+	*out = fuse.Attr{
+		Ino: n.ino(), Nlink: 1, Blksize: 4096,
+		Mode: unix.S_IFREG | a.Mode, Owner: fuse.Owner{Uid: a.UID, Gid: a.GID},
+		Atime: uint64(f.started.Unix()), Mtime: uint64(f.started.Unix()), Ctime: uint64(f.started.Unix()),
+	}
+	if n.row == nil || n.row.isDir() {
+		out.Mode = unix.S_IFDIR | a.Mode
+	}
+	if n.gone {
+		out.Nlink = 0
+	}
+}
+
+// GetAttr answers stat. Of what has ended it still tells the type, for those
+// who have it open.
+func (f *FS) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
+	n := f.node(in.NodeId)
+	f.attr(&n, &out.Attr)
+	return fuse.OK
+}
+
+// SetAttr serves chmod and chown, which the kernel has checked to come from
+// the owner or root. Sizes and times are accepted and mean nothing.
+func (f *FS) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) fuse.Status {
+	n := f.node(in.NodeId)
+	mode, chmod := in.GetMode()
+	uid, chuid := in.GetUID()
+	gid, chgid := in.GetGID()
+	if chmod || chuid || chgid {
+		if n.gone {
+			return fuse.Status(unix.ENODEV)
+		}
+		a := f.access(&n)
+		if chmod {
+			a.Mode = mode
+		}
+		if chuid {
+			a.UID = uid
+		}
+		if chgid {
+			a.GID = gid
+		}
+		if err := f.setAccess(&n, a); err != nil {
+			what := "chown"
+			if chmod {
+				what = "chmod"
+			}
+			return f.refuse(&n, &in.InHeader, what, err)
+		}
+	}
+	f.attr(&n, &out.Attr)
+	return fuse.OK
+}
+
+func (f *FS) setAccess(n *node, a bus.Access) error {
+	switch {
+	case n.row == nil:
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.root = a
+	case n.row.rule == ownDir:
+		n.net.SetDirAccess(a)
+	case n.row.rule == ownDoor:
+		a.Mode &= 0o777
+		if n.port != nil {
+			n.port.SetAccess(a)
+		} else {
+			n.net.SetDoorAccess(a)
+		}
+	case n.net == nil:
+		return bus.Errorf(bus.Denied, "the rights of %s follow those of the root directory: chmod that", n.row.name)
+	default:
+		return bus.Errorf(bus.Denied, "the rights of %s follow from those of %s/port: chmod that", n.localPath(), n.net.Name())
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package fs
+
+import (
+	"strings"
+	"sync"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"ipnfs/bus"
+)
+
+// maxCommand is the longest command in bytes that a write may carry.
+const maxCommand = 4096
+
+// textHandle is an open text file. What it shows is rendered when it is read
+// from the start, so that a reader in small pieces sees one state.
+type textHandle struct {
+	node node
+
+	mu   sync.Mutex
+	text string
+}
+
+// Read serves text files; doors never come here.
+func (f *FS) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
+	h, ok := f.file(in.Fh).(*textHandle)
+	if !ok || h.node.row.read == nil {
+		return nil, fuse.EBADF
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if in.Offset == 0 {
+		n := f.node(h.node.id)
+		if n.gone {
+			return nil, fuse.ENODEV
+		}
+		h.text = n.row.read(f, &n)
+	}
+	if in.Offset >= uint64(len(h.text)) {
+		return fuse.ReadResultData(nil), fuse.OK
+	}
+	n := copy(buf, h.text[in.Offset:])
+	return fuse.ReadResultData(buf[:n]), fuse.OK
+}
+
+// Write takes one command: a line, with or without its end. It is carried out
+// whole or refused with a line in errors.
+func (f *FS) Write(_ <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fuse.Status) {
+	h, ok := f.file(in.Fh).(*textHandle)
+	if !ok {
+		return 0, fuse.EBADF
+	}
+	n := f.node(h.node.id)
+	if n.gone {
+		return 0, fuse.ENODEV
+	}
+	command, err := parseCommand(n.row, data)
+	if err == nil {
+		err = n.row.write(f, &n, command)
+	}
+	if err != nil {
+		return 0, f.refuse(&n, &in.InHeader, command, err)
+	}
+	return uint32(len(data)), fuse.OK
+}
+
+// parseCommand checks the form that all commands share. It returns what it
+// can of the command also when it refuses it, for the errors file.
+func parseCommand(r *row, data []byte) (string, error) {
+	command := strings.TrimSuffix(string(data[:min(len(data), maxCommand)]), "\n")
+	switch {
+	case r.write == nil:
+		return command, bus.Errorf(bus.Denied, "%s cannot be written", r.name)
+	case len(data) > maxCommand:
+		return command, bus.Errorf(bus.Range, "a command of %d bytes: at most %d", len(data), maxCommand)
+	case strings.Contains(command, "\n"):
+		return command, bus.Errorf(bus.Invalid, "more than one line: each write is one command")
+	case strings.ContainsFunc(command, func(c rune) bool { return c < 0x20 && c != '\t' || c == 0x7f || c == 0xfffd }):
+		return command, bus.Errorf(bus.Invalid, "a command is text: no control characters, valid UTF-8")
+	}
+	command = strings.TrimSpace(command)
+	if command == "" && !r.emptyOK {
+		return command, bus.Errorf(bus.Invalid, "an empty line is no value for %s", r.name)
+	}
+	return command, nil
+}
+
+// Release ends text files; doors are ended by the device.
+func (f *FS) Release(_ <-chan struct{}, in *fuse.ReleaseIn) { f.removeFile(in.Fh) }

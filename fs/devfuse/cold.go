@@ -1,0 +1,80 @@
+package devfuse
+
+import (
+	"encoding/binary"
+	"unsafe"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// maxColdRead bounds the answer to a READ or READDIR of the tree, in bytes; a
+// caller who asks for more gets less and asks again.
+const maxColdRead = 256 << 10
+
+// answerRoom is enough for the fixed part of any answer.
+const answerRoom = 512
+
+// options are what ProtocolServer tells the kernel in INIT. Left off, with
+// their reasons: READDIRPLUS (a listing would make node ids of doors that
+// nobody opens), NO_OPEN_SUPPORT (an open is a port), ALLOW_IDMAP, ASYNC_READ
+// and PASSTHROUGH (not used), ASYNC_DIO (libaio could then block the mount
+// and could not be interrupted).
+func options() *fuse.MountOptions {
+	return &fuse.MountOptions{
+		MaxWrite:          MaxWrite,
+		MaxBackground:     64,
+		DisableXAttrs:     true,
+		ExtraCapabilities: fuse.CAP_ATOMIC_O_TRUNC,
+		DisabledCapabilities: fuse.CAP_READDIRPLUS | fuse.CAP_NO_OPEN_SUPPORT | fuse.CAP_ALLOW_IDMAP |
+			fuse.CAP_PASSTHROUGH | fuse.CAP_ASYNC_READ,
+	}
+}
+
+// serveCold serves a request by the tree, in a goroutine; request is lent.
+func (d *Device) serveCold(request []byte) {
+	request = append([]byte(nil), request...)
+	if as[fuse.InHeader](request).Opcode == opInit { // nothing comes before it is answered
+		d.answerCold(request)
+		return
+	}
+	d.cold.Add(1)
+	go func() {
+		defer d.cold.Done()
+		d.answerCold(request)
+	}()
+}
+
+func (d *Device) answerCold(request []byte) {
+	opcode := as[fuse.InHeader](request).Opcode
+	room := answerRoom
+	if opcode == opRead || opcode == opReaddir {
+		if in := as[fuse.ReadIn](request); in != nil {
+			in.Size = min(in.Size, maxColdRead)
+			room += int(in.Size)
+		}
+	} else if in := as[fuse.IoctlIn](request); opcode == opIoctl && in != nil {
+		room += int(min(in.OutSize, maxColdRead))
+	}
+	answer := make([]byte, room)
+	n, status := d.server.HandleRequest([][]byte{request}, [][]byte{answer})
+	if n == 0 {
+		if status.Ok() {
+			return // a request without an answer
+		}
+		Reply{d, as[fuse.InHeader](request).Unique}.Error(errnoOf(status))
+		return
+	}
+	errno := d.write(unsafe.Pointer(unsafe.SliceData(answer)), uintptr(n))
+	if errno != 0 && opcode == opOpen && n >= outHeaderSize+8 {
+		// The opener is gone and nobody will send a RELEASE.
+		fh := binary.NativeEndian.Uint64(answer[outHeaderSize:])
+		if fh&hotBit != 0 {
+			d.release(fh)
+		} else {
+			d.tree.Release(nil, &fuse.ReleaseIn{Fh: fh})
+		}
+	}
+}
+
+func errnoOf(s fuse.Status) unix.Errno { return unix.Errno(s) }

@@ -1,0 +1,77 @@
+package devfuse
+
+import (
+	"errors"
+	"runtime"
+	"sync"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// Sizes in bytes of what passes the device in one request. MaxWrite is the
+// kernel's limit of 256 pages.
+const (
+	MaxWrite   = 1 << 20
+	bufferSize = MaxWrite + 4096
+)
+
+// Device is a connection to the kernel by /dev/fuse.
+type Device struct {
+	fd      int
+	handles table
+	recent  []uint32 // see remember; used by the device's thread only
+
+	tree   fuse.RawFileSystem
+	server *fuse.ProtocolServer
+	cold   sync.WaitGroup
+}
+
+// NewDevice makes a Device of an open /dev/fuse, which it owns from now on.
+// What is not hot goes to tree.
+func NewDevice(fd int, tree fuse.RawFileSystem) *Device {
+	return &Device{fd: fd, recent: make([]uint32, hints), tree: tree, server: fuse.NewProtocolServer(tree, options())}
+}
+
+// Open makes f a hot handle and returns the number to answer OPEN with.
+func (d *Device) Open(f Handle) uint64 { return d.handles.add(f) }
+
+// Handle returns the hot handle of that number, or nil.
+func (d *Device) Handle(fh uint64) Handle { return d.handles.get(fh) }
+
+// Serve answers requests until the file system is unmounted or the connection
+// is aborted, which is no error. Then every handle is released.
+func (d *Device) Serve() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	buf := make([]byte, bufferSize)
+	for {
+		n, err := unix.Read(d.fd, buf)
+		switch {
+		case err == nil:
+			if !d.dispatch(buf[:n]) {
+				d.serveCold(buf[:n])
+			}
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOENT):
+			// ENOENT: the request was taken back while it was read.
+		case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ECONNABORTED):
+			d.finish()
+			return nil
+		default:
+			d.finish()
+			return err
+		}
+	}
+}
+
+// finish releases what clients can no longer release.
+func (d *Device) finish() {
+	d.cold.Wait()
+	d.handles.each(func(fh uint64, _ Handle) bool {
+		d.release(fh)
+		return true
+	})
+}
+
+// Close closes the device; what is still mounted then fails with ENOTCONN.
+func (d *Device) Close() error { return unix.Close(d.fd) }

@@ -1,0 +1,104 @@
+package fs
+
+import (
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// dirHandle is an open directory: the listing as it was at opendir.
+type dirHandle struct{ entries []fuse.DirEntry }
+
+// OpenDir takes the listing.
+func (f *FS) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
+	n := f.node(in.NodeId)
+	if n.gone {
+		return fuse.ENOENT
+	}
+	out.Fh = f.addFile(&dirHandle{f.list(&n)})
+	return fuse.OK
+}
+
+// list makes the entries of a directory.
+func (f *FS) list(dir *node) []fuse.DirEntry {
+	entries := []fuse.DirEntry{{Name: ".", Mode: unix.S_IFDIR}, {Name: "..", Mode: unix.S_IFDIR}}
+	add := func(r *row, name string, net uint32, port int) {
+		mode := uint32(unix.S_IFREG)
+		if r.isDir() {
+			mode = unix.S_IFDIR
+		}
+		n := node{id: makeID(r, net, port, false), row: r}
+		entries = append(entries, fuse.DirEntry{Name: name, Mode: mode, Ino: n.ino()})
+	}
+	var in place
+	var net uint32
+	var port int
+	if dir.net != nil {
+		net = dir.net.ID()
+	}
+	switch {
+	case dir.row == nil:
+		in = inRoot
+	case dir.row.kind == netDir:
+		in = inNet
+	case dir.row.kind == portsDir:
+		in = inPorts
+	case dir.row.kind == portDir:
+		in = inPort
+		port = dir.port.Number()
+	}
+	for i := range table {
+		if r := &table[i]; r.in == in && r.name != "" {
+			add(r, r.name, net, port)
+		}
+	}
+	switch in {
+	case inRoot:
+		for _, n := range f.bus.Networks() {
+			add(rowOf(inRoot, ""), n.Name(), n.ID(), 0)
+		}
+	case inPorts:
+		for _, number := range dir.net.Ports() {
+			add(rowOf(inPorts, ""), itoa(number), net, number)
+		}
+	}
+	return entries
+}
+
+// ReadDir gives the listing from an offset on.
+func (f *FS) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
+	h, ok := f.file(in.Fh).(*dirHandle)
+	if !ok {
+		return fuse.EBADF
+	}
+	for i := in.Offset; i < uint64(len(h.entries)); i++ {
+		e := h.entries[i]
+		e.Off = i + 1
+		if !out.AddDirEntry(e) {
+			break
+		}
+	}
+	return fuse.OK
+}
+
+// ReleaseDir ends OpenDir.
+func (f *FS) ReleaseDir(in *fuse.ReleaseIn) { f.removeFile(in.Fh) }
+
+func (f *FS) addFile(h any) uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lastFile++
+	f.files[f.lastFile] = h
+	return f.lastFile
+}
+
+func (f *FS) file(fh uint64) any {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.files[fh]
+}
+
+func (f *FS) removeFile(fh uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.files, fh)
+}

@@ -1,0 +1,22 @@
+// Package fs is the tree that ipnfs mounts: networks as directories, their
+// settings, reports and ports as files. The contract of every file is in the
+// manual page ipnfs(5).
+//
+//   - table.go: one row a file: name, rights, reader, writer. A new file is
+//     a row here, and a line in ipnfs(5).
+//   - node.go: what a node id means. Nothing is stored per node id.
+//   - attr.go: owners and modes; the rights of settings follow from port's.
+//   - tree.go, dir.go, change.go: lookup, listing, mkdir and what changes.
+//   - open.go, control.go: files that are read and written as text.
+//   - door.go, port.go, stream.go, send.go, gather.go, events.go: files that
+//     the device's thread serves, the path of frames.
+//   - errors.go: causes become errno for programs and lines for people.
+//
+// # The path of a frame
+//
+// A write(2) on port arrives as WRITE in port.Write, which lends its bytes to
+// bus.Conn.Send. That finds for each receiver a waiting READ (door.Claim) and
+// answers it from the very same buffer (Emit), or queues one shared copy and
+// wakes the receiver if it polls. A read(2) arrives as READ in port.Read and
+// is answered from the queue, or waits as 24 bytes in the door.
+package fs

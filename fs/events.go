@@ -1,0 +1,166 @@
+package fs
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+	"ipnfs/fs/devfuse"
+)
+
+// maxEvents is how many bytes of events one reader may have waiting. Later
+// ones are lost, and an events-lost line says how many.
+const maxEvents = 64 << 10
+
+// events is one open of NET/events: the lines since the open, each once.
+type events struct {
+	fs  *FS
+	net *bus.Network
+
+	mu      sync.Mutex
+	lines   []byte
+	lost    int
+	ended   bool
+	waiters []waiter
+	armed   bool
+	kh      uint64
+}
+
+func (f *FS) openEvents(n *node, in *fuse.OpenIn) (uint64, error) {
+	if in.Flags&unix.O_ACCMODE != unix.O_RDONLY {
+		return 0, bus.Errorf(bus.Denied, "events can only be read")
+	}
+	e := &events{fs: f, net: n.net}
+	if err := n.net.Subscribe(e); err != nil {
+		return 0, err
+	}
+	return f.dev.Open(e), nil
+}
+
+// Add takes one line for the reader.
+func (e *events) Add(line []byte) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.lost > 0 {
+		note := fmt.Appendf(nil, "%s events-lost count=%d\n", bus.Stamp(time.Now()), e.lost)
+		if !e.append(append(note, line...)) {
+			e.lost++
+			return
+		}
+		e.lost = 0
+	} else if !e.append(line) {
+		e.lost++
+		return
+	}
+	e.serve()
+}
+
+// append adds lines if there is room for the reader and in the mount's memory.
+func (e *events) append(lines []byte) bool {
+	if len(e.lines)+len(lines) > maxEvents || !e.fs.bus.Memory.Charge(len(lines)) {
+		return false
+	}
+	e.lines = append(e.lines, lines...)
+	return true
+}
+
+// Gone makes the end of file follow the last line.
+func (e *events) Gone() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.ended = true
+	e.serve()
+}
+
+// serve answers who waits, and wakes a poller.
+func (e *events) serve() {
+	for len(e.waiters) > 0 && (len(e.lines) > 0 || e.ended) {
+		w := e.waiters[0]
+		e.waiters = slices.Delete(e.waiters, 0, 1)
+		e.answer(e.fs.dev.Reply(w.unique), w.size)
+	}
+	if e.armed {
+		e.armed = false
+		e.fs.dev.NotifyPoll(e.kh)
+	}
+}
+
+// answer gives as many whole lines as fit, or the beginning of one.
+func (e *events) answer(r devfuse.Reply, size int) {
+	n := min(size, len(e.lines))
+	if end := bytes.LastIndexByte(e.lines[:n], '\n'); end >= 0 {
+		n = end + 1
+	}
+	r.Data(e.lines[:n])
+	e.take(n)
+}
+
+// take drops the first n bytes.
+func (e *events) take(n int) {
+	e.fs.bus.Memory.Refund(n)
+	e.lines = append(e.lines[:0], e.lines[n:]...)
+	if len(e.lines) == 0 {
+		e.lines = nil
+	}
+}
+
+// Read waits for lines.
+func (e *events) Read(r devfuse.Reply, size int, nonblock bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case len(e.lines) > 0 || e.ended:
+		e.answer(r, size)
+	case nonblock:
+		r.Error(unix.EAGAIN)
+	default:
+		e.waiters = append(e.waiters, waiter{r.Unique(), size})
+	}
+}
+
+// Write cannot be: events are opened to read only.
+func (e *events) Write(r devfuse.Reply, _ []byte, _ int64, _ bool) { r.Error(unix.EBADF) }
+
+// Poll tells whether lines wait.
+func (e *events) Poll(r devfuse.Reply, want uint32, kh uint64, schedule bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if schedule {
+		e.armed, e.kh = true, kh
+	}
+	var revents uint32
+	if len(e.lines) > 0 {
+		revents = devfuse.PollIn
+	}
+	if e.ended {
+		revents |= devfuse.PollIn | devfuse.PollHup
+	}
+	r.Poll(revents & (want | devfuse.PollHup))
+}
+
+// Interrupt ends a wait.
+func (e *events) Interrupt(unique uint64) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i := slices.IndexFunc(e.waiters, func(w waiter) bool { return w.unique == unique })
+	if i < 0 {
+		return false
+	}
+	e.waiters = slices.Delete(e.waiters, i, i+1)
+	e.fs.dev.Reply(unique).Error(unix.EINTR)
+	return true
+}
+
+// Release ends the subscription.
+func (e *events) Release() {
+	e.net.Unsubscribe(e)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.take(len(e.lines))
+}

@@ -1,0 +1,129 @@
+package fs
+
+import (
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+	"ipnfs/fs/devfuse"
+)
+
+// port is an open port: a write(2) is a frame, a read(2) is a frame. See
+// doc.go for the path of a frame.
+type port struct{ door }
+
+// Write sends one frame. A piece of a write that the kernel had to split
+// (offset is not 0, or as long as a request can be) is part of a frame over
+// any mtu.
+func (p *port) Write(r devfuse.Reply, data []byte, offset int64, nonblock bool) {
+	c := p.conn
+	if offset > 0 || len(data) > c.Network().MTU() {
+		c.CountRefused()
+		r.Error(unix.EMSGSIZE)
+		return
+	}
+	b := &p.fs.batch
+	b.SetFrame(data)
+	sent := c.Send(b)
+	b.Reset()
+	switch {
+	case sent == 1:
+		r.Written(len(data))
+	case c.Gone():
+		r.Error(unix.ECONNRESET)
+	case nonblock:
+		r.Error(unix.EAGAIN)
+	default:
+		p.wait(r, data)
+	}
+}
+
+// wait lets a send wait until its receivers have room.
+func (p *port) wait(r devfuse.Reply, data []byte) {
+	s := &send{door: &p.door, reply: r, total: len(data)}
+	if !s.copy(data) {
+		r.Error(unix.ENOBUFS)
+		return
+	}
+	s.Batch.SetFrame(s.data)
+	s.Resume = s.finish
+	s.park()
+}
+
+// Read receives one frame, or the next part of one that was too long for the
+// buffer before.
+func (p *port) Read(r devfuse.Reply, size int, nonblock bool) {
+	c := p.conn
+	c.Lock()
+	switch {
+	case p.readableLocked():
+		p.answer(r, size)
+	case c.Gone():
+		c.Unlock()
+		r.Error(0)
+	case nonblock:
+		c.Unlock()
+		r.Error(unix.EAGAIN)
+	default:
+		p.waiters = append(p.waiters, waiter{r.Unique(), size})
+		c.Unlock()
+	}
+}
+
+// answer gives r the rest of a frame or the oldest one queued, and unlocks.
+// A part goes out under the lock, since another reader may use up the rest.
+func (p *port) answer(r devfuse.Reply, size int) {
+	if p.rest == nil {
+		f := p.conn.PopLocked()
+		if f.Len() <= size {
+			p.conn.Unlock()
+			r.Data(f.Data())
+			f.Release()
+			return
+		}
+		p.rest = &rest{frame: f}
+	}
+	data := p.rest.frame.Data()[p.rest.used:]
+	n := min(size, len(data))
+	r.Data(data[:n])
+	p.rest.used += n
+	if n == len(data) {
+		p.rest.frame.Release()
+		p.rest = nil
+	}
+	p.conn.Unlock()
+}
+
+// Claim takes one frame if a READ waits that has room for it.
+func (p *port) Claim(b *bus.Batch, i, _ int) (int, uint64) {
+	token, ok := p.claim(b.Frames[i].Len())
+	if !ok {
+		return 0, 0
+	}
+	return 1, token
+}
+
+// Emit answers the READ that Claim took out.
+func (p *port) Emit(b *bus.Batch, i, _ int, token uint64) {
+	p.fs.dev.Reply(token).Data(b.Frames[i].Data())
+}
+
+// Wake serves the READs that wait from the queue, and wakes a poller.
+func (p *port) Wake() {
+	p.conn.Lock()
+	for len(p.waiters) > 0 && p.readableLocked() {
+		w := p.popWaiter()
+		p.answer(p.fs.dev.Reply(w.unique), w.size)
+		p.conn.Lock()
+	}
+	p.wakePoller()
+}
+
+// Gone serves what is queued to those who wait, and the end of file to the
+// others.
+func (p *port) Gone() {
+	p.Wake()
+	p.end()
+}
+
+// Release leaves the network.
+func (p *port) Release() { p.leave() }

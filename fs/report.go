@@ -1,0 +1,85 @@
+package fs
+
+import (
+	"fmt"
+	"strings"
+
+	"ipnfs/bus"
+)
+
+// features are the words in the file features: what this build can do beyond
+// the tree itself, for scripts that must know.
+var features = []string{"poll", "port", "stream", "events", "block", "port-number-ioctl"}
+
+func readVersion(f *FS, _ *node) string { return f.options.Version + "\n" }
+
+func readFeatures(*FS, *node) string { return strings.Join(features, "\n") + "\n" }
+
+func readPolicies(*FS, *node) string {
+	var b strings.Builder
+	for _, p := range bus.Policies() {
+		fmt.Fprintf(&b, "%s\t%s\n", p.Name, p.Summary)
+	}
+	return b.String()
+}
+
+func writeStats(b *strings.Builder, s *bus.Stats) {
+	for _, line := range s.List() {
+		fmt.Fprintf(b, "%s %d\n", line.Name, line.Value)
+	}
+}
+
+func readStats(_ *FS, n *node) string {
+	var b strings.Builder
+	s := n.net.Stats()
+	fmt.Fprintf(&b, "ports %d\nreaders %d\nwriters %d\n", s.Ports, s.Readers, s.Writers)
+	writeStats(&b, &s)
+	return b.String()
+}
+
+// checkReset accepts the one command that stats take.
+func checkReset(command string) error {
+	if command != "reset" {
+		return bus.Errorf(bus.Invalid, "unknown command %q: stats take reset", command)
+	}
+	return nil
+}
+
+func resetStats(_ *FS, n *node, command string) error {
+	if err := checkReset(command); err != nil {
+		return err
+	}
+	n.net.ResetStats()
+	return nil
+}
+
+func readPortStats(_ *FS, n *node) string {
+	var b strings.Builder
+	s := n.port.Stats()
+	writeStats(&b, &s)
+	return b.String()
+}
+
+func resetPortStats(_ *FS, n *node, command string) error {
+	if err := checkReset(command); err != nil {
+		return err
+	}
+	n.port.ResetStats()
+	return nil
+}
+
+// readPortInfo shows the port, and behind an empty line each connection.
+func readPortInfo(_ *FS, n *node) string {
+	var b strings.Builder
+	i := n.port.Info()
+	reserved := 0
+	if i.Reserved {
+		reserved = 1
+	}
+	fmt.Fprintf(&b, "port %d\nname %s\nreserved %d\nconnections %d\n", i.Number, bus.Quote(i.Name), reserved, len(i.Conns))
+	for _, c := range i.Conns {
+		fmt.Fprintf(&b, "\nkind %s\nrights %s\nuid %d\ngid %d\npid %d\ncomm %s\nsince %s\n",
+			c.Kind, c.Rights(), c.UID, c.GID, c.PID, bus.Quote(c.Comm), bus.Stamp(c.Since))
+	}
+	return b.String()
+}

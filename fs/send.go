@@ -1,0 +1,112 @@
+package fs
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+	"ipnfs/fs/devfuse"
+)
+
+// send is a WRITE that waits for room in a full receiver (overflow is block).
+// Its bytes are copied and its thread is free.
+type send struct {
+	bus.Parked
+	door  *door
+	reply devfuse.Reply
+
+	block *bus.Block // holds data
+	data  []byte     // what is left to send
+	taken int        // bytes of the write that are sent
+	total int        // bytes of the write
+
+	// behind: an earlier send of the same stream waits; under the lock.
+	behind bool
+	// used is what of data the parked batch covers, in a stream.
+	used int
+}
+
+// copy takes data over from the request buffer, or returns false if the
+// mount's memory is used up.
+func (s *send) copy(data []byte) bool {
+	s.Conn = s.door.conn
+	if s.block = s.Conn.Network().Memory().Block(len(data)); s.block == nil {
+		return false
+	}
+	s.data = s.block.Bytes(len(data))
+	copy(s.data, data)
+	return true
+}
+
+// park makes s known to Interrupt and lets its batch wait.
+func (s *send) park() {
+	s.Conn.Lock()
+	s.door.sends = append(s.door.sends, s)
+	s.Conn.Unlock()
+	s.Park()
+}
+
+// forget ends s: the answer is the caller's business.
+func (s *send) forget() {
+	s.Conn.Lock()
+	if i := slices.Index(s.door.sends, s); i >= 0 {
+		s.door.sends = slices.Delete(s.door.sends, i, i+1)
+	}
+	s.Conn.Unlock()
+	s.block.Release()
+}
+
+// finish ends a send of which all was sent, or the rest never will be.
+func (s *send) finish(sent bool) {
+	s.forget()
+	if sent {
+		s.reply.Written(s.total)
+	} else {
+		s.answer(unix.ECONNRESET)
+	}
+}
+
+// answer tells what was sent, or errno if that was nothing.
+func (s *send) answer(errno unix.Errno) {
+	if s.taken > 0 {
+		s.reply.Written(s.taken)
+	} else {
+		s.reply.Error(errno)
+	}
+}
+
+// interrupt ends the waiting; if s is going on right now, it ends by itself.
+func (s *send) interrupt() {
+	s.Conn.Lock()
+	behind := s.behind
+	if i := slices.Index(s.door.sends, s); behind && i >= 0 {
+		s.door.sends = slices.Delete(s.door.sends, i, i+1)
+	} else {
+		behind = false
+	}
+	s.Conn.Unlock()
+	switch {
+	case behind:
+		s.block.Release()
+		s.reply.Error(unix.EINTR)
+	case s.Cancel():
+		s.forget()
+		s.answer(unix.EINTR)
+		s.door.sendNext()
+	}
+}
+
+// sendNext starts the send of a stream that waited behind another.
+func (d *door) sendNext() {
+	d.conn.Lock()
+	var next *send
+	if len(d.sends) > 0 && d.sends[0].behind {
+		next = d.sends[0]
+		next.behind = false
+	}
+	d.conn.Unlock()
+	if next != nil {
+		next.Resume(true)
+	}
+}

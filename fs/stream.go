@@ -1,0 +1,135 @@
+package fs
+
+import (
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+	"ipnfs/fs/devfuse"
+)
+
+// stream is an open stream: frames each behind a 2-byte big-endian length
+// (VDE's stream form), as many in a call as fit, in both directions. Sending
+// is in streamsend.go.
+type stream struct {
+	door
+	part part // of a frame that a write(2) left unfinished
+}
+
+// maxStreamRead is the most bytes one READ is answered with: less than the
+// kernel asks for in one piece of a large read(2), so that an answer always
+// is a short read and ends it.
+const maxStreamRead = bus.MaxFrame
+
+// Read receives as many whole frames as fit, or, if not even one does, the
+// beginning of one, whose rest comes first next time.
+func (s *stream) Read(r devfuse.Reply, size int, nonblock bool) {
+	c := s.conn
+	c.Lock()
+	switch {
+	case s.readableLocked():
+		s.answer(r, size)
+	case c.Gone():
+		c.Unlock()
+		r.Error(0)
+	case nonblock:
+		c.Unlock()
+		r.Error(unix.EAGAIN)
+	default:
+		s.waiters = append(s.waiters, waiter{r.Unique(), size})
+		c.Unlock()
+	}
+}
+
+// answer gives r what is queued, and unlocks.
+func (s *stream) answer(r devfuse.Reply, size int) {
+	size = min(size, maxStreamRead)
+	g := newGather()
+	defer g.free()
+	if s.rest != nil && !s.takeRest(g, size) {
+		// A part of the rest is all that fits; see port.answer on the lock.
+		g.reply(r)
+		s.conn.Unlock()
+		return
+	}
+	for s.conn.QueuedLocked() > 0 && g.fits(s.conn.PeekLocked(0), size) {
+		g.take(s.conn.PopLocked())
+	}
+	if g.size == 0 { // not even one frame: its beginning
+		s.rest = &rest{frame: s.conn.PopLocked()}
+		s.takeRest(g, size)
+		g.reply(r)
+		s.conn.Unlock()
+		return
+	}
+	s.conn.Unlock()
+	g.reply(r)
+}
+
+// takeRest adds what fits of rest and tells whether that was all of it.
+func (s *stream) takeRest(g *gather, size int) bool {
+	f := &s.rest.frame
+	left := f.Len() + bus.LengthPrefix - s.rest.used
+	n := min(size, left)
+	g.addPart(f, s.rest.used, n)
+	s.rest.used += n
+	if n < left {
+		return false
+	}
+	g.keep(*f)
+	s.rest = nil
+	return true
+}
+
+// Claim takes the frames that fit a READ that waits.
+func (s *stream) Claim(b *bus.Batch, i, j int) (int, uint64) {
+	if len(s.waiters) == 0 {
+		return 0, 0
+	}
+	size, n := min(s.waiters[0].size, maxStreamRead), 0
+	for ; i+n < j && n < maxPieces/2; n++ {
+		size -= b.Frames[i+n].Len() + bus.LengthPrefix
+		if size < 0 {
+			break
+		}
+	}
+	if n == 0 {
+		return 0, 0
+	}
+	return n, s.popWaiter().unique
+}
+
+// Emit answers the READ that Claim took out, in one piece if the frames came
+// as one.
+func (s *stream) Emit(b *bus.Batch, i, j int, token uint64) {
+	g := newGather()
+	defer g.free()
+	for k := i; k < j; k++ {
+		f := &b.Frames[k]
+		g.addPart(f, 0, f.Len()+bus.LengthPrefix)
+	}
+	g.reply(s.fs.dev.Reply(token))
+}
+
+// Wake serves the READs that wait from the queue, and wakes a poller.
+func (s *stream) Wake() {
+	s.conn.Lock()
+	for len(s.waiters) > 0 && s.readableLocked() {
+		w := s.popWaiter()
+		s.answer(s.fs.dev.Reply(w.unique), w.size)
+		s.conn.Lock()
+	}
+	s.wakePoller()
+}
+
+// Gone serves what is queued to those who wait, and the end of file to the
+// others.
+func (s *stream) Gone() {
+	s.Wake()
+	s.end()
+}
+
+// Release leaves the network.
+func (s *stream) Release() {
+	s.leave()
+	s.part.reset()
+}

@@ -1,0 +1,209 @@
+package fs
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+	"ipnfs/fs/devfuse"
+)
+
+// part is the beginning of a frame that a write(2) on a stream left
+// unfinished: its length, as far as it came, then the frame in stream form.
+type part struct {
+	head  [bus.LengthPrefix]byte
+	have  int        // bytes that came
+	block *bus.Block // from the moment the length is known
+}
+
+// errnos of part.fill and stream.run; 0: all was taken.
+const (
+	blocked  = unix.EAGAIN
+	tooLong  = unix.EMSGSIZE
+	noMemory = unix.ENOBUFS
+)
+
+// need is the length of the frame in stream form, once that is known.
+func (p *part) need() int { return bus.LengthPrefix + int(binary.BigEndian.Uint16(p.head[:])) }
+
+func (p *part) whole() bool { return p.block != nil && p.have == p.need() }
+
+func (p *part) bytes() []byte { return p.block.Bytes(p.have) }
+
+// fill takes of data what belongs to the frame, and returns how much. If it
+// cannot, it takes nothing.
+func (p *part) fill(m *bus.Memory, data []byte, mtu int) (int, unix.Errno) {
+	taken := 0
+	if p.block == nil {
+		head := p.head
+		taken = copy(head[p.have:], data)
+		if p.have+taken == bus.LengthPrefix {
+			n := int(binary.BigEndian.Uint16(head[:]))
+			if n > mtu {
+				return 0, tooLong
+			}
+			if p.block = m.Block(bus.LengthPrefix + n); p.block == nil {
+				return 0, noMemory
+			}
+			copy(p.block.Bytes(bus.LengthPrefix), head[:])
+		}
+		p.head = head
+		p.have += taken
+	}
+	if p.block != nil {
+		n := copy(p.block.Bytes(p.need())[p.have:], data[taken:])
+		p.have += n
+		taken += n
+	}
+	return taken, 0
+}
+
+func (p *part) reset() {
+	if p.block != nil {
+		p.block.Release()
+	}
+	*p = part{}
+}
+
+// Write sends the frames in data. Whatever the split of the bytes over calls,
+// a frame goes on when its last byte has come. A write stops in front of a
+// frame over the mtu: what came before is sent and counted as written, and a
+// write that begins with such a frame fails with EMSGSIZE.
+func (s *stream) Write(r devfuse.Reply, data []byte, _ int64, nonblock bool) {
+	c := s.conn
+	if c.Gone() {
+		r.Error(unix.ECONNRESET)
+		return
+	}
+	c.Lock()
+	behind := len(s.sends) > 0
+	c.Unlock()
+	w := send{door: &s.door, reply: r, data: data, total: len(data)}
+	errno := blocked
+	if !behind {
+		if errno = s.run(&w, &s.fs.batch); errno == 0 {
+			r.Written(len(data))
+			return
+		}
+	}
+	if errno == blocked && !nonblock && !c.Gone() {
+		s.wait(&w, behind)
+		return
+	}
+	s.stopped(&w, errno)
+}
+
+// stopped answers a write that could not be finished.
+func (s *stream) stopped(w *send, errno unix.Errno) {
+	if s.conn.Gone() {
+		errno = unix.ECONNRESET
+	}
+	if errno == tooLong && w.taken == 0 {
+		s.conn.CountRefused()
+	}
+	w.answer(errno)
+}
+
+// advance notes that n bytes of the write are dealt with.
+func (w *send) advance(n int) {
+	w.data = w.data[n:]
+	w.taken += n
+}
+
+// run sends what it can of w.data, using the batch b, and returns 0 if that
+// was all. If it is blocked, what is left begins with the frame that waits,
+// or s.part is that frame.
+func (s *stream) run(w *send, b *bus.Batch) unix.Errno {
+	c := s.conn
+	defer b.Reset()
+	for {
+		mtu := c.Network().MTU()
+		if s.part.whole() {
+			b.SetStream(s.part.bytes(), bus.MaxPrefixed)
+			if c.Send(b) < len(b.Frames) {
+				return blocked
+			}
+			b.Reset()
+			s.part.reset()
+		}
+		if len(w.data) == 0 {
+			return 0
+		}
+		used, long := 0, false
+		if s.part.have == 0 {
+			used, long = b.SetStream(w.data, mtu)
+			if sent := c.Send(b); sent < len(b.Frames) {
+				w.advance(b.Offset(sent))
+				return blocked
+			}
+			w.advance(used)
+		}
+		if long {
+			return tooLong
+		}
+		if used == 0 { // only the beginning of a frame is left
+			n, errno := s.part.fill(c.Network().Memory(), w.data, mtu)
+			if errno != 0 {
+				return errno
+			}
+			w.advance(n)
+		}
+	}
+}
+
+// wait lets the rest of w wait, on a copy of it.
+func (s *stream) wait(w *send, behind bool) {
+	left := *w
+	if !left.copy(w.data) {
+		w.answer(noMemory)
+		return
+	}
+	left.Resume = func(sent bool) { s.resume(&left, sent) }
+	left.behind = behind
+	if behind {
+		s.conn.Lock()
+		s.sends = append(s.sends, &left)
+		s.conn.Unlock()
+		return
+	}
+	s.fillBatch(&left)
+	left.park()
+}
+
+// fillBatch makes the batch of w what run was blocked on.
+func (s *stream) fillBatch(w *send) {
+	w.used = 0
+	if s.part.whole() {
+		w.Batch.SetStream(s.part.bytes(), bus.MaxPrefixed)
+		return
+	}
+	w.used, _ = w.Batch.SetStream(w.data, s.conn.Network().MTU())
+}
+
+// resume goes on with w, from whichever thread made room: its batch was sent,
+// or never will be. A send that waited behind another begins here.
+func (s *stream) resume(w *send, sent bool) {
+	if !sent {
+		w.finish(false)
+		s.sendNext()
+		return
+	}
+	if w.used == 0 && s.part.whole() {
+		s.part.reset()
+	}
+	w.advance(w.used)
+	w.used = 0
+	switch errno := s.run(w, &w.Batch); {
+	case errno == 0:
+		w.finish(true)
+	case errno == blocked && !s.conn.Gone():
+		s.fillBatch(w)
+		w.Park()
+		return
+	default:
+		w.forget()
+		s.stopped(w, errno)
+	}
+	s.sendNext()
+}

@@ -1,0 +1,129 @@
+package fs
+
+import (
+	"strconv"
+
+	"ipnfs/bus"
+)
+
+// place is the directory that a file stands in.
+type place uint8
+
+const (
+	inRoot place = iota
+	inNet
+	inPorts
+	inPort
+)
+
+// kind is what a node is.
+type kind uint8
+
+const (
+	textFile   kind = iota // read and written as text
+	portDoor               // port: a frame a call
+	streamDoor             // stream: many frames a call
+	eventFile              // events: a live stream of lines
+	netDir                 // NET/
+	portsDir               // NET/ports/
+	portDir                // NET/ports/N/
+)
+
+// rule says where a node's owner and mode come from; see attr.go.
+type rule uint8
+
+const (
+	report    rule = iota // 0444
+	setting               // 0444, and w for the classes with x on port
+	rootLog               // 0444, and w for the owner of the root directory
+	ownDoor               // set by chmod and chown
+	rwOfDoor              // rw of port
+	ownDir                // set by mkdir, chmod and chown
+	reportDir             // 0555
+	manageDir             // 0555, and w for the classes with x on port
+)
+
+// row is one file or directory of the tree.
+type row struct {
+	name string // directories with a name of their own have none here
+	in   place
+	kind kind
+	rule rule
+	// read renders the text. A write gives what read would show.
+	read func(f *FS, n *node) string
+	// write takes one command whole, or refuses it and changes nothing.
+	write func(f *FS, n *node, command string) error
+	// emptyOK: an empty line is a command.
+	emptyOK bool
+
+	index uint8
+}
+
+func (r *row) isDir() bool { return r.kind >= netDir }
+
+func (r *row) isDoor() bool { return r.kind == portDoor || r.kind == streamDoor }
+
+// unknownRow stands for a node id that never was.
+var unknownRow = row{name: "?"}
+
+// table is the tree. Rows of one directory stand in the order of a listing.
+var table []row
+
+func init() { // in init, since readers look into the table themselves
+	table = []row{
+		{name: "version", in: inRoot, read: readVersion},
+		{name: "features", in: inRoot, read: readFeatures},
+		{name: "policies", in: inRoot, read: readPolicies},
+		{name: "metrics", in: inRoot, read: readMetrics},
+		{name: "errors", in: inRoot, rule: rootLog, read: readRootErrors, write: clearRootErrors, emptyOK: true},
+		{in: inRoot, kind: netDir, rule: ownDir},
+
+		{name: "port", in: inNet, kind: portDoor, rule: ownDoor},
+		{name: "stream", in: inNet, kind: streamDoor, rule: rwOfDoor},
+		{name: "policy", in: inNet, rule: setting, read: readPolicy, write: writePolicy},
+		{name: "mtu", in: inNet, rule: setting,
+			read:  number(func(s *bus.Settings) int { return s.MTU }),
+			write: change(func(s *bus.Settings, v int) { s.MTU = v })},
+		{name: "queue", in: inNet, rule: setting,
+			read:  number(func(s *bus.Settings) int { return s.Queue }),
+			write: change(func(s *bus.Settings, v int) { s.Queue = v })},
+		{name: "overflow", in: inNet, rule: setting, read: readOverflow, write: writeOverflow},
+		{name: "maxports", in: inNet, rule: setting,
+			read:  number(func(s *bus.Settings) int { return s.MaxPorts }),
+			write: change(func(s *bus.Settings, v int) { s.MaxPorts = v })},
+		{name: "persist", in: inNet, rule: setting, read: readPersist, write: writePersist},
+		{name: "linktype", in: inNet, rule: setting, read: readLinkType, write: writeLinkType},
+		{name: "stats", in: inNet, rule: setting, read: readStats, write: resetStats},
+		{name: "events", in: inNet, kind: eventFile},
+		{name: "errors", in: inNet, rule: setting, read: readErrors, write: clearErrors, emptyOK: true},
+		{name: "ports", in: inNet, kind: portsDir, rule: manageDir},
+
+		{in: inPorts, kind: portDir, rule: reportDir},
+
+		{name: "port", in: inPort, kind: portDoor, rule: ownDoor},
+		{name: "info", in: inPort, read: readPortInfo},
+		{name: "stats", in: inPort, rule: setting, read: readPortStats, write: resetPortStats},
+		{name: "name", in: inPort, rule: setting, read: readPortName, write: writePortName, emptyOK: true},
+		{name: "queue", in: inPort, rule: setting, read: readPortQueue, write: writePortQueue},
+		{name: "overflow", in: inPort, rule: setting, read: readPortOverflow, write: writePortOverflow},
+	}
+	for i := range table {
+		table[i].index = uint8(i + 1)
+	}
+}
+
+// reservedNames are names in the root directory that no network may have,
+// though there is no file there yet.
+var reservedNames = map[string]bool{"policies.d": true}
+
+// rowOf finds a row by directory and name; dirs without a name by "".
+func rowOf(in place, name string) *row {
+	for i := range table {
+		if table[i].in == in && table[i].name == name {
+			return &table[i]
+		}
+	}
+	return nil
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }

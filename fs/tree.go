@@ -1,0 +1,188 @@
+package fs
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+	"ipnfs/fs/devfuse"
+)
+
+// Options say how the tree starts.
+type Options struct {
+	Root    bus.Access // of the root directory
+	Limits  bus.Limits
+	Policy  string // of a new network
+	Version string // what the file version shows
+}
+
+// FS is the tree of one mount.
+type FS struct {
+	fuse.RawFileSystem // answers ENOSYS to what is not here
+
+	bus     *bus.Bus
+	dev     *devfuse.Device
+	options Options
+	started time.Time
+	errors  errorLog
+
+	// batch is the device thread's own: only Handle.Write uses it.
+	batch bus.Batch
+
+	mu        sync.Mutex
+	root      bus.Access
+	netErrors map[uint32]*errorLog // by network id
+	files     map[uint64]any       // *textHandle or *dirHandle, by file handle
+	lastFile  uint64
+}
+
+// New makes a tree without networks that is served over fd, an open
+// /dev/fuse which it owns from now on.
+func New(fd int, o Options) *FS {
+	o.Root.Mode &= 0o7777
+	f := &FS{
+		RawFileSystem: fuse.NewDefaultRawFileSystem(),
+		bus:           bus.New(o.Limits), options: o, root: o.Root, started: time.Now(),
+		netErrors: map[uint32]*errorLog{}, files: map[uint64]any{},
+	}
+	f.dev = devfuse.NewDevice(fd, f)
+	return f
+}
+
+// Bus returns the networks.
+func (f *FS) Bus() *bus.Bus { return f.bus }
+
+// Serve answers the kernel until the tree is unmounted, then ends what is
+// left and closes the device.
+func (f *FS) Serve() error {
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go f.tick(stop, done)
+	err := f.dev.Serve()
+	close(stop)
+	<-done
+	f.bus.Shutdown()
+	if closeErr := f.dev.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// tick lets policies age.
+func (f *FS) tick(stop, done chan struct{}) {
+	defer close(done)
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			f.bus.Tick(now)
+		case <-stop:
+			return
+		}
+	}
+}
+
+// String names the file system in messages.
+func (f *FS) String() string { return "ipnfs" }
+
+// child finds the node of a name in a directory.
+func (f *FS) child(dir *node, name string) (node, bool) {
+	n := node{net: dir.net, port: dir.port}
+	switch {
+	case dir.gone:
+		return n, false
+	case dir.row == nil:
+		n.row = rowOf(inRoot, name)
+		if n.row == nil {
+			n.net = f.bus.Network(name)
+			n.row = rowOf(inRoot, "")
+			if n.net == nil {
+				return n, false
+			}
+		}
+	case dir.row.kind == netDir:
+		n.row = rowOf(inNet, name)
+	case dir.row.kind == portsDir:
+		number, err := strconv.Atoi(name)
+		if err != nil || itoa(number) != name {
+			return n, false
+		}
+		n.row = rowOf(inPorts, "")
+		if n.port = dir.net.Port(number); n.port == nil {
+			return n, false
+		}
+	case dir.row.kind == portDir:
+		n.row = rowOf(inPort, name)
+	}
+	if n.row == nil || n.row.name != name && n.row.name != "" || name == "" {
+		return n, false
+	}
+	var net uint32
+	if n.net != nil {
+		net = n.net.ID()
+	}
+	var port int
+	if n.port != nil {
+		port = n.port.Number()
+	}
+	n.id = makeID(n.row, net, port, n.row.isDoor())
+	return n, true
+}
+
+// Lookup finds a name. Nothing is cached by the kernel: rights and existence
+// may change without its knowledge.
+func (f *FS) Lookup(_ <-chan struct{}, in *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
+	dir := f.node(in.NodeId)
+	n, ok := f.child(&dir, name)
+	if !ok {
+		return fuse.ENOENT
+	}
+	f.entry(&n, out)
+	return fuse.OK
+}
+
+func (f *FS) entry(n *node, out *fuse.EntryOut) {
+	*out = fuse.EntryOut{NodeId: n.id}
+	f.attr(n, &out.Attr)
+	if n.row.isDoor() {
+		out.Size = lookupSize
+	}
+}
+
+// Forget is nothing: see node.go.
+func (f *FS) Forget(uint64, uint64) {}
+
+// StatFs shows the memory for queued frames as blocks and the ports as files.
+func (f *FS) StatFs(_ <-chan struct{}, _ *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
+	const block = 4096
+	limits, used := f.bus.Limits(), f.bus.Memory.Used()
+	*out = fuse.StatfsOut{
+		Bsize: block, Frsize: block, NameLen: bus.MaxName,
+		Blocks: uint64(limits.Memory / block), Bfree: uint64(max(0, limits.Memory-used) / block),
+		Files: uint64(limits.Ports), Ffree: uint64(max(0, limits.Ports-f.bus.PortsUsed())),
+	}
+	out.Bavail = out.Bfree
+	return fuse.OK
+}
+
+// Access is not asked: the kernel checks the modes (default_permissions).
+func (f *FS) Access(<-chan struct{}, *fuse.AccessIn) fuse.Status { return fuse.OK }
+
+// Fsync and Flush succeed, for programs that insist.
+func (f *FS) Fsync(<-chan struct{}, *fuse.FsyncIn) fuse.Status { return fuse.OK }
+
+// Flush: see Fsync.
+func (f *FS) Flush(<-chan struct{}, *fuse.FlushIn) fuse.Status { return fuse.OK }
+
+// FsyncDir: see Fsync.
+func (f *FS) FsyncDir(<-chan struct{}, *fuse.FsyncIn) fuse.Status { return fuse.OK }
+
+// Fallocate cannot be.
+func (f *FS) Fallocate(<-chan struct{}, *fuse.FallocateIn) fuse.Status {
+	return fuse.Status(unix.EOPNOTSUPP)
+}
