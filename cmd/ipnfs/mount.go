@@ -1,0 +1,176 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"ipnfs/fs"
+	"ipnfs/fs/devfuse"
+	"ipnfs/policies/broadcast"
+)
+
+func mountCommand() *cobra.Command {
+	var foreground, fake bool
+	var options []string
+	c := &cobra.Command{
+		Use:   "mount [-f] [-o OPTION[,OPTION...]] [SOURCE] MOUNTPOINT",
+		Short: "Mount ipnfs on a directory",
+		Long: `Mounts ipnfs on MOUNTPOINT and returns when the tree answers, and, if rc= is
+given, when that script has ended. With -f it stays in front until it is
+unmounted or told to end by SIGTERM or SIGINT.
+
+Options:
+  mode=OCTAL         mode of the root directory (0755; 1777: everybody may make networks)
+  uid=N gid=N        its owner and group (the mounter)
+  rc=FILE            shell script run with IPN=MOUNTPOINT once the tree answers
+  ports_max=N        ports of all networks together (65536)
+  networks_max=N     networks (4096)
+  mem=SIZE           cap on the bytes of all queued frames (256M)
+  log=FILE|journal   where messages go
+  allow_other        let other users in (default when root mounts; noallow_other: not)
+  exec               allow files of the tree to be executed
+Options of mount(8) and fstab (defaults, nofail, _netdev, x-...) are accepted.`,
+		Args: cobra.RangeArgs(1, 2),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			o, err := parseOptions(options)
+			if err != nil {
+				return err
+			}
+			o.source = "ipnfs"
+			if len(args) == 2 {
+				o.source = args[0]
+			}
+			if o.dir, err = filepath.Abs(args[len(args)-1]); err != nil {
+				return failf(exitSystem, "%w", err)
+			}
+			if err := prepare(o.dir); err != nil || fake {
+				return err
+			}
+			if foreground {
+				return serve(o)
+			}
+			return background(o, options)
+		},
+	}
+	c.Flags().BoolVarP(&foreground, "foreground", "f", false, "stay in front")
+	c.Flags().StringArrayVarP(&options, "options", "o", nil, "mount options, see above")
+	c.Flags().BoolVar(&fake, "fake", false, "do everything but mount (mount -f)")
+	_ = c.Flags().MarkHidden("fake")
+	_ = c.RegisterFlagCompletionFunc("options", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return optionNames, cobra.ShellCompDirectiveNoSpace
+	})
+	return c
+}
+
+// prepare makes sure that dir can be mounted on. What a daemon of ours that
+// died has left there is unmounted.
+func prepare(dir string) error {
+	mounted, err := mountedType(dir)
+	if err != nil {
+		return failf(exitSystem, "%w", err)
+	}
+	var st unix.Stat_t
+	statErr := unix.Stat(dir, &st)
+	if mounted == devfuse.FSType {
+		if !errors.Is(statErr, unix.ENOTCONN) && !errors.Is(statErr, unix.ECONNABORTED) {
+			return failf(exitMount, "%s: ipnfs is mounted there already", dir)
+		}
+		if err := devfuse.Unmount(dir, true); err != nil {
+			return failf(exitMount, "%s: a dead ipnfs is mounted there and cannot be unmounted: %w", dir, err)
+		}
+		statErr = unix.Stat(dir, &st)
+	}
+	if statErr != nil {
+		return failf(exitMount, "%s: %w", dir, statErr)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return failf(exitMount, "%s: %w", dir, unix.ENOTDIR)
+	}
+	return nil
+}
+
+// serve mounts and stays until the end. It tells a parent, if there is one,
+// how that went.
+func serve(o *mountOptions) error {
+	tell := parentPipe()
+	closeLog, err := openLog(o, tell != nil)
+	if err != nil {
+		return tell.report(failf(exitSystem, "log: %w", err))
+	}
+	defer closeLog()
+
+	ends := make(chan os.Signal, 1)
+	signal.Notify(ends, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	fd, err := devfuse.Mount(o.dir, devfuse.MountOptions{Source: o.source, AllowOther: o.allowOther, Exec: o.exec})
+	if err != nil {
+		return tell.report(failf(exitMount, "%s: %w", o.dir, err))
+	}
+	tree := fs.New(fd, fs.Options{Root: o.root, Limits: o.limits, Policy: broadcast.Name, Version: versionLine()})
+	served := make(chan error, 1)
+	go func() { served <- tree.Serve() }()
+
+	if err := start(o); err != nil {
+		end(o.dir, tree)
+		return tell.report(err)
+	}
+	logrus.WithFields(logrus.Fields{"dir": o.dir, "version": versionLine()}).Info("mounted")
+	_ = tell.report(nil)
+
+	select {
+	case err = <-served: // unmounted
+	case s := <-ends:
+		logrus.WithField("signal", s.String()).Info("ending")
+		end(o.dir, tree)
+		err = nil
+	}
+	if err != nil {
+		logrus.WithError(err).Error("the connection to the kernel broke")
+		_ = devfuse.Unmount(o.dir, true)
+		return failf(exitSystem, "%s: %w", o.dir, err)
+	}
+	logrus.Info("ended")
+	return nil
+}
+
+// start waits until the tree answers and runs the rc script on it.
+func start(o *mountOptions) error {
+	var st unix.Stat_t
+	if err := unix.Stat(o.dir, &st); err != nil {
+		return failf(exitMount, "%s does not answer: %w", o.dir, err)
+	}
+	if o.rc == "" {
+		return nil
+	}
+	script := exec.Command("/bin/sh", o.rc)
+	script.Env = append(os.Environ(), "IPN="+o.dir)
+	out, err := script.CombinedOutput()
+	if err != nil {
+		return failf(exitMount, "rc script %s: %w\n%s", o.rc, err, out)
+	}
+	if len(out) > 0 {
+		logrus.WithField("rc", o.rc).Info(string(out))
+	}
+	return nil
+}
+
+// end ends all networks, so that readers see the end of file, and unmounts.
+// Who still has a file open then holds a dead one; the process does not wait.
+func end(dir string, tree *fs.FS) {
+	tree.Bus().Shutdown()
+	if err := devfuse.Unmount(dir, false); err != nil {
+		if err := devfuse.Unmount(dir, true); err != nil {
+			fmt.Fprintf(os.Stderr, "ipnfs: %s: %v\n", dir, err)
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"ipnfs/fs/devfuse"
+)
+
+// mountedType returns the type of what is mounted on dir, uppermost, or "".
+func mountedType(dir string) (string, error) {
+	// The last element may be a dead mount: only what leads there is resolved.
+	parent, err := filepath.EvalSymlinks(filepath.Dir(dir))
+	if err != nil {
+		return "", err
+	}
+	dir = filepath.Join(parent, filepath.Base(dir))
+	mounts, err := mountinfo.GetMounts(func(i *mountinfo.Info) (skip, stop bool) { return i.Mountpoint != dir, false })
+	if err != nil || len(mounts) == 0 {
+		return "", err
+	}
+	return mounts[len(mounts)-1].FSType, nil
+}
+
+func umountCommand() *cobra.Command {
+	var lazy bool
+	c := &cobra.Command{
+		Use:   "umount [-l] MOUNTPOINT",
+		Short: "Unmount ipnfs",
+		Long: `Unmounts ipnfs; its process ends. Fails if files are open. With -l the tree
+goes away at once, and what is open works until it is closed.`,
+		Args: cobra.ExactArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return ipnfsMounts(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir, err := filepath.Abs(args[0])
+			if err != nil {
+				return failf(exitSystem, "%w", err)
+			}
+			mounted, err := mountedType(dir)
+			if err != nil {
+				return failf(exitSystem, "%w", err)
+			}
+			if mounted != devfuse.FSType {
+				return failf(exitMount, "%s: ipnfs is not mounted there%s", dir, listMounts())
+			}
+			err = devfuse.Unmount(dir, lazy)
+			if errors.Is(err, unix.EBUSY) {
+				return failf(exitMount, "%s: in use: close its files (ipnfs ls shows the ports; fuser -vm %s who), or use -l", dir, dir)
+			}
+			if err != nil {
+				return failf(exitMount, "%s: %w", dir, err)
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVarP(&lazy, "lazy", "l", false, "unmount though files are open")
+	return c
+}
+
+// ipnfsMounts lists where ipnfs is mounted.
+func ipnfsMounts() []string {
+	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter(devfuse.FSType))
+	if err != nil {
+		return nil
+	}
+	var dirs []string
+	for _, m := range mounts {
+		dirs = append(dirs, m.Mountpoint)
+	}
+	return dirs
+}
+
+func listMounts() string {
+	if dirs := ipnfsMounts(); len(dirs) > 0 {
+		return " (it is on " + strings.Join(dirs, ", ") + ")"
+	}
+	return ""
+}
