@@ -17,6 +17,9 @@ func (c *Conn) Close() {
 	s := c.stats(false)
 	n.departed.add(&s)
 	if p := n.portLocked(c.port.number); p == c.port {
+		if p.departed == nil {
+			p.departed = &Stats{}
+		}
 		p.departed.add(&s)
 	}
 	if left {

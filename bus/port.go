@@ -27,7 +27,7 @@ type Port struct {
 	queue    int       // 0: the network's
 	overflow *Overflow // nil: the network's
 	access   *Access   // nil: the network's
-	departed Stats     // of conns that left while the port stayed
+	departed *Stats    // of conns that left while the port stayed; nil: none
 }
 
 // Number returns the port's number, 1 or more.

@@ -133,7 +133,7 @@ func (n *Network) ResetStats() {
 	n.eachConnLocked(func(c *Conn) { c.stats(true) })
 	for _, p := range n.ports {
 		if p != nil {
-			p.departed = Stats{}
+			p.departed = nil
 		}
 	}
 	n.eventLocked("stats-reset", "")
@@ -143,7 +143,10 @@ func (n *Network) ResetStats() {
 func (p *Port) Stats() Stats {
 	p.net.mu.Lock()
 	defer p.net.mu.Unlock()
-	s := p.departed
+	var s Stats
+	if p.departed != nil {
+		s = *p.departed
+	}
 	for _, c := range p.conns {
 		t := c.stats(false)
 		s.add(&t)
@@ -163,5 +166,5 @@ func (p *Port) ResetStats() {
 		t.Queued, t.QueuedBytes = 0, 0
 		n.departed.add(&t)
 	}
-	p.departed = Stats{}
+	p.departed = nil
 }

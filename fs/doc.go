@@ -9,7 +9,7 @@
 //   - tree.go, dir.go, change.go: lookup, listing, mkdir and what changes.
 //   - open.go, control.go: files that are read and written as text.
 //   - door.go, port.go, stream.go, send.go, gather.go, events.go: files that
-//     the device's thread serves, the path of frames.
+//     the device's goroutine serves, the path of frames.
 //   - errors.go: causes become errno for programs and lines for people.
 //
 // # The path of a frame

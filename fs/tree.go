@@ -30,7 +30,7 @@ type FS struct {
 	started time.Time
 	errors  errorLog
 
-	// batch is the device thread's own: only Handle.Write uses it.
+	// batch is the device goroutine's own: only Handle.Write uses it.
 	batch bus.Batch
 
 	mu        sync.Mutex

@@ -46,7 +46,8 @@ func failf(code int, format string, args ...any) error {
 func main() {
 	command := rootCommand()
 	name := filepath.Base(os.Args[0])
-	if name == "mount.ipnfs" || name == "mount.fuse.ipnfs" {
+	behind := os.Getenv(readyEnv) != "" // started by ourselves, as ipnfs mount -f
+	if !behind && (name == "mount.ipnfs" || name == "mount.fuse.ipnfs") {
 		args, err := helperArgs(os.Args[1:])
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
@@ -82,9 +83,11 @@ the others, a read receives one.
     echo hello > /ipn/lan/port
 
 The files are described in ipnfs(5), mounting in ipnfs(8).`,
+		Version:       versionLine(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(mountCommand(), umountCommand(), lsCommand(), versionCommand())
 	return root
 }

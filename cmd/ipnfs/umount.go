@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -12,14 +13,26 @@ import (
 	"ipnfs/fs/devfuse"
 )
 
-// mountedType returns the type of what is mounted on dir, uppermost, or "".
-func mountedType(dir string) (string, error) {
-	// The last element may be a dead mount: only what leads there is resolved.
+// resolve makes dir absolute and free of symbolic links, as the mount table
+// has it. What is mounted there may be dead and not answer: then only what
+// leads there is resolved.
+func resolve(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if info, err := os.Lstat(dir); err == nil && info.Mode()&os.ModeSymlink != 0 {
+		return filepath.EvalSymlinks(dir)
+	}
 	parent, err := filepath.EvalSymlinks(filepath.Dir(dir))
 	if err != nil {
 		return "", err
 	}
-	dir = filepath.Join(parent, filepath.Base(dir))
+	return filepath.Join(parent, filepath.Base(dir)), nil
+}
+
+// mountedType returns the type of what is mounted on dir, uppermost, or "".
+func mountedType(dir string) (string, error) {
 	mounts, err := mountinfo.GetMounts(func(i *mountinfo.Info) (skip, stop bool) { return i.Mountpoint != dir, false })
 	if err != nil || len(mounts) == 0 {
 		return "", err
@@ -39,9 +52,9 @@ goes away at once, and what is open works until it is closed.`,
 			return ipnfsMounts(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			dir, err := filepath.Abs(args[0])
+			dir, err := resolve(args[0])
 			if err != nil {
-				return failf(exitSystem, "%w", err)
+				return failf(exitMount, "%w", err)
 			}
 			mounted, err := mountedType(dir)
 			if err != nil {

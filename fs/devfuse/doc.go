@@ -1,4 +1,4 @@
-// Package devfuse reads /dev/fuse for ipnfs: one locked thread that answers
+// Package devfuse reads /dev/fuse for ipnfs: one goroutine that answers
 // READ, WRITE, POLL, INTERRUPT and RELEASE of hot handles (ports, streams,
 // event streams) itself, straight from the bus, and hands every other request
 // to go-fuse's ProtocolServer in a goroutine of its own.
@@ -12,7 +12,7 @@
 //  1. Serve reads one request into a buffer that is used again and again
 //     (loop.go).
 //  2. dispatch looks at opcode and file handle. A hot one goes to its Handle
-//     on this thread, with the payload lent from the buffer (hot.go).
+//     on this goroutine, with the payload lent from the buffer (hot.go).
 //  3. The Handle answers by a Reply, now, or keeps it (16 bytes) and answers
 //     later from whichever thread brings what was waited for (reply.go).
 //     Replies never block, so they are raw system calls.
@@ -21,8 +21,8 @@
 //
 // # Order
 //
-// The kernel queues requests in the order of the system calls, and one thread
-// reads them. RELEASE is served on that thread: after close(2) returned, a
+// The kernel queues requests in the order of the system calls, and one goroutine
+// reads them. RELEASE is served there too: after close(2) returned, a
 // following rmdir finds the port gone. For the same reason an INTERRUPT never
 // overtakes the request it means: the kernel sends it only once the request
 // was read. One that fits no pending request came too late, or means a cold

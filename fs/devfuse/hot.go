@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Handle is an open file that is served on the device's thread. No method may
+// Handle is an open file that is served on the device's goroutine. No method may
 // block. Each of Read, Write and Poll answers its Reply exactly once, now or
 // later; every Reply kept must be answered before or in Release.
 type Handle interface {
