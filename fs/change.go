@@ -111,32 +111,32 @@ func (f *FS) Rename(_ <-chan struct{}, in *fuse.RenameIn, oldName, newName strin
 // The rest of what changes a directory is refused: the tree's files come and
 // go with their networks and ports.
 
-// Create: see above.
+// Create is refused: see above.
 func (f *FS) Create(_ <-chan struct{}, in *fuse.CreateIn, name string, _ *fuse.CreateOut) fuse.Status {
 	return f.refuseName(&in.InHeader, "create", name)
 }
 
-// Mknod: see above.
+// Mknod is refused: see above.
 func (f *FS) Mknod(_ <-chan struct{}, in *fuse.MknodIn, name string, _ *fuse.EntryOut) fuse.Status {
 	return f.refuseName(&in.InHeader, "mknod", name)
 }
 
-// Tmpfile: see above.
+// Tmpfile cannot be.
 func (f *FS) Tmpfile(<-chan struct{}, *fuse.CreateIn, *fuse.CreateOut) fuse.Status {
 	return fuse.Status(unix.EOPNOTSUPP)
 }
 
-// Symlink: see above.
+// Symlink is refused: see above.
 func (f *FS) Symlink(_ <-chan struct{}, in *fuse.InHeader, _, name string, _ *fuse.EntryOut) fuse.Status {
 	return f.refuseName(in, "symlink", name)
 }
 
-// Link: see above.
+// Link is refused: see above.
 func (f *FS) Link(_ <-chan struct{}, in *fuse.LinkIn, name string, _ *fuse.EntryOut) fuse.Status {
 	return f.refuseName(&in.InHeader, "link", name)
 }
 
-// Unlink: see above.
+// Unlink is refused: see above.
 func (f *FS) Unlink(_ <-chan struct{}, in *fuse.InHeader, name string) fuse.Status {
 	return f.refuseName(in, "unlink", name)
 }

@@ -23,8 +23,10 @@ type send struct {
 
 	// behind: an earlier send of the same stream waits; under the lock.
 	behind bool
-	// used is what of data the parked batch covers, in a stream.
-	used int
+	// In a stream, what the parked batch covers: the first used bytes of data,
+	// or the frame that an earlier write left unfinished and this one ended.
+	used     int
+	fromPart bool
 }
 
 // copy takes data over from the request buffer, or returns false if the

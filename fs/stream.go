@@ -85,8 +85,12 @@ func (s *stream) Claim(b *bus.Batch, i, j int) (int, uint64) {
 	if len(s.waiters) == 0 {
 		return 0, 0
 	}
+	most := maxPieces / 2 // a length and the data
+	if _, ok := b.Frames[i].Prefixed(); ok {
+		most = maxPieces
+	}
 	size, n := min(s.waiters[0].size, maxStreamRead), 0
-	for ; i+n < j && n < maxPieces/2; n++ {
+	for ; i+n < j && n < most; n++ {
 		size -= b.Frames[i+n].Len() + bus.LengthPrefix
 		if size < 0 {
 			break

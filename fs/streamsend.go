@@ -173,8 +173,8 @@ func (s *stream) wait(w *send, behind bool) {
 
 // fillBatch makes the batch of w what run was blocked on.
 func (s *stream) fillBatch(w *send) {
-	w.used = 0
-	if s.part.whole() {
+	w.used, w.fromPart = 0, s.part.whole()
+	if w.fromPart {
 		w.Batch.SetStream(s.part.bytes(), bus.MaxPrefixed)
 		return
 	}
@@ -189,11 +189,11 @@ func (s *stream) resume(w *send, sent bool) {
 		s.sendNext()
 		return
 	}
-	if w.used == 0 && s.part.whole() {
+	if w.fromPart {
 		s.part.reset()
 	}
 	w.advance(w.used)
-	w.used = 0
+	w.used, w.fromPart = 0, false
 	switch errno := s.run(w, &w.Batch); {
 	case errno == 0:
 		w.finish(true)

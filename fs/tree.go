@@ -173,13 +173,13 @@ func (f *FS) StatFs(_ <-chan struct{}, _ *fuse.InHeader, out *fuse.StatfsOut) fu
 // Access is not asked: the kernel checks the modes (default_permissions).
 func (f *FS) Access(<-chan struct{}, *fuse.AccessIn) fuse.Status { return fuse.OK }
 
-// Fsync and Flush succeed, for programs that insist.
+// Fsync succeeds, for programs that insist.
 func (f *FS) Fsync(<-chan struct{}, *fuse.FsyncIn) fuse.Status { return fuse.OK }
 
-// Flush: see Fsync.
+// Flush succeeds, as Fsync does.
 func (f *FS) Flush(<-chan struct{}, *fuse.FlushIn) fuse.Status { return fuse.OK }
 
-// FsyncDir: see Fsync.
+// FsyncDir succeeds, as Fsync does.
 func (f *FS) FsyncDir(<-chan struct{}, *fuse.FsyncIn) fuse.Status { return fuse.OK }
 
 // Fallocate cannot be.

@@ -57,7 +57,7 @@ func (o *mountOptions) set(option string) error {
 	for _, n := range optionNames {
 		known = known || n == name+"=" || n == name
 		if n == name+"=" && (!valued || value == "") {
-			return fmt.Errorf("option %s needs a value: %s=...", name, name)
+			return fmt.Errorf("option %s needs a value: %s=VALUE", name, name)
 		}
 		if n == name && valued {
 			return fmt.Errorf("option %s takes no value", name)

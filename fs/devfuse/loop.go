@@ -26,7 +26,7 @@ const yieldEvery = 128
 type Device struct {
 	fd      int
 	handles table
-	recent  []uint32 // see remember; used by the device's goroutine only
+	recent  []uint32 // see remember; the device's goroutine owns it
 
 	tree   fuse.RawFileSystem
 	server *fuse.ProtocolServer
