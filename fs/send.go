@@ -23,6 +23,8 @@ type send struct {
 
 	// behind: an earlier send of the same stream waits; under the lock.
 	behind bool
+	// interrupted: the caller has a signal; under the lock.
+	interrupted bool
 	// In a stream, what the parked batch covers: the first used bytes of data,
 	// or the frame that an earlier write left unfinished and this one ended.
 	used     int
@@ -78,9 +80,11 @@ func (s *send) answer(errno unix.Errno) {
 	}
 }
 
-// interrupt ends the waiting; if s is going on right now, it ends by itself.
+// interrupt ends the waiting. If s is going on right now, on another thread,
+// it ends by itself, or sees the mark when it has to wait once more.
 func (s *send) interrupt() {
 	s.Conn.Lock()
+	s.interrupted = true
 	behind := s.behind
 	if i := slices.Index(s.door.sends, s); behind && i >= 0 {
 		s.door.sends = slices.Delete(s.door.sends, i, i+1)
@@ -96,6 +100,17 @@ func (s *send) interrupt() {
 		s.forget()
 		s.answer(unix.EINTR)
 		s.door.sendNext()
+	}
+}
+
+// parkAgain lets s wait once more.
+func (s *send) parkAgain() {
+	s.Park()
+	s.Conn.Lock()
+	interrupted := s.interrupted
+	s.Conn.Unlock()
+	if interrupted {
+		s.interrupt()
 	}
 }
 

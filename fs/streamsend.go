@@ -199,7 +199,7 @@ func (s *stream) resume(w *send, sent bool) {
 		w.finish(true)
 	case errno == blocked && !s.conn.Gone():
 		s.fillBatch(w)
-		w.Park()
+		w.parkAgain()
 		return
 	default:
 		w.forget()

@@ -14,7 +14,7 @@ type Handle interface {
 	// Read wants up to size bytes.
 	Read(r Reply, size int, nonblock bool)
 	// Write brings data, lent until it returns. offset is not 0 in the later
-	// pieces of a write(2) that the kernel had to split.
+	// pieces of a write(2) that the kernel had to split, unless it appends.
 	Write(r Reply, data []byte, offset int64, nonblock bool)
 	// Poll asks which of events are there. If schedule is set somebody
 	// sleeps until one comes: NotifyPoll(kh) then, once.
@@ -81,7 +81,11 @@ func (d *Device) dispatch(request []byte) bool {
 		}
 		if f := d.handles.get(in.Fh); f != nil {
 			d.remember(h.Unique, in.Fh)
-			f.Write(r, data, int64(in.Offset), in.Flags&unix.O_NONBLOCK != 0)
+			offset := int64(in.Offset)
+			if in.Flags&unix.O_APPEND != 0 {
+				offset = 0 // the kernel's idea of the end of the file
+			}
+			f.Write(r, data, offset, in.Flags&unix.O_NONBLOCK != 0)
 		} else {
 			r.Error(unix.EBADF)
 		}
