@@ -5,16 +5,23 @@ import (
 	"sync/atomic"
 )
 
-// Memory is a cap on bytes, shared by all networks of a mount: blocks with
-// queued frames, and what a stream keeps of an unfinished frame. Safe for
-// concurrent use; no lock.
+// Memory is a cap on bytes: blocks with queued frames, what a stream keeps of
+// an unfinished frame, events not yet read. All networks of a mount share one,
+// of which each has a Part. Safe for concurrent use; no lock.
 type Memory struct {
 	limit int64
 	used  atomic.Int64
+	whole *Memory // nil: this is the whole
 }
 
 // NewMemory makes a cap of limit bytes.
 func NewMemory(limit int64) *Memory { return &Memory{limit: limit} }
+
+// Part makes one network's share of m: it may grow as long as it is not more
+// than what is left free of m (the dynamic threshold by which switches share
+// their buffers, Choudhury and Hahne 1998). One network alone gets half; and
+// however many are greedy, something is left for the next.
+func (m *Memory) Part() *Memory { return &Memory{limit: m.limit, whole: m} }
 
 // Used returns the bytes charged now.
 func (m *Memory) Used() int64 { return m.used.Load() }
@@ -25,15 +32,25 @@ func (m *Memory) Limit() int64 { return m.limit }
 // Charge books n bytes, or books nothing and returns false if the cap would
 // be passed.
 func (m *Memory) Charge(n int) bool {
-	if m.used.Add(int64(n)) <= m.limit {
+	used := m.used.Add(int64(n))
+	free := m.limit - used
+	if m.whole != nil {
+		free = m.limit - m.whole.used.Add(int64(n)) - used
+	}
+	if free >= 0 {
 		return true
 	}
-	m.used.Add(-int64(n))
+	m.Refund(n)
 	return false
 }
 
 // Refund returns n bytes booked by Charge.
-func (m *Memory) Refund(n int) { m.used.Add(-int64(n)) }
+func (m *Memory) Refund(n int) {
+	m.used.Add(-int64(n))
+	if m.whole != nil {
+		m.whole.used.Add(-int64(n))
+	}
+}
 
 // Block is a reference-counted piece of pooled memory that holds one or more
 // frames behind Headroom. It is charged to a Memory from newBlock to the last

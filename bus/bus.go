@@ -67,7 +67,7 @@ func (b *Bus) Create(name, policy string, dir, door Access) (*Network, error) {
 			break
 		}
 	}
-	n := &Network{id: b.lastID, bus: b, name: name, settings: DefaultSettings(), policy: p, policySpec: policy, dir: dir, door: door}
+	n := &Network{id: b.lastID, bus: b, mem: b.Memory.Part(), name: name, settings: DefaultSettings(), policy: p, policySpec: policy, dir: dir, door: door}
 	b.byName[name], b.byID[n.id] = n, n
 	return n, nil
 }

@@ -173,7 +173,7 @@ func (c *Conn) queueLocked(b *Batch, k, j, reserved int) (overflowed bool) {
 			oldest.Release()
 			c.got.drops[dropOldest]++
 		}
-		f, ok := b.keep(c.net.bus.Memory, k)
+		f, ok := b.keep(c.net.mem, k)
 		if !ok {
 			c.got.drops[dropMemory] += uint64(j - k)
 			return false

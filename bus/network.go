@@ -14,6 +14,7 @@ var (
 type Network struct {
 	id  uint32
 	bus *Bus
+	mem *Memory // its part of the mount's
 
 	snap atomic.Pointer[snapshot] // nil after a change: the next sender rebuilds it
 
@@ -185,5 +186,5 @@ func (n *Network) SetDoorAccess(a Access) {
 	n.eventLocked("rights", "mode=%04o uid=%d gid=%d", a.Mode, a.UID, a.GID)
 }
 
-// Memory returns the cap on queued bytes that the network shares.
-func (n *Network) Memory() *Memory { return n.bus.Memory }
+// Memory returns the network's part of the mount's cap on queued bytes.
+func (n *Network) Memory() *Memory { return n.mem }

@@ -63,7 +63,7 @@ func (e *events) Add(line []byte) {
 
 // append adds lines if there is room for the reader and in the mount's memory.
 func (e *events) append(lines []byte) bool {
-	if len(e.lines)+len(lines) > maxEvents || !e.fs.bus.Memory.Charge(len(lines)) {
+	if len(e.lines)+len(lines) > maxEvents || !e.net.Memory().Charge(len(lines)) {
 		return false
 	}
 	e.lines = append(e.lines, lines...)
@@ -103,7 +103,7 @@ func (e *events) answer(r devfuse.Reply, size int) {
 
 // take drops the first n bytes.
 func (e *events) take(n int) {
-	e.fs.bus.Memory.Refund(n)
+	e.net.Memory().Refund(n)
 	e.lines = append(e.lines[:0], e.lines[n:]...)
 	if len(e.lines) == 0 {
 		e.lines = nil
