@@ -7,7 +7,8 @@ import (
 )
 
 // Endpoint is what is attached to a port: an open file, a tap, a socket. It
-// brings frames by Conn.Send, in batches, and takes them by these calls.
+// brings frames by Conn.Send, in batches, and takes them by these calls. From
+// within one of them it must not send, Park or Cancel on the same network.
 type Endpoint interface {
 	// Attach is the first call, from within Join, before any frame can come.
 	Attach(c *Conn)
@@ -121,18 +122,24 @@ func (c *Conn) CountRefused() { c.refused.Add(1) }
 // reserved places were promised to this call before.
 func (c *Conn) push(b *Batch, i, j, reserved int) {
 	c.mu.Lock()
+	if j > i+1 && c.tooLong(b, i, j) && !c.gone.Load() { // one by one
+		each := min(reserved, 1)
+		c.reserved -= reserved - each*(j-i)
+		c.mu.Unlock()
+		for ; i < j; i++ {
+			c.push(b, i, i+1, each)
+		}
+		return
+	}
 	c.reserved -= reserved
 	if c.gone.Load() {
 		c.mu.Unlock()
 		return
 	}
-	if c.maxLen != 0 && c.dropLongLocked(b, i, j) {
+	if c.tooLong(b, i, j) {
+		c.got.offered++
+		c.got.drops[dropTooLong]++
 		c.mu.Unlock()
-		if j > i+1 { // a batch with a giant in it: one by one
-			for ; i < j; i++ {
-				c.push(b, i, i+1, 0)
-			}
-		}
 		return
 	}
 	c.got.offered += uint64(j - i)
@@ -164,11 +171,11 @@ func (c *Conn) push(b *Batch, i, j, reserved int) {
 // queueLocked queues b.Frames[k:j] and tells whether c must be disconnected.
 func (c *Conn) queueLocked(b *Batch, k, j, reserved int) (overflowed bool) {
 	for ; k < j; k++ {
-		if c.q.len >= c.limit && reserved == 0 {
-			if c.overflow != DropOld {
-				c.got.drops[dropFull] += uint64(j - k)
-				return c.overflow == Disconnect
-			}
+		if c.q.len >= c.limit && reserved == 0 && c.overflow != DropOld {
+			c.got.drops[dropFull] += uint64(j - k)
+			return c.overflow == Disconnect
+		}
+		for c.q.len >= c.limit && reserved == 0 {
 			oldest := c.q.pop()
 			oldest.Release()
 			c.got.drops[dropOldest]++
@@ -183,15 +190,11 @@ func (c *Conn) queueLocked(b *Batch, k, j, reserved int) (overflowed bool) {
 	return false
 }
 
-// dropLongLocked tells whether a frame of b.Frames[i:j] is longer than the
-// endpoint can take, and counts it as dropped if it is the only one.
-func (c *Conn) dropLongLocked(b *Batch, i, j int) bool {
-	for k := i; k < j; k++ {
+// tooLong tells whether a frame of b.Frames[i:j] is longer than the endpoint
+// can take.
+func (c *Conn) tooLong(b *Batch, i, j int) bool {
+	for k := i; c.maxLen != 0 && k < j; k++ {
 		if b.Frames[k].Len() > c.maxLen {
-			if j == i+1 {
-				c.got.offered++
-				c.got.drops[dropTooLong]++
-			}
 			return true
 		}
 	}

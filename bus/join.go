@@ -23,8 +23,8 @@ func (n *Network) Join(ep Endpoint, o JoinOptions) (*Conn, error) {
 	}
 	c.port = p
 	ep.Attach(c)
+	c.configure(p.limitsLocked()) // before the first frame can come
 	p.setConnsLocked(append(slices.Clone(p.conns), c))
-	p.configureConnsLocked()
 	n.invalidateLocked()
 	if joiner, ok := n.policy.(Joiner); ok && len(p.conns) == 1 {
 		joiner.Join(p)

@@ -8,6 +8,7 @@ func (c *Conn) Close() {
 	n := c.net
 	n.mu.Lock()
 	left := n.detachLocked(c)
+	c.dropWantOut()
 	if i := slices.Index(n.leaving, c); i >= 0 {
 		n.leaving = slices.Delete(n.leaving, i, i+1)
 	}

@@ -70,10 +70,7 @@ func (n *Network) load() *snapshot {
 		}
 		receivers := *p.receivers.Load()
 		s.receivers = append(s.receivers, receivers...)
-		overflow := n.settings.Overflow
-		if p.overflow != nil {
-			overflow = *p.overflow
-		}
+		_, overflow := p.limitsLocked()
 		s.blocking = s.blocking || (overflow == BlockSender && len(receivers) > 0)
 	}
 	n.snap.Store(s)

@@ -18,6 +18,9 @@ type Parked struct {
 	// Resume is called once, without locks: all frames were sent, or else
 	// Conn is gone. Batch is empty then and may be used again.
 	Resume func(sent bool)
+	// Sent is how many bytes of Batch's span went while it waited, as far as
+	// that was not all; read it after Cancel, or in Resume.
+	Sent int
 }
 
 // parking is the list of a network's parked senders, oldest first.
@@ -97,6 +100,9 @@ func (n *Network) retryLocked() (ready []*Parked) {
 			if sent := p.Conn.sendFrom(&p.Batch, false); sent > 0 {
 				moved = true
 				p.Batch.drop(sent)
+				if len(p.Batch.Frames) > 0 {
+					p.Sent = p.Batch.Offset(0)
+				}
 			}
 			if len(p.Batch.Frames) == 0 || p.Conn.gone.Load() {
 				ready = append(ready, p)
@@ -135,12 +141,19 @@ func (c *Conn) WantOut() {
 	}
 }
 
+func (c *Conn) dropWantOut() bool {
+	had := c.wantOut.Swap(false)
+	if had {
+		c.net.park.wantOut.Add(-1)
+	}
+	return had
+}
+
 func (n *Network) wakeSenders() {
 	var wake []*Conn
 	n.mu.Lock()
 	n.eachConnLocked(func(c *Conn) {
-		if c.wantOut.Swap(false) {
-			n.park.wantOut.Add(-1)
+		if c.dropWantOut() {
 			wake = append(wake, c)
 		}
 	})

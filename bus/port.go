@@ -89,10 +89,8 @@ func (p *Port) SetName(name string) error {
 func (p *Port) Queue() int {
 	p.net.mu.Lock()
 	defer p.net.mu.Unlock()
-	if p.queue != 0 {
-		return p.queue
-	}
-	return p.net.settings.Queue
+	queue, _ := p.limitsLocked()
+	return queue
 }
 
 // SetQueue overrides the network's queue for this port; 0 ends that.
@@ -109,10 +107,8 @@ func (p *Port) SetQueue(frames int) error {
 func (p *Port) Overflow() Overflow {
 	p.net.mu.Lock()
 	defer p.net.mu.Unlock()
-	if p.overflow != nil {
-		return *p.overflow
-	}
-	return p.net.settings.Overflow
+	_, overflow := p.limitsLocked()
+	return overflow
 }
 
 // SetOverflow overrides the network's overflow for this port; nil ends that.
@@ -131,14 +127,20 @@ func (p *Port) configure(change func()) error {
 	return nil
 }
 
-func (p *Port) configureConnsLocked() {
-	queue, overflow := p.net.settings.Queue, p.net.settings.Overflow
+// limitsLocked is what holds for the port: its own, or else the network's.
+func (p *Port) limitsLocked() (queue int, overflow Overflow) {
+	queue, overflow = p.net.settings.Queue, p.net.settings.Overflow
 	if p.queue != 0 {
 		queue = p.queue
 	}
 	if p.overflow != nil {
 		overflow = *p.overflow
 	}
+	return queue, overflow
+}
+
+func (p *Port) configureConnsLocked() {
+	queue, overflow := p.limitsLocked()
 	for _, c := range p.conns {
 		c.configure(queue, overflow)
 	}

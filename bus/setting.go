@@ -1,6 +1,9 @@
 package bus
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // Overflow says what a frame for a receiver whose queue is full means.
 type Overflow uint8
@@ -92,7 +95,7 @@ func CheckName(name string) error {
 		return Errorf(Invalid, "network name %q: must not be empty or begin with a dot", name)
 	}
 	for _, r := range name {
-		if r == '/' || r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0) || isSpace(r) {
+		if r == '/' || unicode.IsControl(r) || isSpace(r) {
 			return Errorf(Invalid, "network name %q: no white space, control bytes or slash", name)
 		}
 	}

@@ -1,5 +1,7 @@
 package bus
 
+import "sync/atomic"
+
 // Reasons for which a frame is dropped.
 const (
 	dropFull    = iota // the receiver's queue was full
@@ -83,16 +85,16 @@ func (s *Stats) add(t *Stats) {
 func (c *Conn) stats(reset bool) Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	read := (*atomic.Uint64).Load
+	if reset { // swapped, so that no count of a sender is lost
+		read = func(n *atomic.Uint64) uint64 { return n.Swap(0) }
+	}
 	s := Stats{
-		Frames: c.sent.Load(), Bytes: c.sentBytes.Load(), Refused: c.refused.Load(), Nobody: c.nobody.Load(),
+		Frames: read(&c.sent), Bytes: read(&c.sentBytes), Refused: read(&c.refused), Nobody: read(&c.nobody),
 		Offered: c.got.offered, Received: c.got.delivered, ReceivedBytes: c.got.deliveredBytes,
 		Queued: uint64(c.q.len), QueuedBytes: uint64(c.q.bytes), Drops: c.got.drops,
 	}
 	if reset {
-		c.sent.Store(0)
-		c.sentBytes.Store(0)
-		c.refused.Store(0)
-		c.nobody.Store(0)
 		c.got = counters{offered: uint64(c.q.len)} // what waits stays accounted for
 	}
 	return s

@@ -37,7 +37,7 @@ func (f *FS) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.E
 // makeNetwork gives the network to its maker: its directory has mkdir's mode,
 // its port the rw bits of that and x for the owner alone.
 func (f *FS) makeNetwork(in *fuse.MkdirIn, name string) error {
-	if reservedNames[name] {
+	if taken(name) {
 		return bus.Errorf(bus.Exists, "the name %s is not free", name)
 	}
 	dir := bus.Access{Mode: in.Mode & 0o1777, UID: in.Uid, GID: in.Gid}
@@ -52,6 +52,9 @@ func (f *FS) makeNetwork(in *fuse.MkdirIn, name string) error {
 	_, err := f.bus.Create(name, f.options.Policy, dir, door)
 	return err
 }
+
+// taken tells whether a name in the root directory is a file's, now or later.
+func taken(name string) bool { return rowOf(inRoot, name) != nil || reservedNames[name] }
 
 func reservePort(dir *node, name string) error {
 	number, err := strconv.Atoi(name)
@@ -97,7 +100,7 @@ func (f *FS) Rename(_ <-chan struct{}, in *fuse.RenameIn, oldName, newName strin
 		err = bus.Errorf(bus.Denied, "only networks can be renamed, within the root directory")
 	case in.Flags&^unix.RENAME_NOREPLACE != 0:
 		err = bus.Errorf(bus.Invalid, "networks cannot be exchanged")
-	case rowOf(inRoot, newName) != nil || reservedNames[newName]:
+	case taken(newName):
 		err = bus.Errorf(bus.Exists, "the name %s is not free", newName)
 	default:
 		err = f.bus.Rename(oldName, newName)

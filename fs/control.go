@@ -3,6 +3,7 @@ package fs
 import (
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
@@ -75,7 +76,7 @@ func parseCommand(r *row, data []byte) (string, error) {
 		return command, bus.Errorf(bus.Range, "a command of %d bytes: at most %d", len(data), maxCommand)
 	case strings.Contains(command, "\n"):
 		return command, bus.Errorf(bus.Invalid, "more than one line: each write is one command")
-	case strings.ContainsFunc(command, func(c rune) bool { return c < 0x20 && c != '\t' || c == 0x7f || c == 0xfffd }):
+	case strings.ContainsFunc(command, func(c rune) bool { return unicode.IsControl(c) && c != '\t' || c == unicode.ReplacementChar }):
 		return command, bus.Errorf(bus.Invalid, "a command is text: no control characters, valid UTF-8")
 	}
 	command = strings.TrimSpace(command)

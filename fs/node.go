@@ -63,8 +63,8 @@ func (f *FS) node(id uint64) node {
 		return n
 	}
 	n.row = &table[index-1]
-	if net := uint32(id>>netShift) & (1<<24 - 1); net != 0 {
-		n.net = f.bus.NetworkByID(net)
+	if n.row.in != inRoot || n.row.kind == netDir {
+		n.net = f.bus.NetworkByID(uint32(id>>netShift) & (1<<24 - 1))
 		n.gone = n.net == nil
 	}
 	if n.row.in == inPort || n.row.kind == portDir {

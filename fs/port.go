@@ -46,7 +46,8 @@ func (p *port) wait(r devfuse.Reply, data []byte) {
 	}
 	s.Batch.SetFrame(s.data)
 	s.Resume = s.finish
-	s.park()
+	s.enlist(false)
+	s.Park()
 }
 
 // Read receives one frame, or the next part of one that was too long for the

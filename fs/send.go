@@ -43,12 +43,14 @@ func (s *send) copy(data []byte) bool {
 	return true
 }
 
-// park makes s known to Interrupt and lets its batch wait.
-func (s *send) park() {
+// enlist makes s known to Interrupt. If wanted, s comes behind what waits
+// already, and enlist tells whether there is such.
+func (s *send) enlist(behind bool) bool {
 	s.Conn.Lock()
+	defer s.Conn.Unlock()
+	s.behind = behind && len(s.door.sends) > 0
 	s.door.sends = append(s.door.sends, s)
-	s.Conn.Unlock()
-	s.Park()
+	return s.behind
 }
 
 // forget ends s: the answer is the caller's business.
@@ -67,8 +69,23 @@ func (s *send) finish(sent bool) {
 	if sent {
 		s.reply.Written(s.total)
 	} else {
+		s.addSent()
 		s.answer(unix.ECONNRESET)
 	}
+}
+
+// advance notes that n bytes of the write are dealt with.
+func (s *send) advance(n int) {
+	s.data = s.data[n:]
+	s.taken += n
+}
+
+// addSent notes what went of a parked batch before its waiting ended.
+func (s *send) addSent() {
+	if !s.fromPart {
+		s.advance(s.Sent)
+	}
+	s.Sent = 0
 }
 
 // answer tells what was sent, or errno if that was nothing.
@@ -97,6 +114,7 @@ func (s *send) interrupt() {
 		s.block.Release()
 		s.reply.Error(unix.EINTR)
 	case s.Cancel():
+		s.addSent()
 		s.forget()
 		s.answer(unix.EINTR)
 		s.door.sendNext()

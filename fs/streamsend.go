@@ -105,12 +105,6 @@ func (s *stream) stopped(w *send, errno unix.Errno) {
 	w.answer(errno)
 }
 
-// advance notes that n bytes of the write are dealt with.
-func (w *send) advance(n int) {
-	w.data = w.data[n:]
-	w.taken += n
-}
-
 // run sends what it can of w.data, using the batch b, and returns 0 if that
 // was all. If it is blocked, what is left begins with the frame that waits,
 // or s.part is that frame.
@@ -160,20 +154,19 @@ func (s *stream) wait(w *send, behind bool) {
 		return
 	}
 	left.Resume = func(sent bool) { s.resume(&left, sent) }
-	left.behind = behind
-	if behind {
-		s.conn.Lock()
-		s.sends = append(s.sends, &left)
-		s.conn.Unlock()
-		return
+	switch {
+	case left.enlist(behind):
+	case behind: // what was in front has gone meanwhile
+		s.resume(&left, true)
+	default:
+		s.fillBatch(&left)
+		left.parkAgain()
 	}
-	s.fillBatch(&left)
-	left.park()
 }
 
 // fillBatch makes the batch of w what run was blocked on.
 func (s *stream) fillBatch(w *send) {
-	w.used, w.fromPart = 0, s.part.whole()
+	w.used, w.Sent, w.fromPart = 0, 0, s.part.whole()
 	if w.fromPart {
 		w.Batch.SetStream(s.part.bytes(), bus.MaxPrefixed)
 		return

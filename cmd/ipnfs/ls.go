@@ -142,11 +142,12 @@ func short(n uint64) string {
 	if n < 100000 {
 		return strconv.FormatUint(n, 10)
 	}
-	value := float64(n)
-	for _, unit := range []string{"k", "M", "G", "T", "P"} {
-		if value /= 1000; value < 1000 {
+	value := float64(n) / 1000
+	for _, unit := range []string{"k", "M", "G", "T"} {
+		if value < 999.95 { // else it would be written as 1000.0
 			return strconv.FormatFloat(value, 'f', 1, 64) + unit
 		}
+		value /= 1000
 	}
-	return strconv.FormatFloat(value, 'f', 0, 64) + "P"
+	return strconv.FormatFloat(value, 'f', 1, 64) + "P"
 }

@@ -66,14 +66,18 @@ func (d *Device) answerCold(request []byte) {
 		return
 	}
 	errno := d.write(unsafe.Pointer(unsafe.SliceData(answer)), uintptr(n))
-	if errno != 0 && opcode == opOpen && n >= outHeaderSize+8 {
-		// The opener is gone and nobody will send a RELEASE.
-		fh := binary.NativeEndian.Uint64(answer[outHeaderSize:])
-		if fh&hotBit != 0 {
-			d.release(fh)
-		} else {
-			d.tree.Release(nil, &fuse.ReleaseIn{Fh: fh})
-		}
+	if errno == 0 || n < outHeaderSize+8 {
+		return
+	}
+	// If the caller is gone, nobody will send the RELEASE that ends an open.
+	fh := binary.NativeEndian.Uint64(answer[outHeaderSize:])
+	switch {
+	case opcode == opOpen && fh&hotBit != 0:
+		d.release(fh)
+	case opcode == opOpen:
+		d.tree.Release(nil, &fuse.ReleaseIn{Fh: fh})
+	case opcode == opOpendir:
+		d.tree.ReleaseDir(&fuse.ReleaseIn{Fh: fh})
 	}
 }
 

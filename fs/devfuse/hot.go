@@ -45,6 +45,7 @@ const (
 	opWrite       = 16
 	opRelease     = 18
 	opInit        = 26
+	opOpendir     = 27
 	opReaddir     = 28
 	opInterrupt   = 36
 	opIoctl       = 39

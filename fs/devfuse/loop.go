@@ -55,6 +55,9 @@ func (d *Device) Serve() error {
 		}
 		n, err := unix.Read(d.fd, buf)
 		switch {
+		case err == nil && n == 0: // never from /dev/fuse: the other end of a test
+			d.finish()
+			return nil
 		case err == nil:
 			if !d.dispatch(buf[:n]) {
 				d.serveCold(buf[:n])
