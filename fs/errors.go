@@ -79,8 +79,9 @@ func (l *errorLog) String() string {
 // refuse records a refusal in the root's errors and the network's, and gives
 // the errno.
 func (f *FS) refuse(n *node, caller *fuse.InHeader, command string, err error) fuse.Status {
+	pid := callerInfo(caller).PID
 	line := func(path string) string {
-		return fmt.Sprintf("%s %d %d %s: %s: %s\n", bus.Stamp(time.Now()), caller.Uid, caller.Pid, path, printable(command), printable(err.Error()))
+		return fmt.Sprintf("%s %d %d %s: %s: %s\n", bus.Stamp(time.Now()), caller.Uid, pid, path, printable(command), printable(err.Error()))
 	}
 	f.errors.add(line(n.path()))
 	if n.net != nil {
@@ -120,6 +121,9 @@ func (f *FS) errorsOf(net *bus.Network) *errorLog {
 	}
 	return l
 }
+
+// Errors returns what the root's errors file shows.
+func (f *FS) Errors() string { return f.errors.String() }
 
 func readRootErrors(f *FS, _ *node) string { return f.errors.String() }
 

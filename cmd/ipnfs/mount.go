@@ -128,7 +128,7 @@ func serve(o *mountOptions) error {
 	served := make(chan error, 1)
 	go func() { served <- tree.Serve() }()
 
-	if err := start(o); err != nil {
+	if err := start(o, tree); err != nil {
 		end(o.dir, tree)
 		return tell.report(err)
 	}
@@ -152,7 +152,7 @@ func serve(o *mountOptions) error {
 }
 
 // start waits until the tree answers and runs the rc script on it.
-func start(o *mountOptions) error {
+func start(o *mountOptions, tree *fs.FS) error {
 	var st unix.Stat_t
 	if err := unix.Stat(o.dir, &st); err != nil {
 		return failf(exitMount, "%s does not answer: %w", o.dir, err)
@@ -164,7 +164,8 @@ func start(o *mountOptions) error {
 	script.Env = append(os.Environ(), "IPN="+o.dir)
 	out, err := script.CombinedOutput()
 	if err != nil {
-		return failf(exitMount, "rc script %s: %w\n%s", o.rc, err, out)
+		// The shell knows but an errno; the tree knows why.
+		return failf(exitMount, "rc script %s: %w\n%s%s", o.rc, err, out, tree.Errors())
 	}
 	if len(out) > 0 {
 		logrus.WithField("rc", o.rc).Info(string(out))
