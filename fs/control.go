@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
 )
@@ -18,8 +19,27 @@ const maxCommand = 4096
 type textHandle struct {
 	node node
 
-	mu   sync.Mutex
-	text string
+	mu      sync.Mutex
+	text    string
+	charged int
+}
+
+// smallReport is how many bytes an open file or directory may hold without
+// being charged to the mount's memory: thousands of opens of a large report
+// must not add up.
+const smallReport = 16 << 10
+
+// charge books n bytes held by an open report in place of before, and returns
+// what is booked.
+func (f *FS) charge(n, before int) (int, bool) {
+	f.reports.Refund(before)
+	if n <= smallReport {
+		return 0, true
+	}
+	if !f.reports.Charge(n) {
+		return 0, false
+	}
+	return n, true
 }
 
 // Read serves text files; doors never come here.
@@ -36,6 +56,10 @@ func (f *FS) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResu
 			return nil, fuse.ENODEV
 		}
 		h.text = n.row.read(f, &n)
+		if h.charged, ok = f.charge(len(h.text), h.charged); !ok {
+			h.text = ""
+			return nil, fuse.Status(unix.ENOBUFS)
+		}
 	}
 	if in.Offset >= uint64(len(h.text)) {
 		return fuse.ReadResultData(nil), fuse.OK
@@ -87,4 +111,8 @@ func parseCommand(r *row, data []byte) (string, error) {
 }
 
 // Release ends text files; doors are ended by the device.
-func (f *FS) Release(_ <-chan struct{}, in *fuse.ReleaseIn) { f.removeFile(in.Fh) }
+func (f *FS) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
+	if h, ok := f.removeFile(in.Fh).(*textHandle); ok {
+		f.charge(0, h.charged)
+	}
+}

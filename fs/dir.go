@@ -6,7 +6,13 @@ import (
 )
 
 // dirHandle is an open directory: the listing as it was at opendir.
-type dirHandle struct{ entries []fuse.DirEntry }
+type dirHandle struct {
+	entries []fuse.DirEntry
+	charged int
+}
+
+// entrySize is about what an entry of a listing takes, in bytes.
+const entrySize = 64
 
 // OpenDir takes the listing.
 func (f *FS) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
@@ -14,7 +20,12 @@ func (f *FS) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse
 	if n.gone {
 		return fuse.ENOENT
 	}
-	out.Fh = f.addFile(&dirHandle{f.list(&n)})
+	h := &dirHandle{entries: f.list(&n)}
+	var ok bool
+	if h.charged, ok = f.charge(len(h.entries)*entrySize, 0); !ok {
+		return fuse.Status(unix.ENOBUFS)
+	}
+	out.Fh = f.addFile(h)
 	return fuse.OK
 }
 
@@ -81,7 +92,11 @@ func (f *FS) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList)
 }
 
 // ReleaseDir ends OpenDir.
-func (f *FS) ReleaseDir(in *fuse.ReleaseIn) { f.removeFile(in.Fh) }
+func (f *FS) ReleaseDir(in *fuse.ReleaseIn) {
+	if h, ok := f.removeFile(in.Fh).(*dirHandle); ok {
+		f.charge(0, h.charged)
+	}
+}
 
 func (f *FS) addFile(h any) uint64 {
 	f.mu.Lock()
@@ -97,8 +112,10 @@ func (f *FS) file(fh uint64) any {
 	return f.files[fh]
 }
 
-func (f *FS) removeFile(fh uint64) {
+func (f *FS) removeFile(fh uint64) any {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	h := f.files[fh]
 	delete(f.files, fh)
+	return h
 }

@@ -29,6 +29,7 @@ type FS struct {
 	options Options
 	started time.Time
 	errors  errorLog
+	reports *bus.Memory // held by open reports and listings
 
 	// batch is the device goroutine's own: only Handle.Write uses it.
 	batch bus.Batch
@@ -49,6 +50,7 @@ func New(fd int, o Options) *FS {
 		bus:           bus.New(o.Limits), options: o, root: o.Root, started: time.Now(),
 		netErrors: map[uint32]*errorLog{}, files: map[uint64]any{},
 	}
+	f.reports = f.bus.Memory.Part()
 	f.dev = devfuse.NewDevice(fd, f)
 	return f
 }

@@ -9,8 +9,12 @@ import (
 )
 
 // maxColdRead bounds the answer to a READ or READDIR of the tree, in bytes; a
-// caller who asks for more gets less and asks again.
-const maxColdRead = 256 << 10
+// caller who asks for more gets less and asks again. maxColdWrite is what the
+// tree sees of a WRITE: more than any command that it accepts.
+const (
+	maxColdRead  = 64 << 10
+	maxColdWrite = 8 << 10
+)
 
 // answerRoom is enough for the fixed part of any answer.
 const answerRoom = 512
@@ -33,6 +37,9 @@ func options() *fuse.MountOptions {
 
 // serveCold serves a request by the tree, in a goroutine; request is lent.
 func (d *Device) serveCold(request []byte) {
+	if in := as[fuse.WriteIn](request); in != nil && in.Opcode == opWrite {
+		request = request[:min(len(request), int(unsafe.Sizeof(*in))+maxColdWrite)]
+	}
 	request = append([]byte(nil), request...)
 	if as[fuse.InHeader](request).Opcode == opInit { // nothing comes before it is answered
 		d.answerCold(request)
