@@ -3,6 +3,7 @@ package bus
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Overflow says what a frame for a receiver whose queue is full means.
@@ -85,14 +86,17 @@ func (s *Settings) check() error {
 	return Errorf(Invalid, "unknown linktype %q: one of %s", s.LinkType, strings.Join(LinkTypes, ", "))
 }
 
-// CheckName tells whether name may name a network: 1 to MaxName bytes, no
-// leading dot, no white space, control bytes or slash.
+// CheckName tells whether name may name a network: 1 to MaxName bytes of
+// UTF-8, no leading dot, no white space, control characters or slash.
 func CheckName(name string) error {
 	if len(name) > MaxName {
 		return Errorf(NameTooLong, "network name of %d bytes: at most %d", len(name), MaxName)
 	}
 	if name == "" || name[0] == '.' {
 		return Errorf(Invalid, "network name %q: must not be empty or begin with a dot", name)
+	}
+	if !utf8.ValidString(name) {
+		return Errorf(Invalid, "network name %q: must be UTF-8", name)
 	}
 	for _, r := range name {
 		if r == '/' || unicode.IsControl(r) || isSpace(r) {

@@ -42,7 +42,7 @@ func readMetrics(f *FS, _ *node) string {
 	stats := make([]bus.Stats, len(networks))
 	names := make([]string, len(networks))
 	for i, n := range networks {
-		stats[i], names[i] = n.Stats(), labels.Replace(strings.ToValidUTF8(n.Name(), "\ufffd"))
+		stats[i], names[i] = n.Stats(), labels.Replace(n.Name())
 	}
 	single("networks", "gauge", "Networks on this mount.", int64(len(networks)))
 	single("memory_bytes", "gauge", "Memory held for queued frames.", f.bus.Memory.Used())

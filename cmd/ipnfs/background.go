@@ -7,6 +7,7 @@ import (
 	"log/syslog"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -113,6 +114,7 @@ func openLog(o *mountOptions, behind bool) (closeLog func(), err error) {
 			return nil, err
 		}
 		logrus.SetOutput(file)
+		_ = debug.SetCrashOutput(file, debug.CrashOptions{}) // in the background nobody sees it else
 		closeLog = func() { file.Close() }
 	}
 	if behind {

@@ -79,7 +79,10 @@ func mountByHelper(dir string, o MountOptions) (int, error) {
 	}
 	ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")
 	defer ours.Close()
-	list := append(o.common(), "subtype=ipnfs", "fsname="+strings.NewReplacer(`\`, `\\`, ",", `\,`).Replace(o.Source))
+	list := append(o.common(), "nosuid", "nodev", "subtype=ipnfs", "fsname="+strings.NewReplacer(`\`, `\\`, ",", `\,`).Replace(o.Source))
+	if !o.Exec {
+		list = append(list, "noexec")
+	}
 	cmd := exec.Command(helper, "-o", strings.Join(list, ","), "--", dir)
 	cmd.Env = append(os.Environ(), "_FUSE_COMMFD=3")
 	cmd.ExtraFiles = []*os.File{theirs}
