@@ -51,6 +51,7 @@ type Conn struct {
 	recv, send bool
 	maxLen     int // longest frame in bytes the endpoint can take; 0: any
 
+	closed  bool        // Close was called; under Network.mu
 	gone    atomic.Bool // off the network; set under mu
 	wantOut atomic.Bool // Wake when a send need not wait any more
 

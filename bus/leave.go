@@ -104,7 +104,7 @@ func (n *Network) RemovePort(number int) error {
 		return Errorf(Unknown, "there is no port %d", number)
 	}
 	evicted := n.removePortLocked(p, "removed")
-	ended := !n.settings.Persist && n.used == 0 && len(evicted) > 0
+	ended := !n.settings.Persist && n.used == 0
 	n.mu.Unlock()
 	tellGone(evicted)
 	n.ease()

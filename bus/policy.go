@@ -135,7 +135,11 @@ func NewPolicy(spec string) (Policy, error) {
 		}
 		args[key] = value
 	}
-	return t.New(args)
+	p, err := t.New(args)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 func policyNames() string {

@@ -18,5 +18,5 @@
 // bus.Conn.Send. That finds for each receiver a waiting READ (door.Claim) and
 // answers it from the very same buffer (Emit), or queues one shared copy and
 // wakes the receiver if it polls. A read(2) arrives as READ in port.Read and
-// is answered from the queue, or waits as 24 bytes in the door.
+// is answered from the queue, or waits as 16 bytes in the door.
 package fs
