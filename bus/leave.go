@@ -7,6 +7,11 @@ import "slices"
 func (c *Conn) Close() {
 	n := c.net
 	n.mu.Lock()
+	if c.closed {
+		n.mu.Unlock()
+		return
+	}
+	c.closed = true
 	left := n.detachLocked(c)
 	c.dropWantOut()
 	if i := slices.Index(n.leaving, c); i >= 0 {
