@@ -4,6 +4,7 @@ import (
 	"sync"
 	"unsafe"
 
+	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
@@ -25,7 +26,8 @@ const (
 // that lie one behind the other become one: a batch that came as one write
 // leaves as one piece.
 type gather struct {
-	iov    []unix.Iovec // [0] is for the header
+	head   fuse.OutHeader
+	iov    []unix.Iovec // [0] is for head
 	size   int          // bytes in the pieces
 	frames []bus.Frame  // released when the reply is out
 	small  []byte       // copies of small pieces, and lengths
@@ -116,4 +118,4 @@ func (g *gather) copy(data []byte) {
 }
 
 // reply sends what was gathered.
-func (g *gather) reply(r devfuse.Reply) { r.Pieces(g.iov, g.size) }
+func (g *gather) reply(r devfuse.Reply) { r.Pieces(&g.head, g.iov, g.size) }

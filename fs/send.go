@@ -29,6 +29,10 @@ type send struct {
 	// or the frame that an earlier write left unfinished and this one ended.
 	used     int
 	fromPart bool
+	// part is the stream's unfinished frame, nil in a port, and filled how
+	// many bytes of this write finished it last.
+	part   *part
+	filled int
 }
 
 // copy takes data over from the request buffer, or returns false if the
@@ -88,8 +92,15 @@ func (s *send) addSent() {
 	s.Sent = 0
 }
 
-// answer tells what was sent, or errno if that was nothing.
+// answer tells what was sent, or errno if that was nothing. The bytes that
+// made an unfinished frame whole were not, if it still is there: the caller
+// keeps them, or else it would wait for a write that may never come.
 func (s *send) answer(errno unix.Errno) {
+	if s.filled > 0 && s.part.whole() {
+		s.part.giveBack(s.filled)
+		s.taken -= s.filled
+		s.filled = 0
+	}
 	if s.taken > 0 {
 		s.reply.Written(s.taken)
 	} else {

@@ -59,6 +59,15 @@ func (p *part) fill(m *bus.Memory, data []byte, mtu int) (int, unix.Errno) {
 	return taken, 0
 }
 
+// giveBack undoes the last n bytes of fill.
+func (p *part) giveBack(n int) {
+	p.have -= n
+	if p.have < bus.LengthPrefix {
+		p.block.Release()
+		p.block = nil
+	}
+}
+
 func (p *part) reset() {
 	if p.block != nil {
 		p.block.Release()
@@ -79,7 +88,7 @@ func (s *stream) Write(r devfuse.Reply, data []byte, _ int64, nonblock bool) {
 	c.Lock()
 	behind := len(s.sends) > 0
 	c.Unlock()
-	w := send{door: &s.door, reply: r, data: data, total: len(data)}
+	w := send{door: &s.door, reply: r, data: data, total: len(data), part: &s.part}
 	errno := blocked
 	if !behind {
 		if errno = s.run(&w, &s.fs.batch); errno == 0 {
@@ -120,6 +129,7 @@ func (s *stream) run(w *send, b *bus.Batch) unix.Errno {
 			}
 			b.Reset()
 			s.part.reset()
+			w.filled = 0
 		}
 		if len(w.data) == 0 {
 			return 0
@@ -142,6 +152,7 @@ func (s *stream) run(w *send, b *bus.Batch) unix.Errno {
 				return errno
 			}
 			w.advance(n)
+			w.filled = n
 		}
 	}
 }
@@ -184,6 +195,7 @@ func (s *stream) resume(w *send, sent bool) {
 	}
 	if w.fromPart {
 		s.part.reset()
+		w.filled = 0
 	}
 	w.advance(w.used)
 	w.used, w.fromPart = 0, false

@@ -41,12 +41,12 @@ func (r Reply) Data(data []byte) {
 }
 
 // Pieces answers a READ with the pieces iov[1:], of size bytes in all, at
-// most 1023 of them; iov[0] is overwritten.
-func (r Reply) Pieces(iov []unix.Iovec, size int) {
-	h := fuse.OutHeader{Length: uint32(outHeaderSize + size), Unique: r.unique}
-	iov[0] = unix.Iovec{Base: (*byte)(unsafe.Pointer(&h)), Len: uint64(outHeaderSize)}
+// most 1023 of them. head is room for the header, which iov[0] is made to
+// name.
+func (r Reply) Pieces(head *fuse.OutHeader, iov []unix.Iovec, size int) {
+	*head = fuse.OutHeader{Length: uint32(outHeaderSize + size), Unique: r.unique}
+	iov[0] = unix.Iovec{Base: (*byte)(unsafe.Pointer(head)), Len: uint64(outHeaderSize)}
 	r.dev.writev(&iov[0], len(iov))
-	iov[0] = unix.Iovec{}
 }
 
 // Written answers a WRITE of which n bytes were taken.
