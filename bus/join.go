@@ -95,7 +95,8 @@ func (n *Network) newPortLocked(number int) (*Port, error) {
 	for len(n.ports) < number {
 		n.ports = append(n.ports, nil)
 	}
-	p := &Port{net: n, number: number}
+	n.lives++
+	p := &Port{net: n, number: number, life: n.lives}
 	p.setConnsLocked(nil)
 	n.ports[number-1] = p
 	n.used++

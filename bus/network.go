@@ -30,6 +30,7 @@ type Network struct {
 	ports       []*Port // by number-1; nil: the number is free
 	lowest      int     // no number below this index is free
 	used        int     // ports that exist
+	lives       uint16  // counts the ports that ever existed
 	leaving     []*Conn // taken off, but not yet closed by their endpoints
 	departed    Stats   // of conns that are closed
 	subscribers []Events

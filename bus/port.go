@@ -15,6 +15,7 @@ type Access struct {
 type Port struct {
 	net    *Network
 	number int
+	life   uint16
 
 	// receivers are the conns that may receive; immutable once stored.
 	receivers atomic.Pointer[[]*Conn]
@@ -32,6 +33,10 @@ type Port struct {
 
 // Number returns the port's number, 1 or more.
 func (p *Port) Number() int { return p.number }
+
+// Life tells this port from others that had or will have its number: it is
+// another each time, until 65536 ports later.
+func (p *Port) Life() uint16 { return p.life }
 
 // Network returns the port's network.
 func (p *Port) Network() *Network { return p.net }

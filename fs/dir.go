@@ -3,6 +3,8 @@ package fs
 import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
 )
 
 // dirHandle is an open directory: the listing as it was at opendir.
@@ -32,47 +34,46 @@ func (f *FS) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse
 // list makes the entries of a directory.
 func (f *FS) list(dir *node) []fuse.DirEntry {
 	entries := []fuse.DirEntry{{Name: ".", Mode: unix.S_IFDIR}, {Name: "..", Mode: unix.S_IFDIR}}
-	add := func(r *row, name string, net uint32, port int) {
+	add := func(r *row, name string, net *bus.Network, port *bus.Port) {
 		mode := uint32(unix.S_IFREG)
 		if r.isDir() {
 			mode = unix.S_IFDIR
 		}
-		n := node{id: makeID(r, net, port, false), row: r}
+		n := node{id: makeID(r, net, port), row: r}
 		entries = append(entries, fuse.DirEntry{Name: name, Mode: mode, Ino: n.ino()})
 	}
-	var in place
-	var net uint32
-	var port int
-	if dir.net != nil {
-		net = dir.net.ID()
-	}
-	switch {
-	case dir.row == nil:
-		in = inRoot
-	case dir.row.kind == netDir:
-		in = inNet
-	case dir.row.kind == portsDir:
-		in = inPorts
-	case dir.row.kind == portDir:
-		in = inPort
-		port = dir.port.Number()
-	}
+	in := dir.inside()
 	for i := range table {
 		if r := &table[i]; r.in == in && r.name != "" {
-			add(r, r.name, net, port)
+			add(r, r.name, dir.net, dir.port)
 		}
 	}
 	switch in {
 	case inRoot:
 		for _, n := range f.bus.Networks() {
-			add(rowOf(inRoot, ""), n.Name(), n.ID(), 0)
+			add(rowOf(inRoot, ""), n.Name(), n, nil)
 		}
 	case inPorts:
 		for _, number := range dir.net.Ports() {
-			add(rowOf(inPorts, ""), itoa(number), net, number)
+			if p := dir.net.Port(number); p != nil {
+				add(rowOf(inPorts, ""), itoa(number), dir.net, p)
+			}
 		}
 	}
 	return entries
+}
+
+// inside is the place of what stands in a directory.
+func (n *node) inside() place {
+	switch {
+	case n.row == nil:
+		return inRoot
+	case n.row.kind == netDir:
+		return inNet
+	case n.row.kind == portsDir:
+		return inPorts
+	}
+	return inPort
 }
 
 // ReadDir gives the listing from an offset on.

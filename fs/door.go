@@ -157,6 +157,7 @@ func (d *door) leave() {
 		s.interrupt()
 	}
 	d.conn.Close()
+	d.end()
 }
 
 // portNumberIoctl is _IOR('I', 1, __u32): the caller's own port number.

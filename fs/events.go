@@ -163,4 +163,6 @@ func (e *events) Release() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.take(len(e.lines))
+	e.ended = true
+	e.serve()
 }

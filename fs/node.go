@@ -14,15 +14,24 @@ import (
 //	63..56  row of the table, counted from 1 (the root directory is id 1)
 //	55..32  the network's id, 0 in the root directory
 //	31..0   of a network's doors: a sequence number
-//	31..15  of a port's files: the port's number, and in 14..0 the sequence
+//	31..16  of ports/N and its files: the port's number, less 1
+//	15..0   the port's life (bus.Port.Life)
+//	15..8   of ports/N/port: the low bits of the life, and in 7..0 a sequence
 //
 // The sequence number is there because each LOOKUP of a door gives a fresh
 // node: the kernel locks an inode while a write to it waits, and so another
 // opener of the same door must not have the same inode.
+//
+// The life is there because the kernel remembers that a directory was removed
+// for as long as it remembers the node: a number that is used again must not
+// bring the dead directory back, and who still has a file of it open must not
+// act on the new port.
 const (
 	rowShift  = 56
 	netShift  = 32
-	portShift = 15
+	portShift = 16
+	lifeBits  = 16
+	seqBits   = 8
 )
 
 // node is a node id taken apart. net and port are nil where there is none;
@@ -37,17 +46,36 @@ type node struct {
 
 var doorSequence atomic.Uint32
 
-// makeID gives the node id of a row; fresh: one of its own.
-func makeID(r *row, net uint32, port int, fresh bool) uint64 {
-	id := uint64(r.index)<<rowShift | uint64(net)<<netShift
-	var sequence uint32
-	if fresh {
-		sequence = doorSequence.Add(1)
+// ofPort tells whether the row is a port's directory or stands in it.
+func (r *row) ofPort() bool { return r.in == inPort || r.kind == portDir }
+
+// makeID gives the node id of a row. A door gets a fresh one each time.
+func makeID(r *row, net *bus.Network, port *bus.Port) uint64 {
+	id := uint64(r.index) << rowShift
+	if net != nil {
+		id |= uint64(net.ID()) << netShift
 	}
-	if r.in == inPort || r.kind == portDir {
-		return id | uint64(port)<<portShift | uint64(sequence)&(1<<portShift-1)
+	var low uint32
+	if r.isDoor() {
+		low = doorSequence.Add(1)
 	}
-	return id | uint64(sequence)
+	if port != nil {
+		life := uint32(port.Life())
+		if r.isDoor() {
+			life = life<<seqBits | low&(1<<seqBits-1)
+		}
+		low = uint32(port.Number()-1)<<portShift | life&(1<<lifeBits-1)
+	}
+	return id | uint64(low)
+}
+
+// sameLife tells whether an id of a port's file was made in p's life.
+func sameLife(r *row, id uint64, p *bus.Port) bool {
+	made, now := uint16(id), p.Life()
+	if r.isDoor() {
+		return made>>seqBits == now&(1<<(lifeBits-seqBits)-1)
+	}
+	return made == now
 }
 
 // node finds what an id means.
@@ -67,21 +95,23 @@ func (f *FS) node(id uint64) node {
 		n.net = f.bus.NetworkByID(uint32(id>>netShift) & (1<<24 - 1))
 		n.gone = n.net == nil
 	}
-	if n.row.in == inPort || n.row.kind == portDir {
-		if !n.gone {
-			n.port = n.net.Port(int(uint32(id) >> portShift))
-			n.gone = n.port == nil
+	if n.row.ofPort() && !n.gone {
+		n.port = n.net.Port(int(uint32(id)>>portShift) + 1)
+		if n.port != nil && !sameLife(n.row, id, n.port) {
+			n.port = nil
 		}
+		n.gone = n.port == nil
 	}
 	return n
 }
 
-// ino is the inode number that stat shows: the node id without the sequence.
+// ino is the inode number that stat shows: the node id without sequence and
+// life.
 func (n *node) ino() uint64 {
 	switch {
 	case n.row == nil:
 		return fuse.FUSE_ROOT_ID
-	case n.row.in == inPort || n.row.kind == portDir:
+	case n.row.ofPort():
 		return n.id &^ (1<<portShift - 1)
 	}
 	return n.id &^ (1<<netShift - 1)

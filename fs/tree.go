@@ -124,15 +124,7 @@ func (f *FS) child(dir *node, name string) (node, bool) {
 	if n.row == nil || n.row.name != name && n.row.name != "" || name == "" {
 		return n, false
 	}
-	var net uint32
-	if n.net != nil {
-		net = n.net.ID()
-	}
-	var port int
-	if n.port != nil {
-		port = n.port.Number()
-	}
-	n.id = makeID(n.row, net, port, n.row.isDoor())
+	n.id = makeID(n.row, n.net, n.port)
 	return n, true
 }
 
