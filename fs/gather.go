@@ -86,18 +86,11 @@ func (g *gather) addPart(f *bus.Frame, from, n int) {
 // add adds a piece that stays where it is until the reply is out, or copies
 // it if it is small.
 func (g *gather) add(data []byte) {
-	last := &g.iov[len(g.iov)-1]
-	if len(g.iov) > 1 && unsafe.Add(unsafe.Pointer(last.Base), last.Len) == unsafe.Pointer(unsafe.SliceData(data)) {
-		last.Len += uint64(len(data))
-		g.size += len(data)
-		return
-	}
-	if len(data) <= smallPiece && len(g.iov) > 1 && len(g.small)+len(data) <= smallRoom {
+	if !g.follows(data) && len(data) <= smallPiece && len(g.iov) > 1 && len(g.small)+len(data) <= smallRoom {
 		g.copy(data)
 		return
 	}
-	g.iov = append(g.iov, unix.Iovec{Base: unsafe.SliceData(data), Len: uint64(len(data))})
-	g.size += len(data)
+	g.append(data)
 }
 
 // copy adds a copy of a small piece. The room for copies never moves.
@@ -107,14 +100,23 @@ func (g *gather) copy(data []byte) {
 	}
 	at := len(g.small)
 	g.small = append(g.small, data...)
-	data = g.small[at:]
-	last := &g.iov[len(g.iov)-1]
+	g.append(g.small[at:])
+}
+
+// append adds a piece, or makes the last one longer if data follows it.
+func (g *gather) append(data []byte) {
 	g.size += len(data)
-	if len(g.iov) > 1 && at > 0 && unsafe.Add(unsafe.Pointer(last.Base), last.Len) == unsafe.Pointer(unsafe.SliceData(data)) {
-		last.Len += uint64(len(data))
+	if g.follows(data) {
+		g.iov[len(g.iov)-1].Len += uint64(len(data))
 		return
 	}
 	g.iov = append(g.iov, unix.Iovec{Base: unsafe.SliceData(data), Len: uint64(len(data))})
+}
+
+// follows tells whether data lies right behind the last piece.
+func (g *gather) follows(data []byte) bool {
+	last := &g.iov[len(g.iov)-1]
+	return len(g.iov) > 1 && unsafe.Add(unsafe.Pointer(last.Base), last.Len) == unsafe.Pointer(unsafe.SliceData(data))
 }
 
 // reply sends what was gathered.
