@@ -27,14 +27,14 @@ type mountOptions struct {
 var ignoredOptions = map[string]bool{
 	"rw": true, "defaults": true, "auto": true, "noauto": true, "nofail": true, "_netdev": true,
 	"user": true, "users": true, "nouser": true, "owner": true, "group": true,
-	"dev": true, "nodev": true, "suid": true, "nosuid": true, "noexec": true,
+	"dev": true, "nodev": true, "suid": true, "nosuid": true,
 	"async": true, "sync": true, "atime": true, "noatime": true, "relatime": true, "norelatime": true,
 	"diratime": true, "nodiratime": true, "strictatime": true, "nostrictatime": true, "lazytime": true, "nolazytime": true,
 	"silent": true, "loud": true, "default_permissions": true,
 }
 
 // optionNames lists our own, for messages and completion.
-var optionNames = []string{"mode=", "uid=", "gid=", "rc=", "ports_max=", "networks_max=", "mem=", "log=", "exec", "allow_other", "noallow_other"}
+var optionNames = []string{"mode=", "uid=", "gid=", "rc=", "ports_max=", "networks_max=", "mem=", "log=", "exec", "noexec", "allow_other", "noallow_other"}
 
 // parseOptions reads the values of -o, each a list with commas.
 func parseOptions(lists []string) (*mountOptions, error) {
@@ -97,8 +97,8 @@ func (o *mountOptions) set(option string) error {
 		if o.log = value; value != "journal" {
 			o.log, err = filepath.Abs(value)
 		}
-	case "exec":
-		o.exec = true
+	case "exec", "noexec": // the last one wins, as for mount(8)
+		o.exec = name == "exec"
 	case "allow_other":
 		o.allowOther = true
 	case "noallow_other":
