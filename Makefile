@@ -1,0 +1,79 @@
+# The project's commands. `make help` lists them; CI runs .ci/run, which calls
+# these. Each installs with apt-get what it needs and the machine lacks.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+PREFIX  ?= /usr/local
+DESTDIR ?=
+# Where make run mounts.
+MNT ?= /tmp/ipn
+# Flags for make test, and how long make fuzz tries each fuzz test.
+TESTFLAGS ?=
+FUZZTIME  ?= 1m
+
+# Where Go's own packages put it, in case the shell does not know.
+export PATH := $(PATH):/usr/local/go/bin
+# No version from git within go build: it fails in a clone of another user.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
+LINT   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+MD2MAN := github.com/cpuguy83/go-md2man/v2@v2.0.7
+PAGES  := ipnfs.8 mount.ipnfs.8 ipnfs.5
+BIN    := build/ipnfs
+mandir  = $(DESTDIR)$(PREFIX)/share/man
+bashdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+zshdir  = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+fishdir = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+
+.NOTPARALLEL:
+.PHONY: build run test race fuzz bench lint man install uninstall clean help setup-%
+.DEFAULT_GOAL := build
+
+build: setup-build ## build the program: build/ipnfs
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/ipnfs
+
+run: setup-run build ## mount on $(MNT), show a first exchange, and leave it mounted
+	@scripts/run $(BIN) $(MNT)
+
+test: setup-test ## run all tests; as root nothing is skipped
+	go vet ./...
+	$(if $(filter 0,$(shell id -u)),IPNFS_TEST_REQUIRE=1) go test -count=1 -timeout 30m $(TESTFLAGS) ./...
+
+race: ## run all tests with the race detector
+	@$(MAKE) --no-print-directory test TESTFLAGS='-race $(TESTFLAGS)'
+
+fuzz: setup-build ## try every fuzz test for FUZZTIME
+	@scripts/fuzz $(FUZZTIME)
+
+bench: setup-bench build ## measure beside the peers; make -s bench prints nothing but Markdown
+	@go run ./test/bench -bin $(BIN)
+
+lint: setup-build ## check style and the directions of import
+	go run $(LINT) run
+
+man: setup-build ## build the manual pages: build/man
+	@mkdir -p build/man
+	@for page in $(PAGES); do go run $(MD2MAN) -in doc/$$page.md -out build/man/$$page || exit 1; done
+
+install: build man ## install below PREFIX: program, mount helper, manual pages, completions
+	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/ipnfs
+	install -d $(DESTDIR)/sbin
+	ln -sfn $(PREFIX)/bin/ipnfs $(DESTDIR)/sbin/mount.ipnfs
+	for page in $(PAGES); do install -D -m 0644 build/man/$$page $(mandir)/man$${page##*.}/$$page || exit 1; done
+	install -d $(bashdir) $(zshdir) $(fishdir)
+	$(BIN) completion bash >$(bashdir)/ipnfs
+	$(BIN) completion zsh >$(zshdir)/_ipnfs
+	$(BIN) completion fish >$(fishdir)/ipnfs.fish
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/ipnfs $(DESTDIR)/sbin/mount.ipnfs
+	for page in $(PAGES); do rm -f $(mandir)/man$${page##*.}/$$page; done
+	rm -f $(bashdir)/ipnfs $(zshdir)/_ipnfs $(fishdir)/ipnfs.fish
+
+clean: ## remove what was built
+	rm -rf build
+
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | sed 's,$$(MNT),$(MNT),' | expand -t 18
+
+setup-%:
+	@scripts/setup $*
