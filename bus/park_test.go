@@ -1,0 +1,296 @@
+package bus_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"ipnfs/bus"
+	"ipnfs/bus/bustest"
+)
+
+// parked is a send that waits, and what became of it.
+type parked struct {
+	bus.Parked
+	calls atomic.Int64
+	sent  atomic.Bool
+}
+
+// park sends frames, and lets wait what did not go.
+func park(from *bus.Conn, frames ...[]byte) *parked {
+	p := &parked{}
+	p.Conn = from
+	p.Resume = func(sent bool) { p.calls.Add(1); p.sent.Store(sent) }
+	p.Batch.SetStream(bustest.Stream(frames...), bus.MaxPrefixed)
+	n := from.Send(&p.Batch)
+	if n == len(frames) {
+		p.Batch.Reset()
+		p.Resume(true)
+		return p
+	}
+	p.Batch.SetStream(bustest.Stream(frames[n:]...), bus.MaxPrefixed)
+	p.Park()
+	return p
+}
+
+func (p *parked) state() string {
+	switch calls, sent := p.calls.Load(), p.sent.Load(); {
+	case calls == 0:
+		return "waits"
+	case calls > 1:
+		return fmt.Sprintf("resumed %d times", calls)
+	case sent:
+		return "sent"
+	}
+	return "not sent"
+}
+
+func (p *parked) want(t *testing.T, what, state string) {
+	t.Helper()
+	if got := p.state(); got != state {
+		t.Errorf("%s: the send %s, want: %s", what, got, state)
+	}
+}
+
+// lossless makes a network where n receivers block, with room for queue
+// frames each, and a sender at the next port.
+func lossless(t *testing.T, n, queue int) (*bustest.Lab, []*bustest.Sink, *bus.Conn) {
+	l := bustest.NewLab(t, directed)
+	set(t, l, func(s *bus.Settings) { s.Queue, s.Overflow = queue, bus.BlockSender })
+	var sinks []*bustest.Sink
+	for range n {
+		s := &bustest.Sink{}
+		l.Join(t, s)
+		sinks = append(sinks, s)
+	}
+	return l, sinks, l.Join(t, &bustest.Recorder{})
+}
+
+func TestParkedSendGoesOn(t *testing.T) {
+	l, sinks, from := lossless(t, 1, 2)
+	p := park(from, []byte{255, 0}, []byte{255, 1}, []byte{255, 2}, []byte{255, 3})
+	p.want(t, "2 of 4 fit", "waits")
+	sinks[0].Take()
+	p.want(t, "1 more fits", "waits")
+	if got := sinks[0].Queued(); got != 2 {
+		t.Errorf("%d frames are queued, want 2", got)
+	}
+	sinks[0].Take()
+	p.want(t, "all fit", "sent")
+	if got := numbers(sinks[0].TakeAll()); got != "[2 3]" {
+		t.Errorf("received %s, want [2 3]", got)
+	}
+	if stats := l.Net.Stats(); stats.Frames != 4 || stats.Received != 4 || stats.Dropped() != 0 {
+		t.Errorf("stats are %+v", stats)
+	}
+}
+
+// A frame goes to all its receivers or, for now, to none.
+func TestAllOrNone(t *testing.T) {
+	_, sinks, from := lossless(t, 3, 1)
+	if fill(from, 0, 1, 1) != 1 {
+		t.Fatal("the first frame did not go")
+	}
+	for _, i := range []int{2, 0} {
+		sinks[i].Take()
+		if fill(from, 1, 1, 1) != 0 {
+			t.Errorf("a frame went though receiver 2 is full")
+		}
+		if n := sinks[i].Queued(); n != 0 {
+			t.Errorf("receiver %d got a frame that another has no room for", i+1)
+		}
+	}
+	p := park(from, []byte{255, 1})
+	p.want(t, "one is full", "waits")
+	sinks[1].Take()
+	p.want(t, "none is full", "sent")
+	for i := range sinks {
+		if got := numbers(sinks[i].TakeAll()); got != "[1]" {
+			t.Errorf("receiver %d got %s", i+1, got)
+		}
+	}
+}
+
+// Only who sends to the full receiver waits.
+func TestOthersGoOn(t *testing.T) {
+	l, sinks, from := lossless(t, 2, 1)
+	other := l.Join(t, &bustest.Recorder{})
+	bustest.Send(from, []byte{1, 0})
+	p := park(from, []byte{1, 1})
+	p.want(t, "1 is full", "waits")
+	if !bustest.Send(other, []byte{2, 0}) {
+		t.Error("another sender, to another receiver, was held up")
+	}
+	if !bustest.Send(from, []byte{3, 0}) {
+		t.Error("the same sender, to nobody, was held up")
+	}
+	sinks[1].Take()
+	p.want(t, "the other receiver took a frame", "waits")
+	sinks[0].Take()
+	p.want(t, "it took one", "sent")
+}
+
+// Those who wait go on oldest first, and each by itself keeps its order.
+func TestOrderOfParked(t *testing.T) {
+	l, sinks, first := lossless(t, 1, 2)
+	second := l.Join(t, &bustest.Recorder{})
+	fill(first, 0, 2, 2)
+	a := park(first, []byte{255, 10}, []byte{255, 11}, []byte{255, 12})
+	b := park(second, []byte{1, 20}, []byte{1, 21})
+	var got [][]byte
+	for f := sinks[0].Take(); f != nil; f = sinks[0].Take() {
+		got = append(got, f)
+	}
+	if numbers(got) != "[0 1 10 11 12 20 21]" {
+		t.Errorf("received %s", numbers(got))
+	}
+	a.want(t, "first", "sent")
+	b.want(t, "second", "sent")
+}
+
+func TestCancel(t *testing.T) {
+	l, sinks, from := lossless(t, 1, 1)
+	fill(from, 0, 1, 1)
+	p := park(from, []byte{1, 1}, []byte{1, 2}, []byte{1, 3})
+	sinks[0].Take() // 1 goes
+	if p.Sent != len(bustest.Stream([]byte{1, 1})) {
+		t.Errorf("1 of 3 frames went while waiting: %d bytes are counted", p.Sent)
+	}
+	if !p.Cancel() {
+		t.Error("a send that waits cannot be cancelled")
+	}
+	if p.Cancel() {
+		t.Error("it can be cancelled twice")
+	}
+	sinks[0].Take()
+	if n := sinks[0].Queued(); n != 0 {
+		t.Errorf("%d frames of a cancelled send came", n)
+	}
+	p.want(t, "cancelled", "waits")
+	done := park(from, []byte{1, 9})
+	if done.Cancel() {
+		t.Error("a send that is done can be cancelled")
+	}
+	if stats := l.Net.Stats(); stats.Frames != 3 {
+		t.Errorf("3 frames went, counted %d", stats.Frames)
+	}
+}
+
+// What lets a waiting sender go on, beside a receiver that takes a frame.
+func TestUnpark(t *testing.T) {
+	for what, c := range map[string]struct {
+		do    func(l *bustest.Lab) error
+		state string
+	}{
+		"longer queue":         {func(l *bustest.Lab) error { return l.Net.Change(func(s *bus.Settings) { s.Queue = 10 }) }, "sent"},
+		"longer queue of port": {func(l *bustest.Lab) error { return l.Net.Port(1).SetQueue(10) }, "sent"},
+		"other overflow":       {func(l *bustest.Lab) error { return l.Net.Change(func(s *bus.Settings) { s.Overflow = bus.DropOld }) }, "sent"},
+		"other overflow of port": {func(l *bustest.Lab) error {
+			o := bus.DropNew
+			return l.Net.Port(1).SetOverflow(&o)
+		}, "sent"},
+		"receiver removed": {func(l *bustest.Lab) error { return l.Net.RemovePort(1) }, "sent"},
+		"other policy":     {func(l *bustest.Lab) error { return l.Net.SetPolicy(directed + " limit=1") }, "waits"},
+		"silent policy":    {func(l *bustest.Lab) error { return l.Net.SetPolicy("test-silent") }, "sent"},
+		"sender removed":   {func(l *bustest.Lab) error { return l.Net.RemovePort(2) }, "not sent"},
+		"somebody joined":  {func(l *bustest.Lab) error { l.Join(t, &bustest.Sink{}); return nil }, "waits"},
+		"network ended":    {func(l *bustest.Lab) error { l.Bus.Shutdown(); return nil }, "not sent"},
+	} {
+		l, _, from := lossless(t, 1, 1)
+		fill(from, 0, 1, 1)
+		p := park(from, []byte{1, 1})
+		p.want(t, what+", before", "waits")
+		wantKind(t, what, c.do(l), 0)
+		p.want(t, what, c.state)
+		if p.state() == "waits" {
+			p.Cancel()
+		}
+	}
+}
+
+type silentPolicy struct{}
+
+func (silentPolicy) Name() string                               { return "test-silent" }
+func (silentPolicy) Forward(*bus.Port, *bus.Frame, *bus.Egress) {}
+
+func init() {
+	bus.RegisterPolicy(bus.PolicyType{Name: "test-silent", New: func(map[string]string) (bus.Policy, error) { return silentPolicy{}, nil }})
+}
+
+// The receiver leaves by itself, as a reader that is killed does.
+func TestReceiverLeavesWhileParked(t *testing.T) {
+	l, sinks, from := lossless(t, 1, 1)
+	fill(from, 0, 1, 1)
+	p := park(from, []byte{255, 1})
+	l.Leave(sinks[0].Conn())
+	p.want(t, "the only receiver left", "sent")
+	if stats := l.Net.Stats(); stats.Nobody != 1 {
+		t.Errorf("the frame was for nobody: %+v", stats)
+	}
+}
+
+// Who waits holds up neither the network's end nor its own.
+func TestSenderClosesWhileParked(t *testing.T) {
+	l, sinks, from := lossless(t, 1, 1)
+	fill(from, 0, 1, 1)
+	p := park(from, []byte{255, 1})
+	l.Leave(from)
+	p.want(t, "the sender closed", "not sent")
+	sinks[0].TakeAll()
+	if n := sinks[0].Queued(); n != 0 {
+		t.Errorf("%d frames came from who has left", n)
+	}
+}
+
+func TestBlockedAndWantOut(t *testing.T) {
+	l, sinks, _ := lossless(t, 2, 1)
+	poller := &bustest.Sink{}
+	c := l.Join(t, poller)
+	if c.Blocked() {
+		t.Error("a send would not wait, and Blocked says so")
+	}
+	if fill(c, 0, 1, 1) != 1 || !c.Blocked() {
+		t.Error("all are full, and Blocked does not say so")
+	}
+	c.WantOut()
+	c.WantOut()
+	sinks[0].Take()
+	if !c.Blocked() {
+		t.Error("one is full, and Blocked does not say so")
+	}
+	wakes := poller.Wakes()
+	c.WantOut()
+	sinks[1].Take()
+	if c.Blocked() || poller.Wakes() == wakes {
+		t.Errorf("there is room for all: blocked %v, woken %d times", c.Blocked(), poller.Wakes()-wakes)
+	}
+	wakes = poller.Wakes()
+	fill(c, 1, 1, 1)
+	sinks[0].Take()
+	sinks[1].Take()
+	if poller.Wakes() != wakes {
+		t.Error("woken though it did not ask again")
+	}
+	// A full queue of the sender itself is not in its way.
+	own := bus.BlockSender
+	wantKind(t, "own queue", c.Port().SetOverflow(&own), 0)
+	bustest.Send(sinks[0].Conn(), []byte{byte(c.Port().Number()), 0})
+	if c.Blocked() {
+		t.Error("blocked by its own queue")
+	}
+}
+
+// A lossy receiver beside a blocking one loses by itself.
+func TestMixedReceivers(t *testing.T) {
+	l, sinks, from := lossless(t, 2, 1)
+	lossy := bus.DropNew
+	wantKind(t, "lossy", l.Net.Port(2).SetOverflow(&lossy), 0)
+	fill(from, 0, 1, 1)
+	sinks[0].Take()
+	if fill(from, 1, 1, 1) != 1 {
+		t.Error("a full receiver that loses held up the sender")
+	}
+	if got := numbers(sinks[0].TakeAll()) + numbers(sinks[1].TakeAll()); got != "[1][0]" {
+		t.Errorf("received %s, want [1][0]", got)
+	}
+}

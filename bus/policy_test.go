@@ -1,0 +1,160 @@
+package bus_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"ipnfs/bus"
+	"ipnfs/bus/bustest"
+)
+
+var epoch = time.Unix(1700000000, 0)
+
+func knob(t *testing.T, p bus.Policy, name string) bus.Knob {
+	t.Helper()
+	for _, k := range p.(bus.Knobber).Knobs() {
+		if k.Name == name {
+			return k
+		}
+	}
+	t.Fatalf("policy %s has no knob %s", p.Name(), name)
+	return bus.Knob{}
+}
+
+var specs = []struct {
+	spec string
+	kind bus.Kind
+	text string // in the reason
+}{
+	{directed, 0, ""},
+	{" " + directed + " ", 0, ""},
+	{directed + " limit=5", 0, ""},
+	{directed + "\tlimit=0", 0, ""},
+	{"", bus.Invalid, directed},
+	{" \t", bus.Invalid, directed},
+	{"nothing", bus.Unknown, directed}, // the known ones are listed
+	{"Fake", bus.Unknown, directed},
+	{directed + " limit", bus.Invalid, "key=value"},
+	{directed + " =5", bus.Invalid, "key=value"},
+	{directed + " limit=", bus.Invalid, ""},
+	{directed + " limit=5 limit=6", bus.Invalid, "twice"},
+	{directed + " limit=101", bus.Range, "100"},
+	{directed + " other=1", bus.Invalid, "other"},
+}
+
+func TestNewPolicy(t *testing.T) {
+	for _, c := range specs {
+		p, err := bus.NewPolicy(c.spec)
+		wantKind(t, fmt.Sprintf("%q", c.spec), err, c.kind)
+		if c.kind == 0 && (p == nil || p.Name() != directed) {
+			t.Errorf("%q makes %v", c.spec, p)
+		}
+		if err != nil && !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%q: the reason %q does not tell of %q", c.spec, err, c.text)
+		}
+	}
+	p, _ := bus.NewPolicy(directed + " limit=42")
+	if got := knob(t, p, "limit").Get(); got != "42" {
+		t.Errorf("limit=42 sets %s", got)
+	}
+}
+
+func FuzzPolicySpec(f *testing.F) {
+	for _, c := range specs {
+		f.Add(c.spec)
+	}
+	f.Fuzz(func(t *testing.T, spec string) {
+		p, err := bus.NewPolicy(spec)
+		if (p == nil) == (err == nil) {
+			t.Fatalf("%q: policy %v and error %v", spec, p, err)
+		}
+		if err != nil && bus.KindOf(err) == 0 {
+			t.Errorf("%q: %v has no kind", spec, err)
+		}
+		l := bustest.NewLab(t, directed)
+		if setErr := l.Net.SetPolicy(spec); (setErr == nil) != (err == nil) {
+			t.Errorf("%q: NewPolicy says %v, SetPolicy %v", spec, err, setErr)
+		} else if err != nil && l.Net.PolicySpec() != directed {
+			t.Errorf("%q was refused, and the policy is now %q", spec, l.Net.PolicySpec())
+		}
+	})
+}
+
+func TestRegisterTwice(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("a second registration of a name does not panic")
+		}
+	}()
+	bus.RegisterPolicy(bus.PolicyType{Name: directed})
+}
+
+func TestPoliciesAreSorted(t *testing.T) {
+	list := bus.Policies()
+	for i := 1; i < len(list); i++ {
+		if list[i-1].Name >= list[i].Name {
+			t.Errorf("%s stands before %s", list[i-1].Name, list[i].Name)
+		}
+	}
+}
+
+// A policy hears of a port once, before its first connection and after its
+// last.
+func TestJoiner(t *testing.T) {
+	l := bustest.NewLab(t, directed)
+	calls := func() string {
+		return strings.Join(l.Net.Policy().(*bustest.Fake).Calls(), ", ")
+	}
+	check := func(what, want string) {
+		t.Helper()
+		if got := calls(); got != want {
+			t.Errorf("%s: calls are %q, want %q", what, got, want)
+		}
+	}
+	if _, err := l.Net.Reserve(5); err != nil {
+		t.Fatal(err)
+	}
+	check("reserved", "")
+	five := both
+	five.Number = 5
+	a := l.JoinAs(t, &bustest.Sink{}, five)
+	b := l.JoinAs(t, &bustest.Sink{}, five)
+	check("two at one port", "join 5")
+	l.Leave(a)
+	check("one left", "join 5")
+	l.Leave(b)
+	check("both left", "join 5, leave 5")
+	l.JoinAs(t, &bustest.Sink{}, five)
+	wantKind(t, "remove", l.Net.RemovePort(5), 0)
+	check("again, and removed", "join 5, leave 5, join 5, leave 5")
+
+	l.Join(t, &bustest.Sink{})
+	l.Join(t, &bustest.Sink{})
+	wantKind(t, "switch", l.Net.SetPolicy(directed+" limit=1"), 0)
+	check("a new policy hears of who is there", "join 1, join 2")
+	before := l.Net.Policy()
+	wantKind(t, "refused", l.Net.SetPolicy(directed+" limit=x"), bus.Invalid)
+	if l.Net.Policy() != before || l.Net.PolicySpec() != directed+" limit=1" {
+		t.Error("a refused policy replaced the one in use")
+	}
+}
+
+func TestEgress(t *testing.T) {
+	l := bustest.NewLab(t, directed)
+	p := l.Join(t, &bustest.Sink{}).Port()
+	var e bus.Egress
+	if e.Flooded() || len(e.Ports()) != 0 {
+		t.Error("a new set is not empty")
+	}
+	e.Flood()
+	e.Add(p)
+	if !e.Flooded() || len(e.Ports()) != 1 || e.Ports()[0] != p {
+		t.Errorf("flooded %v, ports %v", e.Flooded(), e.Ports())
+	}
+	e.Reset()
+	if e.Flooded() || len(e.Ports()) != 0 {
+		t.Error("a set is not empty after Reset")
+	}
+}

@@ -1,0 +1,57 @@
+package bus
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// A queue does what a plain list does.
+func TestQueueIsAList(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var q queue
+	var list [][]byte
+	for i := range 20000 {
+		if fill := i/3000%2 == 0; len(list) == 0 || random.IntN(10) < 4 || fill && random.IntN(10) < 6 {
+			f := make([]byte, 1+random.IntN(5))
+			f[0] = byte(i)
+			q.push(NewFrame(f))
+			list = append(list, f)
+		} else {
+			f := q.pop()
+			if &f.Data()[0] != &list[0][0] {
+				t.Fatalf("step %d: popped another frame than the oldest", i)
+			}
+			list = list[1:]
+		}
+		bytes := 0
+		for _, f := range list {
+			bytes += len(f)
+		}
+		if q.len != len(list) || q.bytes != bytes {
+			t.Fatalf("step %d: %d frames of %d bytes, want %d of %d", i, q.len, q.bytes, len(list), bytes)
+		}
+		if n := len(list); n > 0 {
+			if k := random.IntN(n); &q.peek(k).Data()[0] != &list[k][0] {
+				t.Fatalf("step %d: frame %d is another one", i, k)
+			}
+		}
+	}
+	n := len(list)
+	if got := q.clear(); got != n || q.len != 0 || q.bytes != 0 || q.ring != nil {
+		t.Errorf("cleared %d of %d frames, %d are left", got, n, q.len)
+	}
+}
+
+// After a burst an empty queue holds no large ring.
+func TestQueueGivesBack(t *testing.T) {
+	var q queue
+	for range 5000 {
+		q.push(NewFrame([]byte{1}))
+	}
+	for range 5000 {
+		q.pop()
+	}
+	if len(q.ring) > idleRing {
+		t.Errorf("the ring of an empty queue has room for %d", len(q.ring))
+	}
+}
