@@ -1,0 +1,182 @@
+package fs
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+)
+
+// What mkdir gives: the directory mkdir's mode, port its rw bits and x for the
+// owner alone.
+func TestMkdirModes(t *testing.T) {
+	for _, c := range []struct{ mkdir, dir, port uint32 }{
+		{0o755, 0o755, 0o744},
+		{0o700, 0o700, 0o700},
+		{0o777, 0o777, 0o766},
+		{0o711, 0o711, 0o700},
+		{0o000, 0o000, 0o100},
+		{0o1777, 0o1777, 0o766},
+		{0o4755, 0o755, 0o744},
+	} {
+		m := newMemory(t, testOptions())
+		ok(t, "mkdir", m.mkdir("lan", c.mkdir))
+		dir, port := m.stat("lan"), m.stat("lan/port")
+		if dir.Mode != unix.S_IFDIR|c.dir || port.Mode != unix.S_IFREG|c.port {
+			t.Errorf("mkdir %04o: directory %o, port %o; want %o, %o", c.mkdir, dir.Mode, port.Mode, c.dir, c.port)
+		}
+		if dir.Owner != (fuse.Owner{Uid: 1, Gid: 2}) || port.Owner != dir.Owner {
+			t.Errorf("mkdir %04o: owners are %v and %v", c.mkdir, dir.Owner, port.Owner)
+		}
+	}
+}
+
+func TestMkdirUnderSetGID(t *testing.T) {
+	o := testOptions()
+	o.Root.Mode = 0o2775
+	m := newMemory(t, o)
+	ok(t, "mkdir", m.mkdir("lan", 0o755))
+	if a := m.stat("lan"); a.Gid != 20 || a.Mode&unix.S_ISGID == 0 {
+		t.Errorf("under a set-gid root: group %d, mode %o", a.Gid, a.Mode)
+	}
+	if a := m.stat("lan/port"); a.Gid != 20 || a.Mode&0o7000 != 0 {
+		t.Errorf("port: group %d, mode %o", a.Gid, a.Mode)
+	}
+}
+
+// The modes of all files follow from port's: every mode that it may have.
+func TestDerivedModes(t *testing.T) {
+	m := newLAN(t)
+	ok(t, "chown lan", m.chown("lan", 5, 6))
+	for mode := uint32(0); mode <= 0o777; mode++ {
+		ok(t, "chmod", m.chmod("lan/port", mode))
+		ok(t, "chown", m.chown("lan/port", mode, mode+1))
+		manage := uint32(0)
+		for _, class := range []uint32{0o100, 0o010, 0o001} {
+			if mode&class != 0 {
+				manage |= class * 2
+			}
+		}
+		for i, path := range paths() {
+			want, owner := uint32(0), fuse.Owner{Uid: mode, Gid: mode + 1}
+			switch table[i].rule {
+			case ownDoor, rwOfDoor:
+				want = unix.S_IFREG | mode
+				if path == "lan/stream" {
+					want &^= 0o111
+				}
+			case setting:
+				want = unix.S_IFREG | 0o444 | manage
+			case report:
+				want = unix.S_IFREG | 0o444
+			case rootLog:
+				want = unix.S_IFREG | 0o644
+			case reportDir:
+				want = unix.S_IFDIR | 0o555
+			case manageDir:
+				want = unix.S_IFDIR | 0o555 | manage
+			case ownDir:
+				want, owner = unix.S_IFDIR|0o755, fuse.Owner{Uid: 5, Gid: 6}
+			}
+			if table[i].in == inRoot && path != "lan" {
+				owner = fuse.Owner{Uid: 10, Gid: 20}
+			}
+			if a := m.stat(path); a.Mode != want || a.Owner != owner {
+				t.Fatalf("port has %04o: %s has %o %v, want %o %v", mode, path, a.Mode, a.Owner, want, owner)
+			}
+		}
+	}
+}
+
+// A port of its own number may have rights of its own; the network's then do
+// not matter for it.
+func TestPortRights(t *testing.T) {
+	m := newLAN(t)
+	ok(t, "chmod", m.chmod("lan/ports/2/port", 0o4622))
+	ok(t, "chown", m.chown("lan/ports/2/port", 7, 8))
+	ok(t, "chmod", m.chmod("lan/port", 0o600))
+	if a := m.stat("lan/ports/2/port"); a.Mode != unix.S_IFREG|0o622 || a.Owner != (fuse.Owner{Uid: 7, Gid: 8}) {
+		t.Errorf("ports/2/port has %o %v", a.Mode, a.Owner)
+	}
+	if a := m.stat("lan/port"); a.Mode != unix.S_IFREG|0o600 {
+		t.Errorf("port has %o", a.Mode)
+	}
+}
+
+// chmod and chown of what follows from others is refused, and changes
+// nothing.
+func TestChmodDerived(t *testing.T) {
+	m := newLAN(t)
+	for i, path := range paths() {
+		if r := table[i].rule; r == ownDir || r == ownDoor {
+			continue
+		}
+		before := m.stat(path)
+		wantStatus(t, "chmod "+path, m.chmod(path, 0o777), unix.EPERM)
+		wantStatus(t, "chown "+path, m.chown(path, 3, 3), unix.EPERM)
+		if after := m.stat(path); after != before {
+			t.Errorf("%s: refused, and it is %+v now", path, after)
+		}
+	}
+}
+
+func TestChmodRoot(t *testing.T) {
+	m := newMemory(t, testOptions())
+	ok(t, "chmod", m.chmod("", 0o1777))
+	ok(t, "chown", m.chown("", 3, 4))
+	if a := m.stat(""); a.Mode != unix.S_IFDIR|0o1777 || a.Owner != (fuse.Owner{Uid: 3, Gid: 4}) {
+		t.Errorf("the root has %o %v", a.Mode, a.Owner)
+	}
+	if a := m.stat("errors"); a.Mode != unix.S_IFREG|0o644 || a.Owner != (fuse.Owner{Uid: 3, Gid: 4}) {
+		t.Errorf("errors has %o %v", a.Mode, a.Owner)
+	}
+}
+
+// Sizes and times are accepted and mean nothing: programs insist.
+func TestTruncateAndTouch(t *testing.T) {
+	m := newLAN(t)
+	for _, path := range paths() {
+		before := m.stat(path)
+		in := fuse.SetAttrIn{}
+		in.InHeader, in.Valid = m.header(m.id(path)), fuse.FATTR_SIZE|fuse.FATTR_MTIME|fuse.FATTR_ATIME
+		in.Size, in.Mtime = 100, 12345
+		wantStatus(t, "truncate "+path, m.SetAttr(nil, &in, &fuse.AttrOut{}), 0)
+		if after := m.stat(path); after != before {
+			t.Errorf("%s: %+v became %+v", path, before, after)
+		}
+	}
+}
+
+// stat shows size 0; LOOKUP of a door says otherwise, for libaio and io_uring.
+func TestSizes(t *testing.T) {
+	m := newLAN(t)
+	for i, path := range paths() {
+		_, out, status := m.lookup(path)
+		ok(t, path, status)
+		if want := uint64(0); m.stat(path).Size != want {
+			t.Errorf("stat %s: size %d", path, m.stat(path).Size)
+		}
+		if (out.Size != 0) != table[i].isDoor() {
+			t.Errorf("lookup %s: size %d", path, out.Size)
+		}
+		if out.AttrValid != 0 || out.EntryValid != 0 {
+			t.Errorf("lookup %s may be remembered: rights change at once", path)
+		}
+	}
+}
+
+func TestStatFs(t *testing.T) {
+	o := testOptions()
+	o.Limits = bus.Limits{Ports: 100, Networks: 10, Memory: 4096 * 50}
+	m := newMemory(t, o)
+	ok(t, "mkdir", m.mkdir("lan", 0o755))
+	ok(t, "mkdir", m.mkdir("lan/ports/1", 0))
+	var out fuse.StatfsOut
+	ok(t, "statfs", m.StatFs(nil, nil, &out))
+	if got := fmt.Sprint(out.Blocks, out.Bfree, out.Files, out.Ffree, out.NameLen); got != "50 50 100 99 64" {
+		t.Errorf("blocks, free, files, free, longest name: %s", got)
+	}
+}

@@ -1,0 +1,239 @@
+package fs
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// What settings take, and what they show then: by default what was written.
+var commands = []struct {
+	path, command string
+	errno         unix.Errno
+	shows         string
+}{
+	{"lan/mtu", "1500", 0, "1500"},
+	{"lan/mtu", "1500\n", 0, "1500"},
+	{"lan/mtu", "  1500 \t\n", 0, "1500"},
+	{"lan/mtu", "60", 0, "60"},
+	{"lan/mtu", "1044480", 0, "1044480"},
+	{"lan/mtu", "007", unix.ERANGE, ""},
+	{"lan/mtu", "0060", 0, "60"},
+	{"lan/mtu", "59", unix.ERANGE, ""},
+	{"lan/mtu", "1044481", unix.ERANGE, ""},
+	{"lan/mtu", "99999999999999999999", unix.ERANGE, ""},
+	{"lan/mtu", "", unix.EINVAL, ""},
+	{"lan/mtu", "\n", unix.EINVAL, ""},
+	{"lan/mtu", " ", unix.EINVAL, ""},
+	{"lan/mtu", "-60", unix.EINVAL, ""},
+	{"lan/mtu", "+60", unix.EINVAL, ""},
+	{"lan/mtu", "60 70", unix.EINVAL, ""},
+	{"lan/mtu", "60\n70", unix.EINVAL, ""},
+	{"lan/mtu", "60\n\n", unix.EINVAL, ""},
+	{"lan/mtu", "0x100", unix.EINVAL, ""},
+	{"lan/mtu", "1e3", unix.EINVAL, ""},
+	{"lan/mtu", "٦٠", unix.EINVAL, ""},
+	{"lan/mtu", "60\x00", unix.EINVAL, ""},
+	{"lan/mtu", "\xff\xfe", unix.EINVAL, ""},
+	{"lan/mtu", strings.Repeat(" ", 4000) + "1500", 0, "1500"},
+	{"lan/mtu", strings.Repeat(" ", 4096) + "1500", unix.ERANGE, ""},
+	{"lan/mtu", strings.Repeat("1", 1<<20), unix.ERANGE, ""},
+	{"lan/queue", "1", 0, "1"},
+	{"lan/queue", "65536", 0, "65536"},
+	{"lan/queue", "0", unix.ERANGE, ""},
+	{"lan/queue", "65537", unix.ERANGE, ""},
+	{"lan/overflow", "drop-old", 0, "drop-old"},
+	{"lan/overflow", "block\n", 0, "block"},
+	{"lan/overflow", "disconnect", 0, "disconnect"},
+	{"lan/overflow", "drop", unix.EINVAL, ""},
+	{"lan/overflow", "Block", unix.EINVAL, ""},
+	{"lan/maxports", "1024", 0, "1024"},
+	{"lan/maxports", "65536", 0, "65536"},
+	{"lan/maxports", "1023", unix.EADDRINUSE, ""}, // 1024 is reserved
+	{"lan/maxports", "0", unix.ERANGE, ""},
+	{"lan/maxports", "65537", unix.ERANGE, ""},
+	{"lan/persist", "0", 0, "0"},
+	{"lan/persist", "1", 0, "1"},
+	{"lan/persist", "2", unix.EINVAL, ""},
+	{"lan/persist", "yes", unix.EINVAL, ""},
+	{"lan/linktype", "raw", 0, "raw"},
+	{"lan/linktype", "user0", 0, "user0"},
+	{"lan/linktype", "user1", unix.EINVAL, ""},
+	{"lan/policy", fakePolicy, 0, fakePolicy},
+	{"lan/policy", fakePolicy + "   limit=5 ", 0, fakePolicy + " limit=5"},
+	{"lan/policy", hub, 0, hub},
+	{"lan/policy", "nothing", unix.ENOENT, ""},
+	{"lan/policy", hub + " x=1", unix.EINVAL, ""},
+	{"lan/policy", hub + " x", unix.EINVAL, ""},
+	{"lan/policy", fakePolicy + " limit=101", unix.ERANGE, ""},
+	{"lan/stats", "rest", unix.EINVAL, ""},
+	{"lan/errors", "x", unix.EINVAL, ""},
+	{"errors", "x", unix.EINVAL, ""},
+	{"lan/ports/2/queue", "7", 0, "7"},
+	{"lan/ports/2/queue", "network", 0, "256"},
+	{"lan/ports/2/queue", "0", unix.ERANGE, ""},
+	{"lan/ports/2/queue", "65537", unix.ERANGE, ""},
+	{"lan/ports/2/queue", "x", unix.EINVAL, ""},
+	{"lan/ports/2/overflow", "block", 0, "block"},
+	{"lan/ports/2/overflow", "network", 0, "drop-new"},
+	{"lan/ports/2/overflow", "inherit", unix.EINVAL, ""},
+	{"lan/ports/2/name", "two words", 0, "two words"},
+	{"lan/ports/2/name", "Drucker für Übung", 0, "Drucker für Übung"},
+	{"lan/ports/2/name", strings.Repeat("x", 128), 0, strings.Repeat("x", 128)},
+	{"lan/ports/2/name", strings.Repeat("x", 129), unix.ERANGE, ""},
+	{"lan/ports/2/name", "a\x1bb", unix.EINVAL, ""},
+	{"lan/ports/2/name", "a\u009bb", unix.EINVAL, ""},
+	{"lan/ports/2/stats", "", unix.EINVAL, ""},
+	{"lan/ports/2/stats", "resets", unix.EINVAL, ""},
+	{"version", "x", unix.EPERM, ""},
+	{"metrics", "x", unix.EPERM, ""},
+	{"lan/ports/2/info", "x", unix.EPERM, ""},
+}
+
+func TestCommands(t *testing.T) {
+	for _, c := range commands {
+		m := newLAN(t)
+		before := state(m)
+		what := fmt.Sprintf("echo %.30q > %s", c.command, c.path)
+		wantStatus(t, what, m.write(c.path, c.command), c.errno)
+		if c.errno == 0 {
+			if got := m.read(c.path); got != c.shows+"\n" {
+				t.Errorf("%s: it shows %q", what, got)
+			}
+		} else {
+			checkRefused(t, m, what, before)
+		}
+	}
+}
+
+// checkRefused checks that a refusal changed nothing and stands in errors.
+func checkRefused(t *testing.T, m *memory, what string, before map[string]string) {
+	t.Helper()
+	for path, text := range state(m) {
+		if text != before[path] {
+			t.Errorf("%s was refused, and %s was %q, is %q", what, path, before[path], text)
+		}
+	}
+	if lines := strings.Count(m.read("errors"), "\n"); lines != 1 {
+		t.Errorf("%s was refused, and errors has %d lines", what, lines)
+	}
+}
+
+// state is all that a refused command must leave as it is.
+func state(m *memory) map[string]string {
+	all := map[string]string{}
+	for i, path := range paths() {
+		if table[i].kind == textFile && table[i].rule != rootLog && table[i].name != "errors" {
+			all[path] = m.read(path)
+		}
+		a := m.stat(path)
+		all[path+" stat"] = fmt.Sprintf("%o %v", a.Mode, a.Owner)
+	}
+	all["ports"] = fmt.Sprint(m.ls("lan/ports"), m.ls(""))
+	return all
+}
+
+// What a setting shows it takes, and that changes nothing.
+func TestSettingsTakeWhatTheyShow(t *testing.T) {
+	m := newLAN(t)
+	ok(t, "name", m.write("lan/ports/2/name", "my port"))
+	before := state(m)
+	for i, path := range paths() {
+		if table[i].rule != setting || table[i].name == "stats" || table[i].name == "errors" {
+			continue
+		}
+		ok(t, path, m.write(path, m.read(path)))
+	}
+	if after := state(m); !maps.Equal(before, after) {
+		t.Errorf("state was\n%v, is\n%v", before, after)
+	}
+}
+
+func TestEmptyName(t *testing.T) {
+	m := newLAN(t)
+	ok(t, "name", m.write("lan/ports/2/name", "x"))
+	ok(t, "no name", m.write("lan/ports/2/name", "\n"))
+	if got := m.read("lan/ports/2/name"); got != "" {
+		t.Errorf("no name shows as %q", got)
+	}
+}
+
+// Text is rendered when it is read from the start: a reader in small pieces
+// sees one state.
+func TestReadInPieces(t *testing.T) {
+	m := newLAN(t)
+	fh, status := m.open("lan/mtu", unix.O_RDONLY)
+	ok(t, "open", status)
+	first := readAt(m, fh, 0, 2)
+	ok(t, "change", m.write("lan/mtu", "999"))
+	if got := first + readAt(m, fh, 2, 2) + readAt(m, fh, 4, 10) + readAt(m, fh, 6, 10) + readAt(m, fh, 1<<40, 10); got != "65535\n" {
+		t.Errorf("read in pieces: %q", got)
+	}
+	if got := readAt(m, fh, 0, 100); got != "999\n" {
+		t.Errorf("read again from the start: %q", got)
+	}
+}
+
+func readAt(m *memory, fh uint64, offset, size int) string {
+	buf := make([]byte, size)
+	r, status := m.Read(nil, readIn(fh, offset, size), buf)
+	ok(m.t, "read", status)
+	data, _ := r.Bytes(buf)
+	return string(data)
+}
+
+// A file of a network that has ended says so.
+func TestTextOfTheGone(t *testing.T) {
+	m := newMemory(t, testOptions())
+	ok(t, "mkdir", m.mkdir("lan", 0o755))
+	fh, status := m.open("lan/mtu", unix.O_RDWR)
+	ok(t, "open", status)
+	ok(t, "rmdir", m.rmdir("lan"))
+	_, status = m.Read(nil, readIn(fh, 0, 10), make([]byte, 10))
+	wantStatus(t, "read", status, unix.ENODEV)
+	_, status = m.Write(nil, writeIn(fh), []byte("1500"))
+	wantStatus(t, "write", status, unix.ENODEV)
+	_, status = m.Read(nil, readIn(fh+1000, 0, 10), make([]byte, 10))
+	wantStatus(t, "read of no handle", status, unix.EBADF)
+	_, status = m.Write(nil, writeIn(fh+1000), []byte("1500"))
+	wantStatus(t, "write to no handle", status, unix.EBADF)
+}
+
+// FuzzCommand writes anything to every file that can be written. What is
+// refused changes nothing, whatever is accepted can be read.
+func FuzzCommand(f *testing.F) {
+	var files []int
+	for i := range table {
+		if table[i].kind == textFile {
+			files = append(files, i)
+		}
+	}
+	for _, c := range commands {
+		f.Add(uint8(slices.IndexFunc(files, func(i int) bool { return paths()[i] == c.path })), []byte(c.command))
+	}
+	f.Fuzz(func(t *testing.T, which uint8, data []byte) {
+		m := newLAN(t)
+		path := paths()[files[int(which)%len(files)]]
+		before := state(m)
+		status := m.write(path, string(data))
+		what := fmt.Sprintf("echo %.60q > %s", data, path)
+		if !status.Ok() {
+			checkRefused(t, m, what, before)
+			if status == 5 {
+				t.Errorf("%s: EIO: a refusal without a kind", what)
+			}
+		}
+		for path, text := range state(m) {
+			if strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && (r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0) }) {
+				t.Errorf("%s: %s shows control characters: %q", what, path, text)
+			}
+		}
+		if text := m.read("errors"); strings.Count(text, "\n") > 1 || len(text) > 4000 {
+			t.Errorf("%s: one refusal became %q", what, text)
+		}
+	})
+}

@@ -1,0 +1,154 @@
+package fs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+)
+
+func TestErrnos(t *testing.T) {
+	for kind := bus.Invalid; kind <= bus.Unsupported; kind++ {
+		if errnos[kind] == 0 {
+			t.Errorf("kind %d has no errno", kind)
+		}
+		if got := statusOf(bus.Errorf(kind, "x")); got != fuse.Status(errnos[kind]) {
+			t.Errorf("kind %d is answered by %v", kind, got)
+		}
+	}
+	if statusOf(nil) != fuse.OK || statusOf(errors.New("plain")) != fuse.EIO {
+		t.Error("no error is success, a plain one EIO")
+	}
+}
+
+var errorLine = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z (\d+) (\d+) (\S+): (.*?): (.+)\n$`)
+
+func TestErrorLines(t *testing.T) {
+	m := newLAN(t)
+	pid := uint32(os.Getpid())
+	fh, status := m.open("lan/mtu", unix.O_WRONLY)
+	ok(t, "open", status)
+	in := writeIn(fh)
+	in.InHeader = fuse.InHeader{Caller: fuse.Caller{Owner: fuse.Owner{Uid: 1000}, Pid: pid}}
+	_, status = m.Write(nil, in, []byte("abc \"x\"\x1b\n"))
+	wantStatus(t, "write", status, unix.EINVAL)
+	for path, file := range map[string]string{"errors": "lan/mtu", "lan/errors": "mtu"} {
+		line := m.read(path)
+		match := errorLine.FindStringSubmatch(line)
+		if match == nil {
+			t.Fatalf("%s holds %q", path, line)
+		}
+		if got := fmt.Sprintf("%q", match[1:5]); got != fmt.Sprintf("%q", []string{"1000", fmt.Sprint(pid), file, `abc "x"\x1b`}) {
+			t.Errorf("%s: uid, pid, file, command are %s", path, got)
+		}
+		if !strings.Contains(match[5], "control") {
+			t.Errorf("%s: the reason is %q", path, match[5])
+		}
+	}
+}
+
+// Refusals of all kinds of calls stand in errors: the root's, and the
+// network's if there is one.
+func TestWhatIsInErrors(t *testing.T) {
+	m := newLAN(t)
+	m.mkdir("a b", 0o755)
+	m.mkdir("lan/ports/9999", 0o755)
+	m.rmdir("lan")
+	m.mv("lan", "version")
+	m.chmod("lan/mtu", 0o777)
+	ok(t, "maxports", m.write("lan/maxports", "1024"))
+	if _, status := m.open("lan/port", 3); status.Ok() {
+		t.Error("opened with access mode 3")
+	}
+	m.write("lan/policy", "nothing")
+	got := []string{}
+	for _, line := range strings.SplitAfter(m.read("errors"), "\n") {
+		if match := errorLine.FindStringSubmatch(line); match != nil {
+			got = append(got, match[3]+" "+match[4])
+		}
+	}
+	want := "/ mkdir a b, lan/ports mkdir 9999, lan rmdir, lan mv version, lan/mtu chmod, lan/port open, lan/policy nothing"
+	if strings.Join(got, ", ") != want {
+		t.Errorf("errors tells of\n%s, want\n%s", strings.Join(got, ", "), want)
+	}
+	if n := strings.Count(m.read("lan/errors"), "\n"); n != 6 {
+		t.Errorf("lan/errors has %d lines, want 6", n)
+	}
+	// An unknown policy is refused with the known ones.
+	if text := m.read("lan/errors"); !strings.Contains(text, hub) || !strings.Contains(text, fakePolicy) {
+		t.Errorf("the known policies are not listed: %s", text)
+	}
+}
+
+// The last 32 are kept; an empty line clears them.
+func TestErrorsAreARing(t *testing.T) {
+	m := newLAN(t)
+	for i := range 1000 {
+		wantStatus(t, "write", m.write("lan/mtu", fmt.Sprintf("no%d", i)), unix.EINVAL)
+	}
+	for _, path := range []string{"errors", "lan/errors"} {
+		lines := strings.SplitAfter(m.read(path), "\n")
+		lines = lines[:len(lines)-1]
+		if len(lines) != 32 || !strings.Contains(lines[0], "no968") || !strings.Contains(lines[31], "no999") {
+			t.Errorf("%s has %d lines, from %q to %q", path, len(lines), lines[0], lines[len(lines)-1])
+		}
+		ok(t, "clear", m.write(path, "\n"))
+		if text := m.read(path); text != "" {
+			t.Errorf("%s was cleared and holds %q", path, text)
+		}
+	}
+}
+
+// Networks that came and went leave no logs behind.
+func TestErrorLogsGo(t *testing.T) {
+	m := newMemory(t, testOptions())
+	for range 50 {
+		ok(t, "mkdir", m.mkdir("n", 0o755))
+		wantStatus(t, "write", m.write("n/mtu", "x"), unix.EINVAL)
+		ok(t, "rmdir", m.rmdir("n"))
+	}
+	if n := len(m.netErrors); n > 1 {
+		t.Errorf("%d logs of networks are kept", n)
+	}
+}
+
+func TestErrorsConcurrently(t *testing.T) {
+	m := newLAN(t)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for range 200 {
+				m.write("lan/mtu", "x")
+				m.write("errors", "")
+				m.read("lan/errors")
+			}
+		}()
+	}
+	all.Wait()
+	if n := strings.Count(m.read("lan/errors"), "\n"); n != 32 {
+		t.Errorf("%d lines", n)
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	for s, want := range map[string]string{
+		"plain words": "plain words", `a "quoted" word`: `a "quoted" word`, "a\nb": `a\nb`, "ä": "ä", "\xff": `\xff`, "\u009b": `\u009b`,
+	} {
+		if got := printable(s); got != want {
+			t.Errorf("%q is shown as %q, want %q", s, got, want)
+		}
+	}
+	if got := printable(strings.Repeat("x", 1<<20)); len(got) > 100 || !strings.HasSuffix(got, "...") {
+		t.Errorf("1 MiB is shown as %d bytes", len(got))
+	}
+}

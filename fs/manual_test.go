@@ -1,0 +1,143 @@
+package fs
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+)
+
+// The manual page ipnfs(5) must tell of all that there is, and of nothing
+// else.
+
+// section returns the text under a heading of the manual.
+func section(t *testing.T, title string) string {
+	t.Helper()
+	text, err := os.ReadFile("../doc/ipnfs.5.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "\n# "+title)
+	if !found {
+		t.Fatalf("the manual has no section %s", title)
+	}
+	rest, _, _ = strings.Cut(rest, "\n# ")
+	return rest
+}
+
+func TestManualHasTheFiles(t *testing.T) {
+	entry := regexp.MustCompile(`(?m)^\*\*(\S+)\*\*$`)
+	for in, title := range map[place]string{inRoot: "ROOT DIRECTORY", inNet: "NETWORK DIRECTORY", inPort: "PORT DIRECTORY"} {
+		var documented, there []string
+		for _, m := range entry.FindAllStringSubmatch(section(t, title), -1) {
+			documented = append(documented, m[1])
+		}
+		for i := range table {
+			switch r := &table[i]; {
+			case r.in != in:
+			case r.kind == netDir:
+				there = append(there, "NET/")
+			case r.isDir():
+				there = append(there, r.name+"/")
+			default:
+				there = append(there, r.name)
+			}
+		}
+		if !slices.Equal(documented, there) {
+			t.Errorf("%s of the manual has\n%v, the tree has\n%v", title, documented, there)
+		}
+	}
+}
+
+// wantWords checks that all words stand in a section, in bold, italics or
+// backticks.
+func wantWords(t *testing.T, title string, words []string) {
+	t.Helper()
+	text := section(t, title)
+	for _, w := range words {
+		if !regexp.MustCompile("[*`\"]" + regexp.QuoteMeta(w) + "[*`\"]").MatchString(text) {
+			t.Errorf("%s of the manual does not tell of %s", title, w)
+		}
+	}
+}
+
+func TestManualHasTheWords(t *testing.T) {
+	var counters, families, refusals []string
+	for _, line := range (&bus.Stats{}).List() {
+		counters = append(counters, line.Name)
+	}
+	wantWords(t, "COUNTERS", append(counters, "ports", "readers", "writers"))
+
+	m := newMemory(t, testOptions())
+	for _, f := range regexp.MustCompile(`(?m)^# TYPE (\S+) `).FindAllStringSubmatch(m.read("metrics"), -1) {
+		families = append(families, f[1])
+	}
+	wantWords(t, "METRICS", families)
+
+	for kind, errno := range errnos {
+		if kind != bus.Unsupported { // nothing is, yet
+			refusals = append(refusals, unix.ErrnoName(errno))
+		}
+	}
+	wantWords(t, "REFUSALS", refusals)
+	wantWords(t, "ROOT DIRECTORY", features)
+	wantWords(t, "WHEN A RECEIVER IS FULL", []string{"drop-new", "drop-old", "block", "disconnect"})
+	wantWords(t, "NETWORK DIRECTORY", bus.LinkTypes)
+}
+
+// Events are told of where they are published.
+func TestManualHasTheEvents(t *testing.T) {
+	published := regexp.MustCompile(`(?:eventLocked|\.Event)\("([a-z-]+)"`)
+	names := []string{"events-lost"}
+	for _, dir := range []string{"../bus", "."} {
+		files, err := filepath.Glob(dir + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			if strings.HasSuffix(f, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range published.FindAllStringSubmatch(string(text), -1) {
+				names = append(names, m[1])
+			}
+		}
+	}
+	if len(names) < 8 {
+		t.Fatalf("found only %v in the source", names)
+	}
+	wantWords(t, "EVENTS", names)
+}
+
+func TestManualHasTheLimits(t *testing.T) {
+	limits := bus.DefaultLimits()
+	text := section(t, "LIMITS")
+	for what, line := range map[string]string{
+		"networks on a mount":                  fmt.Sprint(limits.Networks),
+		"ports on a mount":                     fmt.Sprint(limits.Ports),
+		"ports on a network":                   fmt.Sprintf("%d; setting maxports, up to %d", bus.DefaultPorts, bus.MaxPorts),
+		"memory of all queues":                 fmt.Sprintf("%d MiB", limits.Memory>>20),
+		"frames waiting for a receiver":        fmt.Sprintf("%d; setting queue, up to %d", bus.DefaultQueue, bus.MaxQueue),
+		"bytes in a frame":                     fmt.Sprintf("%d; setting mtu, up to %d", bus.DefaultMTU, bus.MaxFrame),
+		"bytes in a frame on stream":           fmt.Sprint(bus.MaxPrefixed),
+		"bytes in a command":                   fmt.Sprint(maxCommand),
+		"bytes in a name":                      fmt.Sprintf("network %d, port %d", bus.MaxName, bus.MaxPortName),
+		"lines in errors":                      fmt.Sprint(errorLines),
+		"bytes of events waiting for a reader": fmt.Sprint(maxEvents),
+	} {
+		if !strings.Contains(text, "| "+what+" | "+line) {
+			t.Errorf("LIMITS of the manual has no line: | %s | %s", what, line)
+		}
+	}
+}

@@ -1,0 +1,374 @@
+package fs
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+	"ipnfs/bus/bustest"
+)
+
+// form is frames in stream form.
+func form(frames ...string) string {
+	var list [][]byte
+	for _, f := range frames {
+		list = append(list, []byte(f))
+	}
+	return string(bustest.Stream(list...))
+}
+
+func TestStreamToPort(t *testing.T) {
+	k, a, _ := newNet(t)
+	s := k.open("lan/stream", unix.O_RDWR)
+	k.wantWritten(k.write(s, form("one", "two", "three")), 14+3)
+	for _, want := range []string{"one", "two", "three"} {
+		k.wantData(k.read(a, 100), want)
+	}
+	k.wantWritten(k.write(a, "x"), 1)
+	k.wantWritten(k.write(a, "yy"), 2)
+	k.wantData(k.read(s, 100), form("x", "yy"))
+	waiting := k.read(s, 100)
+	k.waits(waiting)
+	k.wantWritten(k.write(a, "zzz"), 3)
+	k.wantData(waiting, form("zzz"))
+}
+
+// As many whole frames as fit a read; a longer one in parts.
+func TestStreamReads(t *testing.T) {
+	k := newKernel(t)
+	k.must("mkdir", k.mkdir("lan"))
+	from, to := k.open("lan/stream", unix.O_RDWR), k.open("lan/stream", unix.O_RDWR)
+	all := form("aaaa", "bbbb", "cccc", "dd", strings.Repeat("e", 50))
+	for _, waiting := range []bool{false, true} {
+		var first uint64
+		if waiting {
+			first = k.read(to, 13)
+			k.waits(first)
+		}
+		k.wantWritten(k.write(from, all), len(all))
+		if !waiting {
+			first = k.read(to, 13)
+		}
+		got := string(k.wait(first).body)
+		if got != form("aaaa", "bbbb") {
+			t.Errorf("13 bytes (waiting: %v): %q", waiting, got)
+		}
+		for _, size := range []int{11, 1, 1, 2, 100} {
+			r := k.wait(k.read(to, size))
+			if len(r.body) > size || r.errno != 0 {
+				t.Errorf("a read of %d: %d bytes, %v", size, len(r.body), r.errno)
+			}
+			got += string(r.body)
+		}
+		if got != all {
+			t.Errorf("read\n%q, want\n%q", got, all)
+		}
+	}
+	k.waits(k.read(to, 100))
+	k.interrupt(k.last)
+}
+
+// Whatever the split of the bytes over calls, the frames are the same.
+func TestStreamSplits(t *testing.T) {
+	frames := []string{"a", "", "bcd", "", strings.Repeat("e", 300), "f"}
+	all := form(frames...)
+	for _, piece := range []int{1, 2, 3, 5, 7, 100, 301, 302, 303, 304, 1000} {
+		k, a, _ := newNet(t)
+		s := k.open("lan/stream", unix.O_RDWR)
+		for at := 0; at < len(all); at += piece {
+			part := all[at:min(at+piece, len(all))]
+			k.wantWritten(k.write(s, part), len(part))
+		}
+		for _, f := range frames {
+			if f != "" { // a length of 0 is no frame
+				k.wantData(k.read(a, 1000), f)
+			}
+		}
+		k.wantErrno(k.readWith(a, 10, unix.O_NONBLOCK), unix.EAGAIN)
+		k.end()
+	}
+}
+
+func TestStreamTooLong(t *testing.T) {
+	k, a, _ := newNet(t)
+	k.must("mtu", k.echo("60", "lan/mtu"))
+	s := k.open("lan/stream", unix.O_RDWR)
+	long := strings.Repeat("x", 61)
+	k.wantErrno(k.write(s, form(long)), unix.EMSGSIZE)
+	k.wantErrno(k.write(s, form(long, "after")), unix.EMSGSIZE)
+	k.wantWritten(k.write(s, form("before", long, "after")), 8)
+	k.wantErrno(k.write(s, "\xff\xff"), unix.EMSGSIZE)
+	k.wantWritten(k.write(s, form("next")), 6)
+	k.wantData(k.read(a, 100), "before")
+	k.wantData(k.read(a, 100), "next")
+	k.wantErrno(k.readWith(a, 10, unix.O_NONBLOCK), unix.EAGAIN)
+	if got := k.fs.bus.Network("lan").Stats().Refused; got != 3 {
+		t.Errorf("3 writes were refused, counted %d", got)
+	}
+}
+
+// More frames than go in one batch, and more pieces than go in one answer.
+func TestStreamManyFrames(t *testing.T) {
+	k := newKernel(t)
+	k.must("mkdir", k.mkdir("lan"))
+	k.must("queue", k.echo("65536", "lan/queue"))
+	from, to, port := k.open("lan/stream", unix.O_RDWR), k.open("lan/stream", unix.O_RDWR), k.open("lan/port", unix.O_RDWR)
+	frames := make([]string, 3*bus.MaxBatch+7)
+	for i := range frames {
+		frames[i] = fmt.Sprintf("frame %d %s", i, strings.Repeat(".", i%70))
+	}
+	all := form(frames...)
+	waiting := k.read(to, 1<<20)
+	k.wantWritten(k.write(from, all), len(all))
+	got := string(k.wait(waiting).body)
+	for len(got) < len(all) {
+		r := k.wait(k.readWith(to, 1<<20, unix.O_NONBLOCK))
+		if r.errno != 0 {
+			t.Fatalf("read: %v after %d of %d bytes", r.errno, len(got), len(all))
+		}
+		got += string(r.body)
+	}
+	if got != all {
+		t.Error("other frames came, or in another order")
+	}
+	for _, f := range frames {
+		k.wantData(k.read(port, 1000), f)
+	}
+	// From ports they come one by one, each a block of its own.
+	for _, f := range frames[:2000] {
+		k.wantWritten(k.write(port, f), len(f))
+	}
+	got = ""
+	for len(got) < len(form(frames[:2000]...)) {
+		r := k.wait(k.readWith(to, 1<<20, unix.O_NONBLOCK))
+		if r.errno != 0 {
+			t.Fatalf("read: %v after %d bytes", r.errno, len(got))
+		}
+		got += string(r.body)
+	}
+	if got != form(frames[:2000]...) {
+		t.Error("other frames came from the port, or in another order")
+	}
+}
+
+// A frame that a 2-byte length cannot announce is dropped for streams, and
+// counted.
+func TestStreamCannotCarry(t *testing.T) {
+	k, a, b := newNet(t)
+	k.must("mtu", k.echo("1044480", "lan/mtu"))
+	s := k.open("lan/stream", unix.O_RDWR)
+	giant := strings.Repeat("x", 65536)
+	k.wantWritten(k.write(a, giant), len(giant))
+	k.wantWritten(k.write(a, giant[:65535]), 65535)
+	k.wantData(k.read(s, 1<<20), form(giant[:65535]))
+	k.wantData(k.read(b, 1<<20), giant)
+	if stats := k.fs.bus.Network("lan").Stats(); stats.Drops[3] != 1 || bustest.CheckBalance(stats) != nil {
+		t.Errorf("stats are %+v", stats)
+	}
+}
+
+// blocking is a network with a stream to send by and a port to receive, which
+// has room for one frame.
+func blocking(t *testing.T) (k *kernel, s, to uint64) {
+	k = newKernel(t)
+	k.must("mkdir", k.mkdir("lan"))
+	k.must("queue", k.echo("1", "lan/queue"))
+	k.must("overflow", k.echo("block", "lan/overflow"))
+	return k, k.open("lan/stream", unix.O_WRONLY), k.open("lan/port", unix.O_RDONLY)
+}
+
+func (k *kernel) take(fh uint64, frames ...string) {
+	k.t.Helper()
+	for _, f := range frames {
+		k.wantData(k.read(fh, 1000), f)
+	}
+}
+
+func TestStreamBlocks(t *testing.T) {
+	k, s, to := blocking(t)
+	data := form("1", "2", "3", "4")
+	w := k.write(s, data)
+	k.waits(w)
+	k.take(to, "1", "2")
+	k.waits(w)
+	k.take(to, "3")
+	k.wantWritten(w, len(data))
+	k.take(to, "4")
+	// Without waiting: what went is counted.
+	k.wantWritten(k.writeWith(s, data, 0, unix.O_NONBLOCK), 3)
+	k.wantErrno(k.writeWith(s, data, 0, unix.O_NONBLOCK), unix.EAGAIN)
+	k.take(to, "1")
+}
+
+// Writes that come while another waits go in their order.
+func TestStreamQueueOfWrites(t *testing.T) {
+	k, s, to := blocking(t)
+	var writes []uint64
+	for _, data := range []string{form("1", "2"), form("3")[:1], form("3")[1:] + form("4"), form("5", "6")} {
+		writes = append(writes, k.write(s, data))
+	}
+	k.waits(writes[1])
+	k.wantErrno(k.writeWith(s, form("x"), 0, unix.O_NONBLOCK), unix.EAGAIN)
+	k.take(to, "1", "2", "3", "4", "5", "6")
+	for i, n := range []int{6, 1, 5, 6} {
+		k.wantWritten(writes[i], n)
+	}
+}
+
+// An interrupted write tells exactly what went, so that who goes on from
+// there loses and repeats nothing.
+func TestStreamInterruptedWrite(t *testing.T) {
+	for takes := range 4 {
+		k, s, to := blocking(t)
+		frames := []string{"1", "2", "3", "4", "5"}
+		w := k.write(s, form(frames...))
+		k.waits(w)
+		k.take(to, frames[:takes]...)
+		k.waits(w)
+		k.interrupt(w)
+		r := k.wait(w)
+		if r.errno != 0 {
+			t.Fatalf("%d frames were taken and one is queued, and the write is answered by %v", takes, r.errno)
+		}
+		k.wantWritten(w, 3*(takes+1))
+		rest := k.write(s, form(frames...)[3*(takes+1):])
+		k.take(to, frames[takes:]...)
+		k.wantWritten(rest, 3*(4-takes))
+		k.wantErrno(k.readWith(to, 10, unix.O_NONBLOCK), unix.EAGAIN)
+		k.end()
+	}
+}
+
+// Interrupted before anything went, also behind another.
+func TestStreamInterruptedBehind(t *testing.T) {
+	k, s, to := blocking(t)
+	k.wantWritten(k.write(s, form("0")), 3)
+	first, second, third := k.write(s, form("1")), k.write(s, form("2")), k.write(s, form("3"))
+	k.waits(third)
+	k.interrupt(second)
+	k.wantErrno(second, unix.EINTR)
+	k.interrupt(first)
+	k.wantErrno(first, unix.EINTR)
+	k.waits(third)
+	k.take(to, "0", "3")
+	k.wantWritten(third, 3)
+}
+
+// A frame whose first part an earlier write brought is not lost when the
+// write that ended it is interrupted, whoever waits behind.
+func TestStreamInterruptedWithPart(t *testing.T) {
+	for _, another := range []bool{false, true} {
+		k, s, to := blocking(t)
+		k.wantWritten(k.write(s, form("0")), 3)
+		k.wantWritten(k.write(s, form("abc")[:3]), 3)
+		ends := k.write(s, form("abc")[3:]+form("d"))
+		k.waits(ends)
+		behind := uint64(0)
+		if another {
+			behind = k.write(s, form("e"))
+			k.waits(behind)
+		}
+		k.interrupt(ends)
+		got := form("abc")[:3]
+		if r := k.wait(ends); r.errno == 0 {
+			n := int(r.body[0])
+			got += (form("abc")[3:] + form("d"))[:n]
+		} else if r.errno != unix.EINTR {
+			t.Errorf("interrupted: %v", r.errno)
+		}
+		want := []string{"0"}
+		switch got { // what it said to have taken comes, once
+		case form("abc")[:3]: // the part alone: a client would send the rest again
+			if another {
+				// what came behind then continues the frame: no frame is whole
+				k.interrupt(behind)
+				k.wait(behind)
+				k.end()
+				continue
+			}
+			k.write(s, form("abc")[3:])
+			want = append(want, "abc")
+		case form("abc"):
+			want = append(want, "abc")
+		default:
+			t.Errorf("taken: %q", got)
+		}
+		if another {
+			want = append(want, "e")
+		} else {
+			k.write(s, form("f"))
+			want = append(want, "f")
+		}
+		k.take(to, want...)
+		k.wantErrno(k.readWith(to, 10, unix.O_NONBLOCK), unix.EAGAIN)
+		k.end()
+	}
+}
+
+// The receiver is removed while writes wait: they go on, to nobody.
+func TestStreamReceiverRemoved(t *testing.T) {
+	k, s, _ := blocking(t)
+	one, two := k.write(s, form("1", "2", "3")), k.write(s, form("4"))
+	k.waits(two)
+	k.must("rmdir", k.rmdir("lan/ports/2"))
+	k.wantWritten(one, 9)
+	k.wantWritten(two, 3)
+}
+
+func TestStreamSenderRemoved(t *testing.T) {
+	k, s, to := blocking(t)
+	k.wantWritten(k.write(s, form("0")), 3)
+	one, two := k.write(s, form("1")), k.write(s, form("2"))
+	k.waits(two)
+	k.must("rmdir", k.rmdir("lan/ports/1"))
+	k.wantErrno(one, unix.ECONNRESET)
+	k.wantErrno(two, unix.ECONNRESET)
+	k.wantErrno(k.write(s, form("3")), unix.ECONNRESET)
+	k.take(to, "0")
+}
+
+// A stream that is closed in the middle of a frame leaves nothing behind: end
+// looks at the memory.
+func TestStreamClosedInAFrame(t *testing.T) {
+	k, a, _ := newNet(t)
+	s := k.open("lan/stream", unix.O_RDWR)
+	k.wantWritten(k.write(s, form(strings.Repeat("x", 1000))[:500]), 500)
+	if k.fs.bus.Memory.Used() == 0 {
+		t.Error("what a stream keeps of a frame is not charged")
+	}
+	k.wantErrno(k.release(s), 0)
+	if used := k.fs.bus.Memory.Used(); used != 0 {
+		t.Errorf("%d bytes are kept", used)
+	}
+	k.wantErrno(k.readWith(a, 10, unix.O_NONBLOCK), unix.EAGAIN)
+}
+
+func TestGather(t *testing.T) {
+	data := bytes.Repeat([]byte("0123456789"), 100)
+	g := newGather()
+	defer g.free()
+	lent := bus.NewFrame(data)
+	g.addPart(&lent, 0, 1)
+	g.addPart(&lent, 1, 1)
+	g.addPart(&lent, 2, 500)
+	g.addPart(&lent, 502, 500)
+	want := string(bustest.Stream(data))
+	if got := gathered(g); got != want || g.size != len(want) {
+		t.Errorf("gathered %d bytes (%d), want %d", len(got), g.size, len(want))
+	}
+	if len(g.iov) > 4 {
+		t.Errorf("neighbours are %d pieces", len(g.iov)-1)
+	}
+}
+
+func gathered(g *gather) (text string) {
+	for _, v := range g.iov[1:] {
+		text += string(unsafe.Slice(v.Base, v.Len))
+	}
+	return text
+}
