@@ -85,6 +85,22 @@ func TestParkedSendGoesOn(t *testing.T) {
 	}
 }
 
+// Room that was made between the attempt to send and the waiting counts.
+func TestRoomBeforePark(t *testing.T) {
+	_, sinks, from := lossless(t, 1, 1)
+	fill(from, 0, 1, 1)
+	p := &parked{}
+	p.Conn = from
+	p.Resume = func(sent bool) { p.calls.Add(1); p.sent.Store(sent) }
+	p.Batch.SetFrame([]byte{255, 1})
+	if from.Send(&p.Batch) != 0 {
+		t.Fatal("a frame went to a full receiver")
+	}
+	sinks[0].Take()
+	p.Park()
+	p.want(t, "there is room", "sent")
+}
+
 // A frame goes to all its receivers or, for now, to none.
 func TestAllOrNone(t *testing.T) {
 	_, sinks, from := lossless(t, 3, 1)

@@ -88,6 +88,20 @@ func TestWhatIsInErrors(t *testing.T) {
 	}
 }
 
+// Words for people: each form of a wrong command has its own reason.
+func TestReasons(t *testing.T) {
+	for command, reason := range map[string]string{
+		"1\n2": "more than one line", "\x00": "control characters", "\xff": "valid UTF-8", "": "an empty line",
+		strings.Repeat("x", 5000): "5000 bytes: at most 4096", "x": "no decimal number", "59": "60 to 1044480",
+	} {
+		m := newLAN(t)
+		m.write("lan/mtu", command)
+		if text := m.read("lan/errors"); !strings.Contains(text, reason) {
+			t.Errorf("echo %.20q > mtu: %q does not tell of %q", command, text, reason)
+		}
+	}
+}
+
 // The last 32 are kept; an empty line clears them.
 func TestErrorsAreARing(t *testing.T) {
 	m := newLAN(t)

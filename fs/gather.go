@@ -113,10 +113,11 @@ func (g *gather) append(data []byte) {
 	g.iov = append(g.iov, unix.Iovec{Base: unsafe.SliceData(data), Len: uint64(len(data))})
 }
 
-// follows tells whether data lies right behind the last piece.
+// follows tells whether data lies right behind the last piece. Addresses are
+// compared as numbers, since what is behind a piece may be no object at all.
 func (g *gather) follows(data []byte) bool {
 	last := &g.iov[len(g.iov)-1]
-	return len(g.iov) > 1 && unsafe.Add(unsafe.Pointer(last.Base), last.Len) == unsafe.Pointer(unsafe.SliceData(data))
+	return len(g.iov) > 1 && uintptr(unsafe.Pointer(last.Base))+uintptr(last.Len) == uintptr(unsafe.Pointer(unsafe.SliceData(data)))
 }
 
 // reply sends what was gathered.

@@ -167,6 +167,7 @@ func TestRemovedPort(t *testing.T) {
 	k.wantErrno(k.read(b, 10), 0)
 	k.wantErrno(k.readWith(b, 10, unix.O_NONBLOCK), 0)
 	k.wantErrno(k.write(b, "x"), unix.ECONNRESET)
+	k.wantErrno(k.writeWith(b, "x", 0, unix.O_NONBLOCK), unix.ECONNRESET)
 	if got := k.poll(b, unix.POLLIN|unix.POLLOUT, 1, false); got != unix.POLLIN|unix.POLLHUP {
 		t.Errorf("poll says %#x", got)
 	}

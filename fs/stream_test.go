@@ -156,6 +156,22 @@ func TestStreamManyFrames(t *testing.T) {
 	}
 }
 
+// An answer is always less than the kernel asks for in one piece of a large
+// read, so that it ends the read.
+func TestStreamReadIsShort(t *testing.T) {
+	k, a, _ := newNet(t)
+	s := k.open("lan/stream", unix.O_RDONLY)
+	frame := strings.Repeat("x", 65000)
+	for range 18 {
+		k.wantWritten(k.write(a, frame), len(frame))
+	}
+	first := k.wait(k.read(s, 1<<20))
+	if n := len(first.body); n != 16*65002 || n > bus.MaxFrame {
+		t.Errorf("a read of 1 MiB got %d bytes", n)
+	}
+	k.wantData(k.read(s, 1<<20), form(frame, frame))
+}
+
 // A frame that a 2-byte length cannot announce is dropped for streams, and
 // counted.
 func TestStreamCannotCarry(t *testing.T) {

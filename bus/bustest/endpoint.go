@@ -93,7 +93,7 @@ func runEndpoint(f *Fixture, run func(*bench) error) error {
 	err = errors.Join(run(b), b.guard.verdict())
 	f.Close()
 	if err == nil && !b.conn.Gone() {
-		err = errors.New("Close did not close the Conn")
+		err = errors.New("the Conn is still open after Close")
 	}
 	return errors.Join(err, l.close())
 }

@@ -81,28 +81,38 @@ Options of mount(8) and fstab (defaults, nofail, _netdev, x-...) are accepted.`,
 // prepare makes sure that dir can be mounted on. What a daemon of ours that
 // died has left there is unmounted.
 func prepare(dir string) error {
+	if err := removeDead(dir); err != nil {
+		return failf(exitMount, "%s: a dead ipnfs is mounted there and cannot be unmounted: %w", dir, err)
+	}
 	mounted, err := mountedType(dir)
 	if err != nil {
 		return failf(exitSystem, "%w", err)
 	}
 	var st unix.Stat_t
-	statErr := unix.Stat(dir, &st)
-	if mounted == devfuse.FSType {
-		if !errors.Is(statErr, unix.ENOTCONN) && !errors.Is(statErr, unix.ECONNABORTED) {
-			return failf(exitMount, "%s: ipnfs is mounted there already", dir)
-		}
-		if err := devfuse.Unmount(dir, true); err != nil {
-			return failf(exitMount, "%s: a dead ipnfs is mounted there and cannot be unmounted: %w", dir, err)
-		}
-		statErr = unix.Stat(dir, &st)
-	}
-	if statErr != nil {
-		return failf(exitMount, "%s: %w", dir, statErr)
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+	err = unix.Stat(dir, &st)
+	switch {
+	case mounted == devfuse.FSType:
+		return failf(exitMount, "%s: ipnfs is mounted there already", dir)
+	case err != nil:
+		return failf(exitMount, "%s: %w", dir, err)
+	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
 		return failf(exitMount, "%s: %w", dir, unix.ENOTDIR)
 	}
 	return nil
+}
+
+// removeDead unmounts what is mounted on dir if it is ours and nobody serves
+// it any more.
+func removeDead(dir string) error {
+	var st unix.Stat_t
+	err := unix.Stat(dir, &st)
+	if !errors.Is(err, unix.ENOTCONN) && !errors.Is(err, unix.ECONNABORTED) {
+		return nil
+	}
+	if mounted, err := mountedType(dir); err != nil || mounted != devfuse.FSType {
+		return err
+	}
+	return devfuse.Unmount(dir, true)
 }
 
 // serve mounts and stays until the end. It tells a parent, if there is one,
@@ -136,7 +146,8 @@ func serve(o *mountOptions) error {
 	_ = tell.report(nil)
 
 	select {
-	case err = <-served: // unmounted
+	case err = <-served: // unmounted, or the connection was aborted (umount -f)
+		_ = removeDead(o.dir)
 	case s := <-ends:
 		logrus.WithField("signal", s.String()).Info("ending")
 		end(o.dir, tree)
@@ -144,7 +155,6 @@ func serve(o *mountOptions) error {
 	}
 	if err != nil {
 		logrus.WithError(err).Error("the connection to the kernel broke")
-		_ = devfuse.Unmount(o.dir, true)
 		return failf(exitSystem, "%s: %w", o.dir, err)
 	}
 	logrus.Info("ended")

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
@@ -162,9 +163,11 @@ func TestServeWaitsForTheTree(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case <-done:
-		t.Error("Serve ended while the tree served a request")
-	default:
+	case err := <-done:
+		t.Errorf("Serve ended with %v while the tree served a request", err)
+		close(tr.release)
+		return
+	case <-time.After(50 * time.Millisecond): // long enough to find it wrong nearly always
 	}
 	close(tr.release)
 	if err := <-done; err != nil {

@@ -1,4 +1,4 @@
-// Bench measures ipnfs beside its peers and prints Markdown tables for doc/performance.md.
+// Command bench measures ipnfs beside its peers and prints Markdown tables for doc/performance.md.
 //
 //	go run ./test/bench -bin PATH/ipnfs [-rounds 5] [-seconds 0.25] [-only REGEX] [-json FILE]
 //

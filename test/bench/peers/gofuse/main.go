@@ -1,4 +1,4 @@
-// Gofuse is go-fuse's own server with one file, the Go program ipnfs is measured against.
+// Command gofuse is go-fuse's own server with one file, the Go program ipnfs is measured against.
 //
 //	gofuse [-r BYTES] null DIR    Write returns its size, Read as many zero bytes as asked for
 //	gofuse hub DIR                a bus: what one open of DIR/port writes, all others read
