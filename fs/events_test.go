@@ -110,7 +110,8 @@ func TestEventsLost(t *testing.T) {
 	e.take(len(e.lines))
 	e.mu.Unlock()
 	n.Event("y", "")
-	if got := plain(string(e.lines)); got != fmt.Sprintf("events-lost count=%d\ny\n", lost) {
+	n.Event("z", "")
+	if got := plain(string(e.lines)); got != fmt.Sprintf("events-lost count=%d\ny\nz\n", lost) {
 		t.Errorf("after that: %q", got)
 	}
 	e.Release()

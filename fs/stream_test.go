@@ -103,12 +103,16 @@ func TestStreamTooLong(t *testing.T) {
 	k.wantErrno(k.write(s, form(long, "after")), unix.EMSGSIZE)
 	k.wantWritten(k.write(s, form("before", long, "after")), 8)
 	k.wantErrno(k.write(s, "\xff\xff"), unix.EMSGSIZE)
+	split := k.open("lan/stream", unix.O_WRONLY)
+	k.wantWritten(k.write(split, "\xff"), 1)
+	k.wantErrno(k.write(split, "\xff"), unix.EMSGSIZE)
+	k.wantErrno(k.release(split), 0)
 	k.wantWritten(k.write(s, form("next")), 6)
 	k.wantData(k.read(a, 100), "before")
 	k.wantData(k.read(a, 100), "next")
 	k.wantErrno(k.readWith(a, 10, unix.O_NONBLOCK), unix.EAGAIN)
-	if got := k.fs.bus.Network("lan").Stats().Refused; got != 3 {
-		t.Errorf("3 writes were refused, counted %d", got)
+	if got := k.fs.bus.Network("lan").Stats().Refused; got != 4 {
+		t.Errorf("4 writes were refused, counted %d", got)
 	}
 }
 
@@ -170,6 +174,42 @@ func TestStreamReadIsShort(t *testing.T) {
 		t.Errorf("a read of 1 MiB got %d bytes", n)
 	}
 	k.wantData(k.read(s, 1<<20), form(frame, frame))
+}
+
+// An answer has at most so many pieces (IOV_MAX): frames that do not lie one
+// behind the other.
+func TestStreamManyPieces(t *testing.T) {
+	k := newKernel(t)
+	k.must("mkdir", k.mkdir("lan"))
+	k.must("queue", k.echo("65536", "lan/queue"))
+	port, from, to := k.open("lan/port", unix.O_WRONLY), k.open("lan/stream", unix.O_WRONLY), k.open("lan/stream", unix.O_RDONLY)
+	frames := make([]string, 1100)
+	gaps := "" // lengths of 0 between the frames
+	for i := range frames {
+		frames[i] = fmt.Sprintf("%04d%s", i, strings.Repeat(".", 600))
+		gaps += form(frames[i], "")
+	}
+	all := form(frames...)
+	rest := func(got string) {
+		t.Helper()
+		for len(got) < len(all) {
+			r := k.wait(k.readWith(to, 1<<20, unix.O_NONBLOCK))
+			if r.errno != 0 || len(r.body) == 0 {
+				t.Fatalf("read: %v after %d of %d bytes", r.errno, len(got), len(all))
+			}
+			got += string(r.body)
+		}
+		if got != all {
+			t.Error("other frames came, or in another order")
+		}
+	}
+	for _, f := range frames {
+		k.wantWritten(k.write(port, f), len(f))
+	}
+	rest("")
+	waiting := k.read(to, 1<<20)
+	k.wantWritten(k.write(from, gaps), len(gaps))
+	rest(string(k.wait(waiting).body))
 }
 
 // A frame that a 2-byte length cannot announce is dropped for streams, and

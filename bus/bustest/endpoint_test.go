@@ -112,7 +112,7 @@ func TestEndpointSuiteFindsFlaws(t *testing.T) {
 		"reorders":        {"takes", "came after"},
 		"changes":         {"brings", "not brought as it is"},
 		"sleeps":          {"stalls", "still wait"},
-		"stays":           {"takes", "did not close"},
+		"stays":           {"takes", "still open"},
 	} {
 		t.Run(flaw, func(t *testing.T) {
 			if flaw == "sleeps" {

@@ -27,11 +27,36 @@ func Role(name string, f func(args []string)) { roles[name] = f }
 // Main plays the role that this process was started for, or runs the tests.
 // A package that uses Start calls it from TestMain.
 func Main(m *testing.M) {
+	withoutPreemption()
 	if name := os.Getenv(roleEnv); name != "" {
 		roles[name](os.Args[1:])
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
+}
+
+// preemptionEnv marks a process that withoutPreemption has started again, and
+// holds what GODEBUG was.
+const preemptionEnv = "IPNFS_TEST_GODEBUG"
+
+// withoutPreemption starts this process again with Go's preemption signals
+// off. Such a signal is as good as any other: it would end a read or write
+// that waits with EINTR or a short count, now and then. What this process
+// starts does not inherit the setting.
+func withoutPreemption() {
+	if before, again := os.LookupEnv(preemptionEnv); again {
+		os.Unsetenv(preemptionEnv)
+		os.Setenv("GODEBUG", before)
+		return
+	}
+	before := os.Getenv("GODEBUG")
+	os.Setenv(preemptionEnv, before)
+	os.Setenv("GODEBUG", strings.TrimPrefix(before+",asyncpreemptoff=1", ","))
+	self, err := os.Executable()
+	if err == nil {
+		err = unix.Exec(self, os.Args, os.Environ())
+	}
+	panic(fmt.Sprintf("the test cannot start itself: %v", err))
 }
 
 // Say tells the test a line; for roles.
