@@ -102,7 +102,7 @@ func (c *Conn) PeekLocked(i int) *Frame { return c.q.peek(i) }
 
 // PopLocked takes the oldest frame out, as delivered; the caller releases it.
 func (c *Conn) PopLocked() Frame {
-	if c.overflow == BlockSender && c.q.len+c.reserved >= c.limit {
+	if c.overflow == BlockSender && c.fullLocked() {
 		c.eased = true
 	}
 	f := c.q.pop()
@@ -120,28 +120,30 @@ func (c *Conn) CountRefused() { c.refused.Add(1) }
 
 // push gives b.Frames[i:j] to c: to its endpoint if that takes them at once,
 // else to its queue, else they are dropped as the overflow setting says.
-// reserved places were promised to this call before.
-func (c *Conn) push(b *Batch, i, j, reserved int) {
+// reserved places were promised to this call before. It tells whether that
+// was all the room there was and some of it is free again: others may wait.
+func (c *Conn) push(b *Batch, i, j, reserved int) (eased bool) {
 	c.mu.Lock()
+	wasFull := reserved > 0 && c.fullLocked()
 	if j > i+1 && c.tooLong(b, i, j) && !c.gone.Load() { // one by one
 		each := min(reserved, 1)
 		c.reserved -= reserved - each*(j-i)
 		c.mu.Unlock()
 		for ; i < j; i++ {
-			c.push(b, i, i+1, each)
+			eased = c.push(b, i, i+1, each) || eased
 		}
-		return
+		return eased || wasFull
 	}
 	c.reserved -= reserved
 	if c.gone.Load() {
 		c.mu.Unlock()
-		return
+		return false
 	}
 	if c.tooLong(b, i, j) {
 		c.got.offered++
 		c.got.drops[dropTooLong]++
 		c.mu.Unlock()
-		return
+		return wasFull
 	}
 	c.got.offered += uint64(j - i)
 	var claimed int
@@ -156,6 +158,7 @@ func (c *Conn) push(b *Batch, i, j, reserved int) {
 	}
 	overflowed := c.queueLocked(b, i+claimed, j, reserved)
 	wake := wasEmpty && c.q.len > 0
+	eased = wasFull && !c.fullLocked()
 	c.mu.Unlock()
 
 	if claimed > 0 {
@@ -167,6 +170,7 @@ func (c *Conn) push(b *Batch, i, j, reserved int) {
 	if overflowed {
 		c.net.evict(c, "overflow")
 	}
+	return eased
 }
 
 // queueLocked queues b.Frames[k:j] and tells whether c must be disconnected.
@@ -221,11 +225,14 @@ func (c *Conn) unreserve(n int) {
 	c.mu.Unlock()
 }
 
+// fullLocked tells whether no place is left in the queue.
+func (c *Conn) fullLocked() bool { return c.q.len+c.reserved >= c.limit }
+
 // blocks tells whether a send to c would have to wait now.
 func (c *Conn) blocks() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.overflow == BlockSender && !c.gone.Load() && c.q.len+c.reserved >= c.limit
+	return c.overflow == BlockSender && !c.gone.Load() && c.fullLocked()
 }
 
 // configure sets queue length and overflow; under Network.mu.

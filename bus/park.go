@@ -198,7 +198,7 @@ func (c *Conn) carryLossless(s *snapshot, b *Batch, e *Egress, i, j int, kick bo
 		if n == 0 {
 			b.targets[k].unreserve(b.room[k])
 		} else {
-			b.targets[k].push(b, i, i+n, b.room[k])
+			excess = b.targets[k].push(b, i, i+n, b.room[k]) || excess
 		}
 	}
 	if len(b.targets) == 0 {

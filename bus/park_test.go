@@ -101,6 +101,49 @@ func TestRoomBeforePark(t *testing.T) {
 	p.want(t, "there is room", "sent")
 }
 
+// meddler takes frames and does something in the middle of it.
+type meddler struct {
+	bustest.Recorder
+	meddle func()
+}
+
+func (m *meddler) Emit(b *bus.Batch, i, j int, token uint64) {
+	m.Recorder.Emit(b, i, j, token)
+	if m.meddle != nil {
+		m.meddle()
+	}
+}
+
+// A place is kept for a frame that in the end needs none. Who found the queue
+// full because of it must hear that it is not.
+func TestKeptPlaceIsGivenBack(t *testing.T) {
+	for what, o := range map[string]struct {
+		pull   int // reads that wait
+		maxLen int
+	}{"a waiting read took the frame": {1, 0}, "the frame was too long": {0, 2}} {
+		l := bustest.NewLab(t, directed)
+		set(t, l, func(s *bus.Settings) { s.Queue, s.Overflow = 1, bus.BlockSender })
+		first, second := &meddler{}, &bustest.Puller{}
+		l.Join(t, first)
+		l.JoinAs(t, second, bus.JoinOptions{Recv: true, MaxLen: o.maxLen})
+		second.Pull(o.pull)
+		a, b := l.Join(t, &bustest.Sink{}), l.Join(t, &bustest.Sink{})
+		var p *parked
+		first.meddle = func() { // a has a place kept at second, and is just sending to first
+			done := make(chan bool)
+			go func() {
+				p = park(b, []byte{2, 1})
+				close(done)
+			}()
+			<-done
+			p.want(t, what+", before", "waits")
+		}
+		bustest.Send(a, []byte{255, 0, 0})
+		p.want(t, what, "sent")
+		p.Cancel()
+	}
+}
+
 // A frame goes to all its receivers or, for now, to none.
 func TestAllOrNone(t *testing.T) {
 	_, sinks, from := lossless(t, 3, 1)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
@@ -235,6 +236,54 @@ func TestLossless(t *testing.T) {
 	if drops := l.Net.Stats(); drop(drops, "full") != 0 || drop(drops, "displaced") != 0 {
 		t.Errorf("frames were dropped: %+v", drops)
 	}
+}
+
+// Receivers that wait take frames past their queues: a place that was kept
+// for such a frame becomes free, and a sender who found it taken must hear of
+// it.
+func TestWaitingReadersUnderBlock(t *testing.T) {
+	const senders, receivers, frames = 4, 2, 4000
+	l := bustest.NewLab(t, directed)
+	set(t, l, func(s *bus.Settings) { s.Queue, s.Overflow = 1, bus.BlockSender })
+	var all sync.WaitGroup
+	for range receivers {
+		p := &bustest.Puller{Discard: true}
+		l.JoinAs(t, p, bus.JoinOptions{Recv: true})
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for k := 0; k < senders*frames && !t.Failed(); k++ {
+				p.Pull(1)
+				for p.Taken() <= k && !t.Failed() {
+					runtime.Gosched()
+				}
+			}
+		}()
+	}
+	for range senders {
+		c := l.JoinAs(t, &bustest.Sink{}, bus.JoinOptions{Send: true})
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			sent := make(chan bool, 1)
+			p := &bus.Parked{Conn: c, Resume: func(ok bool) { sent <- ok }}
+			for range frames {
+				p.Batch.SetFrame([]byte{255, 1})
+				if c.Send(&p.Batch) == 0 {
+					p.Park()
+					select {
+					case <-sent:
+					case <-time.After(10 * time.Second):
+						t.Error("a sender waits though there is room")
+						p.Cancel()
+						return
+					}
+				}
+				p.Batch.Reset()
+			}
+		}()
+	}
+	all.Wait()
 }
 
 // Networks that end with their last port, while others try to join.
