@@ -174,6 +174,11 @@ func (b *Bus) Shutdown() {
 	for _, n := range b.Networks() {
 		b.mu.Lock()
 		n.mu.Lock()
+		if n.gone { // it ended while we looked
+			n.mu.Unlock()
+			b.mu.Unlock()
+			continue
+		}
 		b.endLocked(n)
 	}
 }

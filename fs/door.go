@@ -18,6 +18,13 @@ type joined interface {
 	devfuse.Handle
 }
 
+// answerer is the part of reading that differs.
+type answerer interface {
+	// answer gives r what it can of what is queued, of which there is
+	// something. It is called with the connection locked, and unlocks it.
+	answer(r devfuse.Reply, size int)
+}
+
 // waiter is a READ that waits for a frame.
 type waiter struct {
 	unique uint64
@@ -29,6 +36,7 @@ type waiter struct {
 type door struct {
 	fs   *FS
 	conn *bus.Conn
+	self answerer // the port or stream that this is the door of
 
 	waiters []waiter // READs, oldest first; none while frames are queued
 	// rest is a frame of which a reader with a small buffer got the first
@@ -48,6 +56,43 @@ type rest struct {
 
 // Attach notes the connection.
 func (d *door) Attach(c *bus.Conn) { d.conn = c }
+
+// Read answers from what is queued, or waits.
+func (d *door) Read(r devfuse.Reply, size int, nonblock bool) {
+	c := d.conn
+	c.Lock()
+	switch {
+	case d.readableLocked():
+		d.self.answer(r, size)
+	case c.Gone():
+		c.Unlock()
+		r.Error(0)
+	case nonblock:
+		c.Unlock()
+		r.Error(unix.EAGAIN)
+	default:
+		d.waiters = append(d.waiters, waiter{r.Unique(), size})
+		c.Unlock()
+	}
+}
+
+// Wake serves the READs that wait from the queue, and wakes a poller.
+func (d *door) Wake() {
+	d.conn.Lock()
+	for len(d.waiters) > 0 && d.readableLocked() {
+		w := d.popWaiter()
+		d.self.answer(d.fs.dev.Reply(w.unique), w.size)
+		d.conn.Lock()
+	}
+	d.wakePoller()
+}
+
+// Gone serves what is queued to those who wait, and the end of file to the
+// others.
+func (d *door) Gone() {
+	d.Wake()
+	d.end()
+}
 
 // claim takes the oldest waiter out, if it has room for size bytes.
 func (d *door) claim(size int) (token uint64, ok bool) {
@@ -144,8 +189,8 @@ func (d *door) Interrupt(unique uint64) bool {
 	return i >= 0 || s != nil
 }
 
-// leave ends the connection.
-func (d *door) leave() {
+// Release ends the connection.
+func (d *door) Release() {
 	d.conn.Lock()
 	sends := slices.Clone(d.sends)
 	if d.rest != nil {

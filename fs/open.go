@@ -60,9 +60,11 @@ func (f *FS) openDoor(n *node, in *fuse.OpenIn) (uint64, error) {
 	var h joined
 	if n.row.kind == streamDoor {
 		o.MaxLen = bus.MaxPrefixed
-		h = &stream{door: door{fs: f}}
+		s := &stream{door: door{fs: f}}
+		s.self, h = s, s
 	} else {
-		h = &port{door: door{fs: f}}
+		p := &port{door: door{fs: f}}
+		p.self, h = p, p
 	}
 	if _, err := n.net.Join(h, o); err != nil {
 		return 0, err

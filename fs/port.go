@@ -50,28 +50,8 @@ func (p *port) wait(r devfuse.Reply, data []byte) {
 	s.Park()
 }
 
-// Read receives one frame, or the next part of one that was too long for the
-// buffer before.
-func (p *port) Read(r devfuse.Reply, size int, nonblock bool) {
-	c := p.conn
-	c.Lock()
-	switch {
-	case p.readableLocked():
-		p.answer(r, size)
-	case c.Gone():
-		c.Unlock()
-		r.Error(0)
-	case nonblock:
-		c.Unlock()
-		r.Error(unix.EAGAIN)
-	default:
-		p.waiters = append(p.waiters, waiter{r.Unique(), size})
-		c.Unlock()
-	}
-}
-
-// answer gives r the rest of a frame or the oldest one queued, and unlocks.
-// A part goes out under the lock, since another reader may use up the rest.
+// answer gives r one frame: the oldest one queued, or the next part of one that
+// was too long for the buffer before. It unlocks. A part goes out under the lock, since another reader may use up the rest.
 func (p *port) answer(r devfuse.Reply, size int) {
 	if p.rest == nil {
 		f := p.conn.PopLocked()
@@ -107,24 +87,3 @@ func (p *port) Claim(b *bus.Batch, i, _ int) (int, uint64) {
 func (p *port) Emit(b *bus.Batch, i, _ int, token uint64) {
 	p.fs.dev.Reply(token).Data(b.Frames[i].Data())
 }
-
-// Wake serves the READs that wait from the queue, and wakes a poller.
-func (p *port) Wake() {
-	p.conn.Lock()
-	for len(p.waiters) > 0 && p.readableLocked() {
-		w := p.popWaiter()
-		p.answer(p.fs.dev.Reply(w.unique), w.size)
-		p.conn.Lock()
-	}
-	p.wakePoller()
-}
-
-// Gone serves what is queued to those who wait, and the end of file to the
-// others.
-func (p *port) Gone() {
-	p.Wake()
-	p.end()
-}
-
-// Release leaves the network.
-func (p *port) Release() { p.leave() }

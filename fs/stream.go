@@ -1,8 +1,6 @@
 package fs
 
 import (
-	"golang.org/x/sys/unix"
-
 	"ipnfs/bus"
 	"ipnfs/fs/devfuse"
 )
@@ -20,27 +18,8 @@ type stream struct {
 // is a short read and ends it.
 const maxStreamRead = bus.MaxFrame
 
-// Read receives as many whole frames as fit, or, if not even one does, the
-// beginning of one, whose rest comes first next time.
-func (s *stream) Read(r devfuse.Reply, size int, nonblock bool) {
-	c := s.conn
-	c.Lock()
-	switch {
-	case s.readableLocked():
-		s.answer(r, size)
-	case c.Gone():
-		c.Unlock()
-		r.Error(0)
-	case nonblock:
-		c.Unlock()
-		r.Error(unix.EAGAIN)
-	default:
-		s.waiters = append(s.waiters, waiter{r.Unique(), size})
-		c.Unlock()
-	}
-}
-
-// answer gives r what is queued, and unlocks.
+// answer gives r as many whole frames as fit, or, if not even one does, the
+// beginning of one, whose rest comes first next time. It unlocks.
 func (s *stream) answer(r devfuse.Reply, size int) {
 	size = min(size, maxStreamRead)
 	g := newGather()
@@ -114,26 +93,8 @@ func (s *stream) Emit(b *bus.Batch, i, j int, token uint64) {
 	g.reply(s.fs.dev.Reply(token))
 }
 
-// Wake serves the READs that wait from the queue, and wakes a poller.
-func (s *stream) Wake() {
-	s.conn.Lock()
-	for len(s.waiters) > 0 && s.readableLocked() {
-		w := s.popWaiter()
-		s.answer(s.fs.dev.Reply(w.unique), w.size)
-		s.conn.Lock()
-	}
-	s.wakePoller()
-}
-
-// Gone serves what is queued to those who wait, and the end of file to the
-// others.
-func (s *stream) Gone() {
-	s.Wake()
-	s.end()
-}
-
 // Release leaves the network.
 func (s *stream) Release() {
-	s.leave()
+	s.door.Release()
 	s.part.reset()
 }
