@@ -8,12 +8,19 @@
 package test
 
 import (
+	"flag"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func TestMain(m *testing.M) {
+	// One script at a time: the words of one (grep, exists) open files in this
+	// process, and a program that another starts in that moment would hold
+	// them until its exec, so that an umount finds the mount in use.
+	if err := flag.Set("test.parallel", "1"); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){
 		"asuser":     asUser,
 		"aside":      aside,
