@@ -10,8 +10,8 @@ func TestQueueIsAList(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var q queue
 	var list [][]byte
-	for i := range 20000 {
-		if fill := i/3000%2 == 0; len(list) == 0 || random.IntN(10) < 4 || fill && random.IntN(10) < 6 {
+	for i := range 6000 {
+		if fill := i/1000%2 == 0; len(list) == 0 || random.IntN(10) < 4 || fill && random.IntN(10) < 6 {
 			f := make([]byte, 1+random.IntN(5))
 			f[0] = byte(i)
 			q.push(NewFrame(f))

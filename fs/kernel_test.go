@@ -44,7 +44,9 @@ type reply struct {
 	body  []byte
 }
 
-func newKernel(t testing.TB) *kernel {
+func newKernel(t testing.TB) *kernel { return newKernelWith(t, testOptions()) }
+
+func newKernelWith(t testing.TB, o Options) *kernel {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -53,7 +55,7 @@ func newKernel(t testing.TB) *kernel {
 	for _, fd := range fds { // room for the largest frame, if we may
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 8<<20)
 	}
-	k := &kernel{t: t, fs: New(fds[0], testOptions()), fd: fds[1], ended: make(chan error, 1),
+	k := &kernel{t: t, fs: New(fds[0], o), fd: fds[1], ended: make(chan error, 1),
 		asked: map[uint64]string{}, got: map[uint64][]reply{}}
 	k.news = sync.NewCond(&k.mu)
 	go func() { k.ended <- k.fs.Serve() }()

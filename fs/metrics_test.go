@@ -112,3 +112,25 @@ $`)
 		t.Errorf("info is\n%s", got)
 	}
 }
+
+func TestResetStats(t *testing.T) {
+	k, a, b := newNet(t)
+	k.wantWritten(k.write(a, "x"), 1)
+	k.wantData(k.read(b, 10), "x")
+	line := func(path, name string) string {
+		fh := k.open(path, 0)
+		text := string(k.wait(k.read(fh, 4096)).body)
+		k.wantErrno(k.release(fh), 0)
+		return regexp.MustCompile(`(?m)^` + name + ` (\d+)$`).FindStringSubmatch(text)[1]
+	}
+	for _, c := range []struct{ reset, ports, network string }{
+		{"", "1", "1"}, {"lan/ports/1/stats", "0", "1"}, {"lan/stats", "0", "0"},
+	} {
+		if c.reset != "" {
+			k.must("reset", k.echo("reset\n", c.reset))
+		}
+		if p, n := line("lan/ports/1/stats", "frames"), line("lan/stats", "frames"); p != c.ports || n != c.network {
+			t.Errorf("after a reset of %q the port counts %s, the network %s; want %s, %s", c.reset, p, n, c.ports, c.network)
+		}
+	}
+}
