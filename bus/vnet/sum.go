@@ -1,0 +1,52 @@
+package vnet
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// sum returns the ones' complement sum of the 16-bit words of b (RFC 1071) as
+// one of 64-bit words. These are taken as little endian whatever the host is:
+// the sum does not depend on it but for the order of its bytes, which store
+// knows (RFC 1071, section 2 (B)).
+func sum(b []byte) uint64 {
+	var s, c uint64
+	for len(b) >= 64 {
+		w := (*[64]byte)(b)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(w[0:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(w[8:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(w[16:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(w[24:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(w[32:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(w[40:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(w[48:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(w[56:]), c)
+		b = b[64:]
+	}
+	for len(b) >= 8 {
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b), c)
+		b = b[8:]
+	}
+	var rest [8]byte // what is missing of the last word counts as 0
+	copy(rest[:], b)
+	s, c = bits.Add64(s, binary.LittleEndian.Uint64(rest[:]), c)
+	return s + c // no carry: s is all ones only if c is 0
+}
+
+// store writes the complement of a sum to the 2 bytes at b: the checksum.
+func store(b []byte, s uint64) {
+	s = s>>32 + s&0xffffffff
+	s = s>>16 + s&0xffff
+	s = s>>16 + s&0xffff
+	s = s>>16 + s&0xffff
+	binary.LittleEndian.PutUint16(b, ^uint16(s))
+}
+
+// add16 returns the ones' complement sum of two words.
+func add16(a, b uint16) uint16 {
+	s := uint32(a) + uint32(b)
+	return uint16(s) + uint16(s>>16)
+}
+
+// sub16 returns the ones' complement difference.
+func sub16(a, b uint16) uint16 { return add16(a, ^b) }
