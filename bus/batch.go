@@ -1,6 +1,10 @@
 package bus
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"ipnfs/bus/vnet"
+)
 
 // MaxBatch is the most frames one Batch carries; a longer call is several.
 const MaxBatch = 1024
@@ -15,7 +19,16 @@ const MaxBatch = 1024
 type Batch struct {
 	Frames []Frame
 
+	// Scratch is for endpoints of one kind, who alone look at it: what the
+	// thread that fills the batch has at hand for those who take from it.
+	Scratch any
+
 	span []byte // what the lent frames are pieces of
+	// scattered: the frames lie anywhere, there is no span; one that is kept
+	// is copied alone, and the batch then holds a reference of its block.
+	scattered bool
+	offloads  bool // some frame is not complete as it lies: see Frame.Offload
+
 	// kept is the copy of the span from frame keptFrom on; the batch holds
 	// one reference until Reset.
 	kept     *Block
@@ -23,8 +36,9 @@ type Batch struct {
 	keptBase int // offset in span of what stands at Headroom in kept
 
 	egress, other Egress // of this frame and the next, swapped
-	targets       []*Conn
+	targets       []target
 	room          []int
+	forms         forms
 }
 
 // SetFrame makes b a batch of the one frame data, lent by the caller.
@@ -65,9 +79,27 @@ func (b *Batch) Reset() {
 		b.kept.release()
 		b.kept = nil
 	}
+	b.releaseFrames(len(b.Frames))
 	clear(b.Frames)
 	b.Frames = b.Frames[:0]
-	b.span = nil
+	b.span, b.scattered, b.offloads = nil, false, false
+}
+
+// releaseFrames gives back what the batch holds of its first n frames.
+func (b *Batch) releaseFrames(n int) {
+	if b.scattered {
+		for i := range n {
+			b.Frames[i].Release()
+		}
+	}
+}
+
+// AddVnet adds a frame with a virtio-net header in front, which the caller has
+// checked (vnet.Check). raw is lent. All frames of the batch must be added so.
+func (b *Batch) AddVnet(raw []byte) {
+	b.scattered = true
+	b.offloads = b.offloads || !vnet.Parse(raw).Plain()
+	b.Frames = append(b.Frames, Frame{raw: raw, head: vnet.HeaderLen})
 }
 
 // Offset tells where in the span that SetStream was given frame i begins, its
@@ -77,6 +109,9 @@ func (b *Batch) Offset(i int) int { return b.offset(b.Frames[i].raw) }
 // keep returns frame i as one that may outlive the call, with a reference of
 // its own, or false if memory is at its cap.
 func (b *Batch) keep(m *Memory, i int) (Frame, bool) {
+	if b.scattered {
+		return b.keepAlone(m, i)
+	}
 	f := b.Frames[i]
 	if f.block == nil {
 		if (b.kept == nil || i < b.keptFrom) && !b.copySpan(m, i) {
@@ -86,6 +121,20 @@ func (b *Batch) keep(m *Memory, i int) (Frame, bool) {
 	}
 	f.block.retain()
 	return f, true
+}
+
+// keepAlone is keep for a scattered batch.
+func (b *Batch) keepAlone(m *Memory, i int) (Frame, bool) {
+	f := &b.Frames[i]
+	if f.block == nil {
+		blk := newBlock(m, len(f.raw))
+		if blk == nil {
+			return Frame{}, false
+		}
+		f.raw, f.block = blk.buf[Headroom:][:copy(blk.buf[Headroom:], f.raw)], blk
+	}
+	f.block.retain()
+	return *f, true
 }
 
 // copySpan copies the span from frame i to the end into a new block, with the
@@ -125,6 +174,7 @@ func (b *Batch) offset(raw []byte) int { return cap(b.span) - cap(raw) }
 
 // drop makes the first n frames gone; the span stays.
 func (b *Batch) drop(n int) {
+	b.releaseFrames(n)
 	rest := copy(b.Frames, b.Frames[n:])
 	clear(b.Frames[rest:])
 	b.Frames = b.Frames[:rest]

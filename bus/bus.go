@@ -67,7 +67,8 @@ func (b *Bus) Create(name, policy string, dir, door Access) (*Network, error) {
 			break
 		}
 	}
-	n := &Network{id: b.lastID, bus: b, mem: b.Memory.Part(), name: name, settings: DefaultSettings(), policy: p, policySpec: policy, dir: dir, door: door}
+	n := &Network{id: b.lastID, bus: b, mem: b.Memory.Part(), name: name, settings: DefaultSettings(), dir: dir, door: door}
+	n.startPolicyLocked(p, policy)
 	b.byName[name], b.byID[n.id] = n, n
 	return n, nil
 }
@@ -154,6 +155,7 @@ func (b *Bus) endLocked(n *Network) {
 	n.mu.Unlock()
 	b.mu.Unlock()
 	tellGone(evicted)
+	n.settle()
 	n.ease()
 }
 
@@ -191,6 +193,7 @@ func (b *Bus) Tick(now time.Time) {
 			ticker.Tick(now)
 		}
 		n.mu.Unlock()
+		n.settle()
 	}
 }
 

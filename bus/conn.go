@@ -33,7 +33,8 @@ type Endpoint interface {
 
 // Info tells who stands behind a Conn.
 type Info struct {
-	Kind     string // "port", "stream", later "tap", "cable"...
+	Kind     string // "port", "stream", "tap", "grab", later "cable"...
+	Detail   string // what it is behind, such as an interface's name
 	UID, GID uint32
 	PID      uint32 // process id, 0 if it cannot be known
 	Comm     string // the command's name
@@ -49,7 +50,8 @@ type Conn struct {
 	info Info
 
 	recv, send bool
-	maxLen     int // longest frame in bytes the endpoint can take; 0: any
+	offload    bool         // takes super-frames
+	maxLen     atomic.Int64 // longest frame in bytes the endpoint can take; 0: any
 
 	closed  bool        // Close was called; under Network.mu
 	gone    atomic.Bool // off the network; set under mu
@@ -57,6 +59,7 @@ type Conn struct {
 
 	// Counters of the sending side, in frames and bytes.
 	sent, sentBytes, nobody, refused atomic.Uint64
+	barred                           [dropKinds]atomic.Uint64
 
 	mu       sync.Mutex
 	q        queue
@@ -117,6 +120,23 @@ func (c *Conn) Gone() bool { return c.gone.Load() }
 // CountRefused counts a frame that was refused to the sender's face, for
 // being too long; it never entered.
 func (c *Conn) CountRefused() { c.refused.Add(1) }
+
+// CountDrop counts n frames that the endpoint brought but that were dropped
+// before they entered.
+func (c *Conn) CountDrop(why Drop, n int) { c.barred[why].Add(uint64(n)) }
+
+// Lost says that n frames of so many bytes, claimed or popped, did not reach what
+// is behind the endpoint.
+func (c *Conn) Lost(n, bytes int) {
+	c.mu.Lock()
+	c.got.delivered -= uint64(n)
+	c.got.deliveredBytes -= uint64(bytes)
+	c.got.drops[dropDevice] += uint64(n)
+	c.mu.Unlock()
+}
+
+// SetMaxLen changes JoinOptions.MaxLen.
+func (c *Conn) SetMaxLen(bytes int) { c.maxLen.Store(int64(bytes)) }
 
 // push gives b.Frames[i:j] to c: to its endpoint if that takes them at once,
 // else to its queue, else they are dropped as the overflow setting says.
@@ -198,8 +218,9 @@ func (c *Conn) queueLocked(b *Batch, k, j, reserved int) (overflowed bool) {
 // tooLong tells whether a frame of b.Frames[i:j] is longer than the endpoint
 // can take.
 func (c *Conn) tooLong(b *Batch, i, j int) bool {
-	for k := i; c.maxLen != 0 && k < j; k++ {
-		if b.Frames[k].Len() > c.maxLen {
+	maxLen := int(c.maxLen.Load())
+	for k := i; maxLen != 0 && k < j; k++ {
+		if b.Frames[k].WireLen() > maxLen {
 			return true
 		}
 	}

@@ -15,6 +15,9 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 		return 0
 	}
 	s := c.net.load()
+	if s.blocking && b.offloads {
+		b.finish()
+	}
 	b.forward(s, c.port, 0)
 	for done < len(b.Frames) {
 		// The run: frames from done on with the same egress.
@@ -36,6 +39,9 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 			break
 		}
 	}
+	if kick && c.net.work.count.Load() > 0 {
+		c.net.settle()
+	}
 	return done
 }
 
@@ -43,21 +49,9 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 func (b *Batch) forward(s *snapshot, in *Port, i int) {
 	b.egress.Reset()
 	s.policy.Forward(in, &b.Frames[i], &b.egress)
-}
-
-func same(a, b *Egress) bool {
-	if a.flood || b.flood {
-		return a.flood == b.flood
+	if len(s.mirrors) > 0 {
+		s.mirror(in, &b.egress)
 	}
-	if len(a.ports) != len(b.ports) {
-		return false
-	}
-	for i, p := range a.ports {
-		if b.ports[i] != p {
-			return false
-		}
-	}
-	return true
 }
 
 // carry takes b.Frames[i:j] to all receivers of the egress e and returns how
@@ -70,25 +64,50 @@ func (c *Conn) carry(s *snapshot, b *Batch, e *Egress, i, j int, kick bool) int 
 	if e.flood {
 		for _, to := range s.receivers {
 			if to.port != c.port {
-				to.push(b, i, j, 0)
+				b.push(i, j, target{to, Edit{}}, 0)
 				targets++
 			}
 		}
 	} else {
-		for _, p := range e.ports {
+		for k, p := range e.ports {
 			if p == c.port {
 				continue
 			}
 			for _, to := range *p.receivers.Load() {
-				to.push(b, i, j, 0)
+				b.push(i, j, target{to, e.Edit(k)}, 0)
 				targets++
 			}
 		}
 	}
-	if targets == 0 {
-		c.nobody.Add(uint64(j - i))
-	}
+	b.forms.release()
+	c.countUnsent(e, j-i, targets)
 	return j - i
+}
+
+// target is a receiver, and the form in which it gets the frames.
+type target struct {
+	*Conn
+	edit Edit
+}
+
+// push gives frames i to j to a receiver in the form it wants.
+func (b *Batch) push(i, j int, to target, reserved int) (eased bool) {
+	plain := b.offloads && !to.offload
+	if !plain && to.edit == (Edit{}) {
+		return to.Conn.push(b, i, j, reserved)
+	}
+	form := b.forms.get(b, i, j, to.edit, plain)
+	return to.Conn.push(form, 0, len(form.Frames), reserved)
+}
+
+// countUnsent counts n frames that the policy dropped, or that nobody gets.
+func (c *Conn) countUnsent(e *Egress, n, targets int) {
+	switch {
+	case e.drop != 0:
+		c.barred[e.drop].Add(uint64(n))
+	case targets == 0:
+		c.nobody.Add(uint64(n))
+	}
 }
 
 func (c *Conn) count(b *Batch, i, j int) {

@@ -24,6 +24,7 @@ func (n *Network) Subscribe(s Events) error {
 		return errNetworkGone
 	}
 	n.subscribers = append(n.subscribers, s)
+	n.listening.Store(int32(len(n.subscribers)))
 	return nil
 }
 
@@ -34,13 +35,14 @@ func (n *Network) Unsubscribe(s Events) {
 	for i, other := range n.subscribers {
 		if other == s {
 			n.subscribers = append(n.subscribers[:i:i], n.subscribers[i+1:]...)
+			n.listening.Store(int32(len(n.subscribers)))
 			return
 		}
 	}
 }
 
-// Event publishes one event with its key=value pairs. Policies and endpoints
-// may call it, without holding the network's lock.
+// Event publishes one event with its key=value pairs. Endpoints may call it,
+// without holding the network's lock; policies have Env.Event.
 func (n *Network) Event(name, format string, args ...any) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

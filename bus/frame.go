@@ -1,6 +1,10 @@
 package bus
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"ipnfs/bus/vnet"
+)
 
 // LengthPrefix is the size in bytes of the big-endian length that VDE's
 // stream form puts in front of a frame.
@@ -27,7 +31,7 @@ const (
 // the call returns. Nobody changes the bytes after the frame was sent.
 type Frame struct {
 	raw   []byte // the prefix, if any, and the data
-	head  int    // bytes of prefix: 0 or LengthPrefix
+	head  int    // bytes of prefix: 0, LengthPrefix or vnet.HeaderLen
 	block *Block
 }
 
@@ -44,6 +48,29 @@ func (f *Frame) Len() int { return len(f.raw) - f.head }
 // true, if the length lies there already. Frames of one batch then lie one
 // behind the other and can leave as one piece.
 func (f *Frame) Prefixed() ([]byte, bool) { return f.raw, f.head == LengthPrefix }
+
+// Vnet returns the frame with the virtio-net header that lies in front of it,
+// and true, if it came with one.
+func (f *Frame) Vnet() ([]byte, bool) { return f.raw, f.head == vnet.HeaderLen }
+
+// Offload returns the header that says what is left to do to the frame, and
+// true, if something is: it is to be cut, or its checksum completed.
+func (f *Frame) Offload() (vnet.Header, bool) {
+	if f.head != vnet.HeaderLen {
+		return vnet.Header{}, false
+	}
+	h := vnet.Parse(f.raw)
+	return h, !h.Plain()
+}
+
+// WireLen is the length in bytes of the longest frame that f is on a wire:
+// shorter than Len if f is to be cut.
+func (f *Frame) WireLen() int {
+	if h, ok := f.Offload(); ok {
+		return vnet.WireLen(h, f.Data())
+	}
+	return f.Len()
+}
 
 // Release gives the reference back. A lent frame has none and stays as it is.
 func (f *Frame) Release() {

@@ -7,6 +7,7 @@ type JoinOptions struct {
 	Number     int  // port number; 0: the lowest free one
 	Recv, Send bool // the rights it has
 	MaxLen     int  // longest frame in bytes it can take; 0: any
+	Offload    bool // it takes super-frames: see Frame.Offload
 	Info       Info
 }
 
@@ -14,15 +15,25 @@ type JoinOptions struct {
 // shared with its holder if both have the same user (vde_switch does so),
 // else it is Busy.
 func (n *Network) Join(ep Endpoint, o JoinOptions) (*Conn, error) {
-	c := &Conn{net: n, ep: ep, info: o.Info, recv: o.Recv, send: o.Send, maxLen: o.MaxLen}
+	c := &Conn{net: n, ep: ep, info: o.Info, recv: o.Recv, send: o.Send, offload: o.Offload}
+	c.maxLen.Store(int64(o.MaxLen))
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	p, err := n.portForLocked(o)
+	err := n.joinLocked(c, o)
+	n.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
+	n.settle()
+	return c, nil
+}
+
+func (n *Network) joinLocked(c *Conn, o JoinOptions) error {
+	p, err := n.portForLocked(o)
+	if err != nil {
+		return err
+	}
 	c.port = p
-	ep.Attach(c)
+	c.ep.Attach(c)
 	c.configure(p.limitsLocked()) // before the first frame can come
 	p.setConnsLocked(append(slices.Clone(p.conns), c))
 	n.invalidateLocked()
@@ -35,7 +46,7 @@ func (n *Network) Join(ep Endpoint, o JoinOptions) (*Conn, error) {
 			p.number, o.Info.Kind, info.Rights(), o.Info.UID, o.Info.PID, Quote(o.Info.Comm))
 		n.countsLocked()
 	}
-	return c, nil
+	return nil
 }
 
 // countsLocked publishes how many may receive and send now, as IPN's

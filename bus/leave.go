@@ -33,6 +33,7 @@ func (c *Conn) Close() {
 	}
 	ended := !n.settings.Persist && n.used == 0 && left && !n.gone
 	n.mu.Unlock()
+	n.settle()
 	n.ease()
 	if ended {
 		n.bus.removeIfUnused(n)
@@ -46,6 +47,7 @@ func (n *Network) evict(c *Conn, why string) {
 	n.mu.Unlock()
 	if left {
 		c.ep.Gone()
+		n.settle()
 		n.ease()
 	}
 }
@@ -112,6 +114,7 @@ func (n *Network) RemovePort(number int) error {
 	ended := !n.settings.Persist && n.used == 0
 	n.mu.Unlock()
 	tellGone(evicted)
+	n.settle()
 	n.ease()
 	if ended {
 		n.bus.removeIfUnused(n)
@@ -150,11 +153,13 @@ func (n *Network) endLocked() []*Conn {
 			evicted = append(evicted, n.removePortLocked(p, "network-ended")...)
 		}
 	}
+	n.stopPolicyLocked()
 	n.eventLocked("network-ended", "")
 	for _, s := range n.subscribers {
 		s.Gone()
 	}
 	n.subscribers = nil
+	n.listening.Store(0)
 	return evicted
 }
 

@@ -19,6 +19,9 @@ type Network struct {
 	snap atomic.Pointer[snapshot] // nil after a change: the next sender rebuilds it
 
 	park parking
+	work work
+
+	listening atomic.Int32 // len(subscribers)
 
 	mu          sync.Mutex
 	name        string
@@ -26,6 +29,7 @@ type Network struct {
 	settings    Settings
 	policy      Policy
 	policySpec  string
+	policyGen   atomic.Uint64 // counts the policies that were in force; written under mu
 	dir, door   Access
 	ports       []*Port // by number-1; nil: the number is free
 	lowest      int     // no number below this index is free
@@ -42,6 +46,7 @@ type snapshot struct {
 	receivers []*Conn // by port number
 	mtu       int
 	blocking  bool // some receiver's overflow is BlockSender
+	mirrors   []mirror
 }
 
 // ID returns a number that no other network of the mount has had lately.
@@ -73,6 +78,9 @@ func (n *Network) load() *snapshot {
 		s.receivers = append(s.receivers, receivers...)
 		_, overflow := p.limitsLocked()
 		s.blocking = s.blocking || (overflow == BlockSender && len(receivers) > 0)
+		if len(p.mirrored) > 0 && len(receivers) > 0 {
+			s.mirrors = append(s.mirrors, mirror{p, p.mirrored})
+		}
 	}
 	n.snap.Store(s)
 	return s
@@ -145,20 +153,70 @@ func (n *Network) SetPolicy(spec string) error {
 		return err
 	}
 	n.mu.Lock()
-	if joiner, ok := p.(Joiner); ok {
-		for _, port := range n.ports {
-			if port != nil && len(port.conns) > 0 {
-				joiner.Join(port)
-			}
-		}
+	if n.gone {
+		n.mu.Unlock()
+		return errNetworkGone
 	}
-	n.policy, n.policySpec = p, spec
+	n.stopPolicyLocked()
+	n.startPolicyLocked(p, spec)
 	n.invalidateLocked()
 	n.eventLocked("policy", "name=%s", p.Name())
 	n.mu.Unlock()
+	n.settle()
 	n.ease()
 	return nil
 }
+
+func (n *Network) startPolicyLocked(p Policy, spec string) {
+	n.policy, n.policySpec = p, spec
+	gen := n.policyGen.Add(1)
+	if starter, ok := p.(Starter); ok {
+		starter.Start(Env{n, gen})
+	}
+	joiner, ok := p.(Joiner)
+	for _, port := range n.ports {
+		if ok && port != nil && len(port.conns) > 0 {
+			joiner.Join(port)
+		}
+	}
+}
+
+func (n *Network) stopPolicyLocked() {
+	if starter, ok := n.policy.(Starter); ok {
+		starter.Stop()
+	}
+}
+
+// UsePolicy calls f with the policy in force and the network's lock held: so
+// are a policy's tables and knobs read and written.
+func (n *Network) UsePolicy(f func(Policy) error) error {
+	n.mu.Lock()
+	if n.gone {
+		n.mu.Unlock()
+		return errNetworkGone
+	}
+	err := f(n.policy)
+	n.mu.Unlock()
+	n.settle()
+	n.ease()
+	return err
+}
+
+// UsePolicy is Network.UsePolicy for what a policy has for a port: an error
+// if p has ended.
+func (p *Port) UsePolicy(f func(Policy) error) error {
+	return p.net.UsePolicy(func(policy Policy) error {
+		if p.net.portLocked(p.number) != p {
+			return errPortGone
+		}
+		return f(policy)
+	})
+}
+
+// PolicyLife tells the policy in force from those before and after it, also
+// from one of the same name: it is another number each time. It may be called
+// from within UsePolicy.
+func (n *Network) PolicyLife() uint64 { return n.policyGen.Load() }
 
 // Access returns the rights on the network as a directory, and on its door:
 // who may receive, send and manage.

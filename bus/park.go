@@ -33,6 +33,16 @@ type parking struct {
 	list []*Parked
 }
 
+// Take copies the frames of b from the i-th on into p.Batch, for a sender
+// whose memory does not stay.
+func (p *Parked) Take(b *Batch, i int) {
+	p.Batch.Reset()
+	p.Batch.scattered, p.Batch.offloads = true, b.offloads
+	for _, f := range b.Frames[i:] {
+		p.Batch.Frames = append(p.Batch.Frames, Frame{raw: slices.Clone(f.raw), head: f.head})
+	}
+}
+
 // Park lets p.Batch wait. p.Resume may be called before Park returns.
 func (p *Parked) Park() {
 	net := p.Conn.net
@@ -170,13 +180,16 @@ func (c *Conn) carryLossless(s *snapshot, b *Batch, e *Egress, i, j int, kick bo
 	if e.flood {
 		for _, to := range s.receivers {
 			if to.port != c.port {
-				b.targets = append(b.targets, to)
+				b.targets = append(b.targets, target{to, Edit{}})
 			}
 		}
 	} else {
-		for _, p := range e.ports {
-			if p != c.port {
-				b.targets = append(b.targets, *p.receivers.Load()...)
+		for k, p := range e.ports {
+			if p == c.port {
+				continue
+			}
+			for _, to := range *p.receivers.Load() {
+				b.targets = append(b.targets, target{to, e.Edit(k)})
 			}
 		}
 	}
@@ -198,12 +211,11 @@ func (c *Conn) carryLossless(s *snapshot, b *Batch, e *Egress, i, j int, kick bo
 		if n == 0 {
 			b.targets[k].unreserve(b.room[k])
 		} else {
-			excess = b.targets[k].push(b, i, i+n, b.room[k]) || excess
+			excess = b.push(i, i+n, b.targets[k], b.room[k]) || excess
 		}
 	}
-	if len(b.targets) == 0 {
-		c.nobody.Add(uint64(n))
-	}
+	b.forms.release()
+	c.countUnsent(e, n, len(b.targets))
 	clear(b.targets)
 	if excess && kick {
 		c.net.ease()

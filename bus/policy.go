@@ -23,6 +23,12 @@ type Policy interface {
 // The optional parts of a Policy. All are called with the network's lock
 // held, one at a time, but while Forward runs in other threads.
 type (
+	// Starter is told of its network, before anything else, and of the end of
+	// its time: another policy was put in force, or the network ended.
+	Starter interface {
+		Start(env Env)
+		Stop()
+	}
 	// Joiner hears of ports: Join before the first frame can reach or come
 	// from p, Leave when none can any more.
 	Joiner interface {
@@ -35,6 +41,9 @@ type (
 	Tabler interface{ Tables() []Table }
 	// Knobber offers values to read and set.
 	Knobber interface{ Knobs() []Knob }
+	// PortKnobber offers values of each port to read and set. They stand
+	// beside the port's own files, and so need names of their own.
+	PortKnobber interface{ PortKnobs() []PortKnob }
 )
 
 // Table is a named list that a policy keeps, such as a switch's fdb.
@@ -53,27 +62,13 @@ type Knob struct {
 	Set func(value string) error
 }
 
-// Egress is the set of ports one frame goes to. Policies fill it.
-type Egress struct {
-	flood bool
-	ports []*Port
+// PortKnob is a named value that a policy has for each port.
+type PortKnob struct {
+	Name string
+	Get  func(p *Port) string
+	// Set takes what Get gives; nil: read only.
+	Set func(p *Port, value string) error
 }
-
-// Flood sends the frame to every port but its own.
-func (e *Egress) Flood() { e.flood = true }
-
-// Add sends the frame to p.
-func (e *Egress) Add(p *Port) { e.ports = append(e.ports, p) }
-
-// Flooded tells whether Flood was called, and Ports lists those added: for
-// tests of policies.
-func (e *Egress) Flooded() bool { return e.flood }
-
-// Ports lists the ports added; see Flooded.
-func (e *Egress) Ports() []*Port { return e.ports }
-
-// Reset empties the set.
-func (e *Egress) Reset() { e.flood, e.ports = false, e.ports[:0] }
 
 // PolicyType is a policy that networks may choose by name.
 type PolicyType struct {

@@ -9,10 +9,27 @@ const (
 	dropMemory         // the mount's cap on queued bytes was reached
 	dropTooLong        // longer than the receiver's door can carry
 	dropLeft           // still queued when the receiver left
+	dropDevice         // the receiver's device did not take it
 	dropReasons
 )
 
-var dropNames = [dropReasons]string{"full", "displaced", "memory", "too_long", "left"}
+var dropNames = [dropReasons]string{"full", "displaced", "memory", "too_long", "left", "device"}
+
+// Drop is why a frame was dropped on its way in.
+type Drop uint8
+
+// The reasons; 0 is none.
+const (
+	DropVLAN      Drop = iota + 1 // the port is not in the VLAN, or takes no such tag
+	DropSTP                       // the spanning tree keeps the port from forwarding
+	DropStorm                     // over the port's rate of such frames
+	DropIsolated                  // between isolated ports
+	DropFiltered                  // the destination is where the frame came from, or not to be forwarded to
+	DropMalformed                 // no such frame can be, or its header lies
+	dropKinds
+)
+
+var barredNames = [dropKinds]string{"", "vlan", "stp", "storm", "isolated", "filtered", "malformed"}
 
 // counters count what happened to the frames that a policy sent to one Conn.
 // offered = delivered + queued + the sum of drops, at all times.
@@ -27,6 +44,7 @@ type Stats struct {
 	Frames, Bytes    uint64 // sent, and accepted
 	Refused          uint64 // sent, but over the mtu: refused with EMSGSIZE
 	Nobody           uint64 // accepted, but the policy found no receiver
+	Barred           [dropKinds]uint64
 	Offered          uint64 // copies meant for receivers
 	Received         uint64 // copies that receivers took
 	ReceivedBytes    uint64
@@ -54,6 +72,9 @@ func (s *Stats) List() []Stat {
 	for i, name := range dropNames {
 		list = append(list, Stat{"drop_" + name, s.Drops[i]})
 	}
+	for i, name := range barredNames[1:] {
+		list = append(list, Stat{"drop_" + name, s.Barred[i+1]})
+	}
 	return list
 }
 
@@ -61,6 +82,9 @@ func (s *Stats) List() []Stat {
 func (s *Stats) Dropped() uint64 {
 	sum := s.Nobody
 	for _, n := range s.Drops {
+		sum += n
+	}
+	for _, n := range s.Barred {
 		sum += n
 	}
 	return sum
@@ -79,6 +103,9 @@ func (s *Stats) add(t *Stats) {
 	for i := range s.Drops {
 		s.Drops[i] += t.Drops[i]
 	}
+	for i := range s.Barred {
+		s.Barred[i] += t.Barred[i]
+	}
 }
 
 // stats reads the counters of c; reset sets them to zero.
@@ -93,6 +120,9 @@ func (c *Conn) stats(reset bool) Stats {
 		Frames: read(&c.sent), Bytes: read(&c.sentBytes), Refused: read(&c.refused), Nobody: read(&c.nobody),
 		Offered: c.got.offered, Received: c.got.delivered, ReceivedBytes: c.got.deliveredBytes,
 		Queued: uint64(c.q.len), QueuedBytes: uint64(c.q.bytes), Drops: c.got.drops,
+	}
+	for i := range s.Barred {
+		s.Barred[i] = read(&c.barred[i])
 	}
 	if reset {
 		c.got = counters{offered: uint64(c.q.len)} // what waits stays accounted for

@@ -14,7 +14,7 @@ func TestStatsNames(t *testing.T) {
 		names = append(names, line.Name)
 	}
 	want := "frames bytes refused_too_long offered received received_bytes queued queued_bytes drop_nobody " +
-		"drop_full drop_displaced drop_memory drop_too_long drop_left"
+		"drop_full drop_displaced drop_memory drop_too_long drop_left drop_device drop_vlan drop_stp drop_storm drop_isolated drop_filtered drop_malformed"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("scripts know the names\n%s, now they are\n%s", want, got)
 	}
@@ -51,7 +51,7 @@ func TestStats(t *testing.T) {
 	l.Leave(q)
 	want.Queued, want.QueuedBytes, want.Ports, want.Readers, want.Writers = 0, 0, 1, 1, 0
 	got := l.Net.Stats()
-	if got.Drops != [5]uint64{0, 0, 0, 0, 1} {
+	if got.Drops != [6]uint64{0, 0, 0, 0, 1, 0} {
 		t.Errorf("what was queued is dropped as %v", got.Drops)
 	}
 	got.Drops = want.Drops

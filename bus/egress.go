@@ -1,0 +1,72 @@
+package bus
+
+import "slices"
+
+// Egress is what is to become of one frame: the ports it goes to, and in what
+// form, or why it is dropped. Policies fill it.
+type Egress struct {
+	flood bool
+	ports []*Port
+	edits []Edit // of ports, by index; shorter: none
+	drop  Drop
+}
+
+// Edit is a change to the tags of a frame on its way to a port: first Strip
+// tags are taken off behind the MAC addresses, then Push is put there. The
+// zero Edit changes nothing. A policy strips only tags that are there.
+type Edit struct {
+	Strip uint8  // number of tags, 0 to 2
+	Push  uint32 // TPID<<16 | TCI (IEEE 802.1Q 9.3); 0: none
+}
+
+// Flood sends the frame to every port but its own.
+func (e *Egress) Flood() { e.flood = true }
+
+// Add sends the frame to p.
+func (e *Egress) Add(p *Port) { e.ports = append(e.ports, p) }
+
+// AddEdited sends the frame to p with other tags.
+func (e *Egress) AddEdited(p *Port, edit Edit) {
+	if edit != (Edit{}) {
+		for len(e.edits) < len(e.ports) {
+			e.edits = append(e.edits, Edit{})
+		}
+		e.edits = append(e.edits, edit)
+	}
+	e.ports = append(e.ports, p)
+}
+
+// Drop drops the frame, counted by reason, if no port was added.
+func (e *Egress) Drop(why Drop) { e.drop = why }
+
+// Flooded tells whether Flood was called, and Ports lists those added: for
+// tests of policies.
+func (e *Egress) Flooded() bool { return e.flood }
+
+// Ports lists the ports added; see Flooded.
+func (e *Egress) Ports() []*Port { return e.ports }
+
+// Edit tells how the frame changes on its way to the i-th port added.
+func (e *Egress) Edit(i int) Edit {
+	if i < len(e.edits) {
+		return e.edits[i]
+	}
+	return Edit{}
+}
+
+// Dropped tells why the frame is dropped; 0: it is not.
+func (e *Egress) Dropped() Drop { return e.drop }
+
+// Reset empties the set.
+func (e *Egress) Reset() { e.flood, e.ports, e.edits, e.drop = false, e.ports[:0], e.edits[:0], 0 }
+
+// same tells whether two frames go to the same ports in the same form.
+func same(a, b *Egress) bool {
+	if a.flood || b.flood {
+		return a.flood == b.flood
+	}
+	return a.drop == b.drop && slices.Equal(a.ports, b.ports) && slices.Equal(a.edits, b.edits)
+}
+
+// has tells whether the frame goes to p.
+func (e *Egress) has(p *Port) bool { return slices.Contains(e.ports, p) }

@@ -1,0 +1,58 @@
+package bus
+
+import "slices"
+
+// Env is what a network offers to its policy.
+type Env struct {
+	net *Network
+	gen uint64 // of the policy: what an old one left behind is not done
+}
+
+// Listening tells whether anybody reads the network's events: if not, a
+// policy need not make them.
+func (e Env) Listening() bool { return e.net.listening.Load() > 0 }
+
+// Kind returns the kind of what is connected to p (Info.Kind), from within the
+// calls that hold the network's lock.
+func (e Env) Kind(p *Port) string {
+	if len(p.conns) == 0 {
+		return ""
+	}
+	return p.conns[0].info.Kind
+}
+
+// Keeps tells whether p will exist, or goes on to exist, with nobody
+// connected: its number is reserved. From within the calls that hold the
+// network's lock.
+func (e Env) Keeps(p *Port) bool { return p.reserved && e.net.portLocked(p.number) == p }
+
+// Event publishes an event from within the calls that hold the network's
+// lock; from Forward it takes Defer.
+func (e Env) Event(name, format string, args ...any) { e.net.eventLocked(name, format, args...) }
+
+// Send sends a frame of the policy's own out of p, when the present call has
+// ended. The bytes are copied.
+func (e Env) Send(p *Port, frame []byte) {
+	w := &e.net.work
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.out) < maxDeferred {
+		w.out = append(w.out, outgoing{p, slices.Clone(frame)})
+		w.count.Add(1)
+	}
+}
+
+// Defer asks that f be called with the network's lock held, when the frame of
+// the present Forward is on its way. It is for what is rare: it costs memory
+// and a lock. It returns false, and f is not called, if too much waits already.
+func (e Env) Defer(f func()) bool {
+	w := &e.net.work
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.todo) >= maxDeferred {
+		return false
+	}
+	w.todo = append(w.todo, deferred{e.gen, f})
+	w.count.Add(1)
+	return true
+}

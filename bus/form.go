@@ -1,0 +1,132 @@
+package bus
+
+import (
+	"slices"
+
+	"ipnfs/bus/vnet"
+)
+
+// forms are the other shapes of a run of frames: with other tags, or
+// complete, for receivers that take no super-frames. Each is made once for all
+// receivers that want it.
+type forms struct {
+	list []*form
+	used int
+}
+
+type form struct {
+	edit  Edit
+	plain bool
+	batch Batch
+	buf   []byte // what the frames that differ from the original lie in
+	lens  []int
+}
+
+// release forgets the forms and what they hold; their memory stays for the
+// next run.
+func (fs *forms) release() {
+	for _, f := range fs.list[:fs.used] {
+		f.batch.Reset()
+	}
+	fs.used = 0
+}
+
+// get returns frames i to j of b in a form.
+func (fs *forms) get(b *Batch, i, j int, edit Edit, plain bool) *Batch {
+	for _, f := range fs.list[:fs.used] {
+		if f.edit == edit && f.plain == plain {
+			return &f.batch
+		}
+	}
+	if fs.used == len(fs.list) {
+		fs.list = append(fs.list, &form{})
+	}
+	f := fs.list[fs.used]
+	fs.used++
+	f.edit, f.plain = edit, plain
+	f.batch.Reset()
+	f.make(b.Frames[i:j])
+	f.batch.Scratch = b.Scratch
+	return &f.batch
+}
+
+// make fills f.batch. The room is taken before, so that it does not move.
+func (f *form) make(frames []Frame) {
+	room := 0
+	for k := range frames {
+		room += len(frames[k].raw) + tagLen
+		if h, ok := frames[k].Offload(); ok && f.plain {
+			bytes, n := vnet.Size(h, frames[k].Data())
+			room += bytes + n*tagLen
+		}
+	}
+	f.buf = slices.Grow(f.buf[:0], room)
+	f.batch.scattered = true
+	for k := range frames {
+		from := frames[k]
+		from.block = nil // lent
+		if f.edit != (Edit{}) {
+			from = f.retag(from)
+		}
+		if h, unfinished := from.Offload(); unfinished {
+			if f.plain {
+				f.cut(h, from.Data())
+				continue
+			}
+			f.batch.offloads = true
+		}
+		f.batch.Frames = append(f.batch.Frames, from)
+	}
+}
+
+// cut adds the complete frames of a super-frame.
+func (f *form) cut(h vnet.Header, data []byte) {
+	at := len(f.buf)
+	f.buf, f.lens = vnet.Append(f.buf, f.lens[:0], h, data)
+	for _, n := range f.lens {
+		f.batch.Frames = append(f.batch.Frames, Frame{raw: f.buf[at:][:n]})
+		at += n
+	}
+}
+
+// tagLen is the length of a VLAN tag, and addrLen of what stands in front of
+// it: the two MAC addresses.
+const (
+	tagLen  = 4
+	addrLen = 12
+)
+
+// retag copies a frame with other tags.
+func (f *form) retag(from Frame) Frame {
+	data := from.Data()
+	strip := int(f.edit.Strip) * tagLen
+	if len(data) < addrLen+strip {
+		return from
+	}
+	at, shift := len(f.buf), -strip
+	f.buf = append(f.buf, from.raw[:from.head]...)
+	f.buf = append(f.buf, data[:addrLen]...)
+	if tag := f.edit.Push; tag != 0 {
+		f.buf = append(f.buf, byte(tag>>24), byte(tag>>16), byte(tag>>8), byte(tag))
+		shift += tagLen
+	}
+	f.buf = append(f.buf, data[addrLen+strip:]...)
+	raw := f.buf[at:]
+	switch from.head {
+	case vnet.HeaderLen:
+		vnet.Parse(raw).Shift(shift).Put(raw)
+	case LengthPrefix:
+		PutLength(raw, len(raw)-LengthPrefix)
+	}
+	return Frame{raw: raw, head: from.head}
+}
+
+// finish makes all frames of b complete. It is for networks where senders
+// wait: what they have sent is counted in frames.
+func (b *Batch) finish() {
+	whole := &form{plain: true}
+	whole.make(b.Frames)
+	b.releaseFrames(len(b.Frames))
+	b.Frames = append(b.Frames[:0], whole.batch.Frames...)
+	b.offloads = false
+}

@@ -1,0 +1,66 @@
+package bus
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// mirror is a port that gets a copy of every frame that others send or are
+// sent (a managed switch's SPAN port).
+type mirror struct {
+	to   *Port
+	from []int // port numbers, in order
+}
+
+// Mirror returns the numbers of the ports whose frames are copied to p.
+func (p *Port) Mirror() []int {
+	p.net.mu.Lock()
+	defer p.net.mu.Unlock()
+	return slices.Clone(p.mirrored)
+}
+
+// SetMirror makes p get a copy, in the form they came in, of all frames that
+// the ports of these numbers send, even if they are dropped, and of those
+// they are sent. Ports need not exist yet.
+func (p *Port) SetMirror(numbers []int) error {
+	list := slices.Clone(numbers)
+	slices.Sort(list)
+	list = slices.Compact(list)
+	for _, number := range list {
+		if err := CheckRange("port", number, 1, MaxPorts); err != nil {
+			return err
+		}
+		if number == p.number {
+			return Errorf(Invalid, "port %d cannot be its own mirror", number)
+		}
+	}
+	n := p.net
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p.mirrored = list
+	n.invalidateLocked()
+	n.eventLocked("mirror", "port=%d of=%s", p.number, strings.ReplaceAll(strings.Trim(fmt.Sprint(list), "[]"), " ", ","))
+	return nil
+}
+
+// mirror adds those that watch the sender or a receiver of a frame.
+func (s *snapshot) mirror(in *Port, e *Egress) {
+	if e.flood {
+		return // all get it
+	}
+	wanted := len(e.ports)
+	for i := range s.mirrors {
+		m := &s.mirrors[i]
+		if m.to == in || e.has(m.to) {
+			continue
+		}
+		watched := slices.Contains(m.from, in.number)
+		for k := 0; k < wanted && !watched; k++ {
+			watched = slices.Contains(m.from, e.ports[k].number)
+		}
+		if watched {
+			e.Add(m.to)
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package bus
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// work is what a policy asked for that could not be done at once: calls that
+// need the network's lock, and frames that must not be sent under it.
+type work struct {
+	count atomic.Int64 // len(todo)+len(out), readable without the lock
+
+	mu   sync.Mutex
+	todo []deferred
+	out  []outgoing
+}
+
+type deferred struct {
+	gen uint64
+	f   func()
+}
+
+type outgoing struct {
+	port  *Port
+	frame []byte
+}
+
+// maxDeferred bounds each list of work.
+const maxDeferred = 1024
+
+// settle does the work that waits. No lock is held.
+func (n *Network) settle() {
+	for n.work.count.Load() > 0 {
+		if !n.settleOnce() {
+			return
+		}
+	}
+}
+
+func (n *Network) settleOnce() (did bool) {
+	w := &n.work
+	w.mu.Lock()
+	todo, out := w.todo, w.out
+	w.todo, w.out = nil, nil
+	w.count.Add(-int64(len(todo) + len(out)))
+	w.mu.Unlock()
+	if len(todo) > 0 {
+		n.mu.Lock()
+		for _, d := range todo {
+			if d.gen == n.policyGen.Load() {
+				d.f()
+			}
+		}
+		n.mu.Unlock()
+	}
+	if len(out) > 0 {
+		var b Batch
+		for _, o := range out {
+			b.SetFrame(o.frame)
+			for _, to := range *o.port.receivers.Load() {
+				to.push(&b, 0, 1, 0)
+			}
+		}
+		b.Reset()
+	}
+	return len(todo)+len(out) > 0
+}
