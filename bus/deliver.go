@@ -48,9 +48,13 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 // forward asks the policy for the egress of frame i, into b.egress.
 func (b *Batch) forward(s *snapshot, in *Port, i int) {
 	b.egress.Reset()
-	s.policy.Forward(in, &b.Frames[i], &b.egress)
+	e := &b.egress
+	s.policy.Forward(in, &b.Frames[i], e)
+	if e.flood || len(e.ports) > 0 {
+		e.drop = 0
+	}
 	if len(s.mirrors) > 0 {
-		s.mirror(in, &b.egress)
+		s.mirror(in, e)
 	}
 }
 

@@ -116,7 +116,11 @@ func (f *form) retag(from Frame) Frame {
 	case vnet.HeaderLen:
 		vnet.Parse(raw).Shift(shift).Put(raw)
 	case LengthPrefix:
-		PutLength(raw, len(raw)-LengthPrefix)
+		n := len(raw) - LengthPrefix
+		if n > MaxPrefixed {
+			return Frame{raw: raw[LengthPrefix:]}
+		}
+		PutLength(raw, n)
 	}
 	return Frame{raw: raw, head: from.head}
 }

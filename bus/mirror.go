@@ -37,10 +37,11 @@ func (p *Port) SetMirror(numbers []int) error {
 	}
 	n := p.net
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	p.mirrored = list
 	n.invalidateLocked()
 	n.eventLocked("mirror", "port=%d of=%s", p.number, strings.ReplaceAll(strings.Trim(fmt.Sprint(list), "[]"), " ", ","))
+	n.mu.Unlock()
+	n.ease() // who waits for room at a mirror need not any more
 	return nil
 }
 

@@ -36,6 +36,10 @@ func init() {
 //	mute    a table of ports that get nothing: +N adds one, -N removes it
 //	limit   a knob, 0 to 100, without effect; also an argument
 //	ticks   a knob: how often Tick was called (read only)
+//	tag     a port's knob, 0 to 4094, without effect
+//	silent  a port's knob: whether it is in mute (read only)
+//
+// Each change of mute is an event.
 type Fake struct {
 	ports [255]atomic.Pointer[bus.Port]
 	muted [255]atomic.Bool
@@ -43,12 +47,20 @@ type Fake struct {
 
 	mu    sync.Mutex
 	limit int
+	tags  map[int]tag // by port number
 	calls []string
+	env   *bus.Env // nil: not started
+}
+
+// tag is the knob of that name, of a port in one of its lives.
+type tag struct {
+	life  uint16
+	value int
 }
 
 // NewFake makes a Fake; limit=N is the one argument.
 func NewFake(args map[string]string) (*Fake, error) {
-	f := &Fake{}
+	f := &Fake{tags: map[int]tag{}}
 	for key, value := range args {
 		if key != "limit" {
 			return nil, bus.Errorf(bus.Invalid, "policy fake: unknown argument %q", key)
@@ -75,6 +87,20 @@ func (f *Fake) Forward(_ *bus.Port, frame *bus.Frame, out *bus.Egress) {
 	} else if p := f.ports[to].Load(); p != nil && !f.muted[to].Load() {
 		out.Add(p)
 	}
+}
+
+// Start lets it publish events.
+func (f *Fake) Start(env bus.Env) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.env = &env
+}
+
+// Stop ends that.
+func (f *Fake) Stop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.env = nil
 }
 
 // Join notes the port.
@@ -147,6 +173,11 @@ func (f *Fake) mute(command string) error {
 		return err
 	}
 	f.muted[n].Store(add)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.env != nil {
+		f.env.Event("muted", "port=%d now=%v", n, add)
+	}
 	return nil
 }
 
@@ -163,15 +194,52 @@ func (f *Fake) Knobs() []bus.Knob {
 }
 
 func (f *Fake) setLimit(value string) error {
-	n, err := strconv.Atoi(value)
+	n, err := number("limit", value, 100)
 	if err != nil {
-		return bus.Errorf(bus.Invalid, "limit %q is no number", value)
-	}
-	if err := bus.CheckRange("limit", n, 0, 100); err != nil {
 		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.limit = n
+	return nil
+}
+
+// number reads a value from 0 to a limit.
+func number(what, value string, limit int) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		return 0, bus.Errorf(bus.Invalid, "%s %q is no number", what, value)
+	}
+	return n, bus.CheckRange(what, n, 0, limit)
+}
+
+// PortKnobs are tag and silent.
+func (f *Fake) PortKnobs() []bus.PortKnob {
+	return []bus.PortKnob{
+		{Name: "tag", Get: f.tagOf, Set: f.setTag},
+		{Name: "silent", Get: func(p *bus.Port) string {
+			n := p.Number()
+			return strconv.FormatBool(n < len(f.muted) && f.muted[n].Load())
+		}},
+	}
+}
+
+func (f *Fake) tagOf(p *bus.Port) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if t, ok := f.tags[p.Number()]; ok && t.life == p.Life() {
+		return strconv.Itoa(t.value)
+	}
+	return "0"
+}
+
+func (f *Fake) setTag(p *bus.Port, value string) error {
+	n, err := number("tag", value, 4094)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tags[p.Number()] = tag{p.Life(), n}
 	return nil
 }

@@ -21,8 +21,9 @@ import (
 //   - it hears of ports before their first frame and after their last, and
 //     sends nothing to a port that has left;
 //   - ticks come at any time, also twice or back in time;
-//   - tables and knobs have names that can be file names, a knob takes what
-//     it gives, and what is refused changes nothing;
+//   - tables and knobs, those of ports included, are the same ones at each
+//     call and have names that can be file names; a knob takes what it gives,
+//     and what is refused changes nothing;
 //   - it can be replaced on a live network, and loses no frame by that.
 //
 // The policy must be registered under name. Its frames are by default

@@ -147,14 +147,15 @@ func (s *suite) checkConcurrency() error {
 	})
 	b.meanwhile(func(i int) error {
 		l.Bus.Tick(time.Unix(1700000000+int64(i), 0))
-		if k, ok := l.Net.Policy().(bus.Knobber); ok {
-			for _, knob := range k.Knobs() {
-				_ = knob.Get()
-			}
-		}
-		if t, ok := l.Net.Policy().(bus.Tabler); ok {
-			for _, table := range t.Tables() {
-				_ = table.Read()
+		return nil
+	})
+	b.meanwhile(func(int) error {
+		for _, v := range valuesOf(l.Net) {
+			text := v.get()
+			if v.set != nil && !v.table && text != "" {
+				if err := v.set(text); err != nil && bus.KindOf(err) != bus.Gone {
+					return fmt.Errorf("knob %s refuses what it gave, %q: %w", v.name, text, err)
+				}
 			}
 		}
 		return nil
@@ -170,9 +171,11 @@ func (s *suite) checkConcurrency() error {
 }
 
 // checkSwitch replaces the policy while frames flow: nobody is disconnected,
-// what waits goes on waiting, and nothing is lost but by the policy's will.
+// what waits goes on waiting, nothing is lost but by the policy's will, and
+// each instance is started, used and stopped in this order.
 func (s *suite) checkSwitch() error {
-	l, err := newLab(s.spec)
+	watch := s.watch(false)
+	l, err := newLab(watch.name)
 	if err != nil {
 		return err
 	}
@@ -203,9 +206,13 @@ func (s *suite) checkSwitch() error {
 	}
 	b.meanwhile(func(i int) error {
 		if i%2 == 0 {
-			return l.Net.SetPolicy(s.spec)
+			return l.Net.SetPolicy(watch.name)
 		}
 		return l.Net.SetPolicy(hubName)
+	})
+	b.meanwhile(func(i int) error {
+		l.Bus.Tick(time.Unix(1700000000+int64(i), 0))
+		return nil
 	})
 	err = errors.Join(err, b.wait())
 	sent += accepted.Load()
@@ -224,5 +231,6 @@ func (s *suite) checkSwitch() error {
 			err = errors.Join(err, fmt.Errorf("sender %d was disconnected", t.id))
 		}
 	}
-	return errors.Join(err, l.close())
+	err = errors.Join(err, l.close())
+	return errors.Join(err, watch.verdict())
 }

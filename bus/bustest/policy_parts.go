@@ -3,7 +3,6 @@ package bustest
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
 	"time"
 
@@ -50,8 +49,8 @@ func (s *suite) checkJoins() error {
 	if err != nil {
 		return errors.Join(err, l.close())
 	}
-	watch, err := s.watch(l.Net) // ports that are there already
-	if err != nil {
+	watch := s.watch(true)
+	if err := l.Net.SetPolicy(watch.name); err != nil { // ports are there already
 		return errors.Join(err, l.close())
 	}
 	s.talk(all, 0)
@@ -90,101 +89,4 @@ func (s *suite) checkTicks() error {
 	}
 	_, err = checkHeard(all)
 	return errors.Join(err, CheckBalance(l.Net.Stats()), l.close())
-}
-
-// rubbish is what no table and hardly a knob takes.
-var rubbish = []string{"", " ", "\n", "\x00", "no such value", "-1", "+", "=", "99999999999999999999", "1 2 3 4 5", "\xff\xfe", strings.Repeat("x", 5000)}
-
-// checkValues reads and writes tables and knobs of a policy in use.
-func (s *suite) checkValues() error {
-	l, err := newLab(s.spec)
-	if err != nil {
-		return err
-	}
-	all, err := s.company(l)
-	if err == nil {
-		s.talk(all, 0)
-		err = checkPolicyValues(l.Net.Policy())
-	}
-	return errors.Join(err, l.close())
-}
-
-func checkPolicyValues(p bus.Policy) error {
-	var tables []bus.Table
-	var knobs []bus.Knob
-	if t, ok := p.(bus.Tabler); ok {
-		tables = t.Tables()
-	}
-	if k, ok := p.(bus.Knobber); ok {
-		knobs = k.Knobs()
-	}
-	values := func() map[string]string {
-		all := map[string]string{}
-		for _, t := range tables {
-			all[t.Name] = t.Read()
-		}
-		for _, k := range knobs {
-			all[k.Name] = k.Get()
-		}
-		return all
-	}
-	before := values()
-	if len(before) != len(tables)+len(knobs) {
-		return errors.New("two tables or knobs have one name")
-	}
-	for name := range before {
-		if err := bus.CheckName(name); err != nil { // the name of a file
-			return fmt.Errorf("table or knob: %w", err)
-		}
-	}
-	for _, t := range tables {
-		if text := t.Read(); text != "" && !strings.HasSuffix(text, "\n") {
-			return fmt.Errorf("table %s: the last line has no end", t.Name)
-		}
-		if t.Write != nil {
-			if err := checkRefusals("table "+t.Name, t.Write, values); err != nil {
-				return err
-			}
-		}
-	}
-	for _, k := range knobs {
-		if strings.ContainsAny(k.Get(), "\n\x00") {
-			return fmt.Errorf("knob %s: the value is not one line", k.Name)
-		}
-		if k.Set == nil {
-			continue
-		}
-		value := k.Get()
-		if err := k.Set(value); err != nil {
-			return fmt.Errorf("knob %s refuses what it gives, %q: %w", k.Name, value, err)
-		}
-		if now := values(); !maps.Equal(now, before) {
-			return fmt.Errorf("knob %s was set to what it was, and that changed %v to %v", k.Name, before, now)
-		}
-		if err := checkRefusals("knob "+k.Name, k.Set, values); err != nil {
-			return err
-		}
-		if err := k.Set(value); err != nil {
-			return fmt.Errorf("knob %s cannot be set back to %q: %w", k.Name, value, err)
-		}
-	}
-	return nil
-}
-
-// checkRefusals sets rubbish: what is refused must change nothing.
-func checkRefusals(what string, set func(string) error, values func() map[string]string) error {
-	for _, value := range rubbish {
-		before := values()
-		err := set(value)
-		if err == nil {
-			continue // it may make sense to this one
-		}
-		if bus.KindOf(err) == 0 {
-			return fmt.Errorf("%s refuses %.20q by an error that is no bus.Error: %w", what, value, err)
-		}
-		if now := values(); !maps.Equal(now, before) {
-			return fmt.Errorf("%s refused %.20q (%w), and yet changed %v to %v", what, value, err, before, now)
-		}
-	}
-	return nil
 }

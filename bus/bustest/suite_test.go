@@ -1,6 +1,7 @@
 package bustest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,9 @@ var flawed = map[string]struct {
 	"knob's name":     {"tables and knobs", "network name", func(f *Fake) bus.Policy { return oddKnob(f, "b c", false) }},
 	"same names":      {"tables and knobs", "one name", func(f *Fake) bus.Policy { return oddKnob(f, "mute", false) }},
 	"plain error":     {"tables and knobs", "no bus.Error", func(f *Fake) bus.Policy { return oddKnob(f, "plain", false) }},
+	"other lists":     {"tables and knobs", "others at each call", func(f *Fake) bus.Policy { return &shifty{Fake: f} }},
+	"one for all":     {"tables and knobs", "and yet changed", func(f *Fake) bus.Policy { return &mixed{Fake: f} }},
+	"late setting":    {"concurrency", "refuses what it gave", func(f *Fake) bus.Policy { return &spent{Fake: f} }},
 }
 
 func TestSuiteFindsFlaws(t *testing.T) {
@@ -189,3 +193,85 @@ type plainError struct{}
 func (plainError) Error() string { return "plain" }
 
 var errPlain = plainError{}
+
+// shifty has its tables in another order each time.
+type shifty struct {
+	*Fake
+	calls int
+}
+
+func (s *shifty) Tables() []bus.Table {
+	tables := s.Fake.Tables()
+	if s.calls++; s.calls%2 == 0 {
+		slices.Reverse(tables)
+	}
+	return tables
+}
+
+// mixed has a knob of each port that changes another port's, if refused.
+type mixed struct {
+	*Fake
+	last string
+}
+
+func (m *mixed) PortKnobs() []bus.PortKnob {
+	return []bus.PortKnob{{Name: "mixed", Get: func(*bus.Port) string { return m.last }, Set: func(p *bus.Port, v string) error {
+		if v == m.last {
+			return nil
+		}
+		m.last = v
+		return bus.Errorf(bus.Invalid, "no")
+	}}}
+}
+
+// spent has a knob that can be set twice.
+type spent struct {
+	*Fake
+	sets int
+}
+
+func (s *spent) PortKnobs() []bus.PortKnob {
+	return []bus.PortKnob{{Name: "spent", Get: func(*bus.Port) string { return "x" }, Set: func(*bus.Port, string) error {
+		if s.sets++; s.sets > 2 {
+			return bus.Errorf(bus.Busy, "no more")
+		}
+		return nil
+	}}}
+}
+
+// What a network may not do to its policy is noted.
+func TestWatch(t *testing.T) {
+	l := NewLab(t, hubName)
+	port := l.Join(t, &Sink{}).Port()
+	frame := bus.NewFrame([]byte{0, 0})
+	forward := func(w *watch) { w.Forward(port, &frame, &bus.Egress{}) }
+	start := func(w *watch) { w.Start(bus.Env{}) }
+	for what, calls := range map[string][]func(*watch){
+		"Start came in stage 1": {start, start},
+		"Stop came in stage 0":  {(*watch).Stop},
+		"Stop came in stage 2":  {start, (*watch).Stop, (*watch).Stop},
+		"before Start":          {forward},
+		"Tick came before":      {func(w *watch) { w.Tick(time.Time{}) }},
+		"Join came before":      {func(w *watch) { w.Join(port) }},
+		"or after Stop":         {start, (*watch).Stop, func(w *watch) { w.Leave(port) }},
+		"never stopped":         {start},
+		"never left":            {start, func(w *watch) { w.Join(port) }, (*watch).Stop},
+		"has not joined":        {start, forward, (*watch).Stop},
+		"":                      {start, func(w *watch) { w.Join(port) }, forward, func(w *watch) { w.Leave(port) }, (*watch).Stop},
+	} {
+		f, err := NewFake(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &watch{Policy: f, alone: true, joined: map[*bus.Port]bool{}}
+		for _, call := range calls {
+			call(w)
+		}
+		switch err := w.verdict(); {
+		case what == "" && err != nil:
+			t.Errorf("all was well: %v", err)
+		case what != "" && (err == nil || !strings.Contains(err.Error(), what)):
+			t.Errorf("%q is not noted: %v", what, err)
+		}
+	}
+}

@@ -5,37 +5,69 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"ipnfs/bus"
 )
 
 // watch stands between a network and its policy and notes what is wrong with
-// the calls of the one and the answers of the other. It is for networks on
-// which one thing happens at a time.
+// the calls of the one and the answers of the other.
 type watch struct {
 	bus.Policy
+	// alone: one thing happens at a time, and the policy stays in force until
+	// the network ends. Then it is known which ports a frame may go to.
+	alone bool
+	stage atomic.Int32
+
 	mu     sync.Mutex
 	joined map[*bus.Port]bool
 	wrong  []error
 }
 
-var watches atomic.Int64
+// The stages of a policy.
+const (
+	made int32 = iota
+	started
+	stopped
+)
 
-// watch puts a watched instance of the suite's policy in force.
-func (s *suite) watch(n *bus.Network) (*watch, error) {
-	name := fmt.Sprintf("bustest-watch-%d", watches.Add(1))
+// watches are the instances of one watched policy.
+type watches struct {
+	name string // under which it is registered
+
+	mu  sync.Mutex
+	all []*watch
+}
+
+var watchNames atomic.Int64
+
+// watch registers the suite's policy, watched, under a name of its own.
+func (s *suite) watch(alone bool) *watches {
+	w := &watches{name: fmt.Sprintf("bustest-watch-%d", watchNames.Add(1))}
 	bus.RegisterPolicy(bus.PolicyType{
-		Name:    name,
+		Name:    w.name,
 		Summary: "for tests: " + s.name() + ", watched",
 		New: func(map[string]string) (bus.Policy, error) {
 			p, err := bus.NewPolicy(s.spec)
-			return &watch{Policy: p, joined: map[*bus.Port]bool{}}, err
+			one := &watch{Policy: p, alone: alone, joined: map[*bus.Port]bool{}}
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.all = append(w.all, one)
+			return one, err
 		},
 	})
-	if err := n.SetPolicy(name); err != nil {
-		return nil, err
+	return w
+}
+
+// verdict tells what was wrong, after all networks have ended.
+func (w *watches) verdict() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var err error
+	for _, one := range w.all {
+		err = errors.Join(err, one.verdict())
 	}
-	return n.Policy().(*watch), nil
+	return err
 }
 
 func (w *watch) note(format string, args ...any) {
@@ -44,10 +76,60 @@ func (w *watch) note(format string, args ...any) {
 	}
 }
 
-func (w *watch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
-	w.Policy.Forward(in, f, out)
+// Start checks that it is the first call, and Stop that it is the last.
+func (w *watch) Start(env bus.Env) {
+	w.turn(made, started, "Start")
+	if s, ok := w.Policy.(bus.Starter); ok {
+		s.Start(env)
+	}
+}
+
+// Stop is checked: see Start.
+func (w *watch) Stop() {
+	w.turn(started, stopped, "Stop")
+	if s, ok := w.Policy.(bus.Starter); ok {
+		s.Stop()
+	}
+}
+
+func (w *watch) turn(from, to int32, call string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if !w.stage.CompareAndSwap(from, to) {
+		w.note("%s came in stage %d (0: made, 1: started, 2: stopped)", call, w.stage.Load())
+	}
+}
+
+// inTimeLocked checks that a call comes between Start and Stop.
+func (w *watch) inTimeLocked(call string) {
+	if w.stage.Load() != started {
+		w.note("%s came before Start or after Stop", call)
+	}
+}
+
+// Tick is checked: see Start.
+func (w *watch) Tick(now time.Time) {
+	w.mu.Lock()
+	w.inTimeLocked("Tick")
+	w.mu.Unlock()
+	if t, ok := w.Policy.(bus.Ticker); ok {
+		t.Tick(now)
+	}
+}
+
+// Forward checks the ports, if it can. Who sends while the policy is replaced
+// may still ask the old one.
+func (w *watch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+	early := w.stage.Load() == made
+	w.Policy.Forward(in, f, out)
+	if !w.alone && !early {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if early {
+		w.note("a frame came before Start")
+	}
 	if !w.joined[in] {
 		w.note("a frame came from port %d, which has not joined", in.Number())
 	}
@@ -63,6 +145,7 @@ func (w *watch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 // Join checks that the port is new.
 func (w *watch) Join(p *bus.Port) {
 	w.mu.Lock()
+	w.inTimeLocked("Join")
 	if w.joined[p] {
 		w.note("port %d joined twice", p.Number())
 	}
@@ -76,6 +159,7 @@ func (w *watch) Join(p *bus.Port) {
 // Leave checks that the port had joined.
 func (w *watch) Leave(p *bus.Port) {
 	w.mu.Lock()
+	w.inTimeLocked("Leave")
 	if !w.joined[p] {
 		w.note("port %d left, but had not joined", p.Number())
 	}
@@ -86,12 +170,16 @@ func (w *watch) Leave(p *bus.Port) {
 	}
 }
 
-// verdict tells what was wrong, after all have left.
 func (w *watch) verdict() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.stage.Load() == started {
+		w.note("it was started and never stopped")
+	}
 	for p := range w.joined {
-		w.note("port %d joined and never left", p.Number())
+		if w.alone {
+			w.note("port %d joined and never left", p.Number())
+		}
 	}
 	return errors.Join(w.wrong...)
 }

@@ -1,0 +1,172 @@
+package bustest
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"ipnfs/bus"
+)
+
+// value is a table or knob of a network's policy, or a port's knob. It is
+// read and written as the tree does it, with the network's lock held.
+type value struct {
+	name  string // of a port's: NUMBER/NAME
+	table bool
+	get   func() string
+	set   func(string) error // nil: read only
+}
+
+// valuesOf lists the values of a network's policy, those of each port
+// included.
+func valuesOf(n *bus.Network) (list []value) {
+	_ = n.UsePolicy(func(p bus.Policy) error {
+		if t, ok := p.(bus.Tabler); ok {
+			for _, t := range t.Tables() {
+				list = append(list, locked(n.UsePolicy, value{t.Name, true, t.Read, t.Write}))
+			}
+		}
+		if k, ok := p.(bus.Knobber); ok {
+			for _, k := range k.Knobs() {
+				list = append(list, locked(n.UsePolicy, value{k.Name, false, k.Get, k.Set}))
+			}
+		}
+		return nil
+	})
+	for _, number := range n.Ports() {
+		port := n.Port(number)
+		if port == nil { // it left meanwhile
+			continue
+		}
+		_ = port.UsePolicy(func(p bus.Policy) error {
+			k, ok := p.(bus.PortKnobber)
+			if !ok {
+				return nil
+			}
+			for _, k := range k.PortKnobs() {
+				v := value{name: fmt.Sprint(number, "/", k.Name), get: func() string { return k.Get(port) }}
+				if k.Set != nil {
+					v.set = func(value string) error { return k.Set(port, value) }
+				}
+				list = append(list, locked(port.UsePolicy, v))
+			}
+			return nil
+		})
+	}
+	return list
+}
+
+// locked lets v be used under the network's lock.
+func locked(use func(func(bus.Policy) error) error, v value) value {
+	get, set := v.get, v.set
+	v.get = func() (text string) {
+		_ = use(func(bus.Policy) error {
+			text = get()
+			return nil
+		})
+		return text
+	}
+	if set != nil {
+		v.set = func(text string) error { return use(func(bus.Policy) error { return set(text) }) }
+	}
+	return v
+}
+
+// checkValues reads and writes tables and knobs of a policy in use, also
+// those of a port that is only reserved.
+func (s *suite) checkValues() error {
+	l, err := newLab(s.spec)
+	if err != nil {
+		return err
+	}
+	all, err := s.company(l)
+	if err == nil {
+		_, err = l.Net.Reserve(100)
+	}
+	if err == nil {
+		s.talk(all, 0)
+		err = checkPolicyValues(l.Net)
+	}
+	return errors.Join(err, l.close())
+}
+
+// checkPolicyValues checks the values of a network on which nothing happens.
+func checkPolicyValues(n *bus.Network) error {
+	list := valuesOf(n)
+	values := func() map[string]string {
+		all := map[string]string{}
+		for _, v := range list {
+			all[v.name] = v.get()
+		}
+		return all
+	}
+	before := values()
+	if len(before) != len(list) {
+		return errors.New("two tables or knobs have one name")
+	}
+	if again := valuesOf(n); !slices.EqualFunc(list, again, func(a, b value) bool { return a.name == b.name }) {
+		return errors.New("tables and knobs are others at each call")
+	}
+	for _, v := range list {
+		if err := checkValue(v, values(), values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkValue(v value, before map[string]string, values func() map[string]string) error {
+	name := v.name[strings.LastIndexByte(v.name, '/')+1:]
+	if err := bus.CheckName(name); err != nil { // the name of a file
+		return fmt.Errorf("table or knob: %w", err)
+	}
+	text := v.get()
+	switch {
+	case strings.Contains(text, "\x00"):
+		return fmt.Errorf("%s: the text holds a zero byte", v.name)
+	case !v.table && strings.Contains(text, "\n"):
+		return fmt.Errorf("knob %s: the value is not one line", v.name)
+	case v.table && text != "" && !strings.HasSuffix(text, "\n"):
+		return fmt.Errorf("table %s: the last line has no end", v.name)
+	case v.set == nil:
+		return nil
+	case v.table:
+		return checkRefusals("table "+v.name, v.set, values)
+	}
+	if err := v.set(text); err != nil {
+		return fmt.Errorf("knob %s refuses what it gives, %q: %w", v.name, text, err)
+	}
+	if now := values(); !maps.Equal(now, before) {
+		return fmt.Errorf("knob %s was set to what it was, and that changed %v to %v", v.name, before, now)
+	}
+	if err := checkRefusals("knob "+v.name, v.set, values); err != nil {
+		return err
+	}
+	if err := v.set(text); err != nil {
+		return fmt.Errorf("knob %s cannot be set back to %q: %w", v.name, text, err)
+	}
+	return nil
+}
+
+// rubbish is what no table and hardly a knob takes.
+var rubbish = []string{"", " ", "\n", "\x00", "no such value", "-1", "+", "=", "99999999999999999999", "1 2 3 4 5", "\xff\xfe", strings.Repeat("x", 5000)}
+
+// checkRefusals sets rubbish: what is refused must change nothing.
+func checkRefusals(what string, set func(string) error, values func() map[string]string) error {
+	for _, value := range rubbish {
+		before := values()
+		err := set(value)
+		if err == nil {
+			continue // it may make sense to this one
+		}
+		if bus.KindOf(err) == 0 {
+			return fmt.Errorf("%s refuses %.20q by an error that is no bus.Error: %w", what, value, err)
+		}
+		if now := values(); !maps.Equal(now, before) {
+			return fmt.Errorf("%s refused %.20q (%w), and yet changed %v to %v", what, value, err, before, now)
+		}
+	}
+	return nil
+}

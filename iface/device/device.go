@@ -1,0 +1,148 @@
+package device
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+)
+
+// Kind is what a Device reads from and writes to.
+type Kind int
+
+// The kinds.
+const (
+	Tap    Kind = iota // /dev/net/tun queues with IFF_VNET_HDR
+	Packet             // an AF_PACKET socket with PACKET_VNET_HDR and PACKET_AUXDATA
+)
+
+// Config describes a device. Descriptors are non-blocking.
+type Config struct {
+	Kind Kind
+	// Fds are the queues of a tap, or one bound packet socket. The device
+	// owns them if Start succeeds.
+	Fds []int
+	// MaxFrame is how long in bytes a frame may be that goes out, tag
+	// included; one that is to be cut counts as what it is cut to.
+	MaxFrame int
+	Info     bus.Info
+	Number   int // port number wanted; 0: any
+	// Ended is called once if the port ended otherwise than by Close: it was
+	// removed, or what is behind the descriptors vanished. They are closed
+	// then. It must not call Close.
+	Ended func(reason string)
+}
+
+// Device is a port of a network whose frames come from and go to the kernel.
+type Device struct {
+	kind   Kind
+	conn   *bus.Conn
+	queues []*queue
+	ended  func(string)
+
+	once sync.Once
+	done chan struct{} // closed at the end
+
+	mu     sync.RWMutex // held for reading while frames are written
+	closed bool
+}
+
+// Start makes the descriptors a port of n, which sends and receives.
+func Start(n *bus.Network, c Config) (*Device, error) {
+	d := &Device{kind: c.Kind, ended: c.Ended, done: make(chan struct{})}
+	for _, fd := range c.Fds {
+		d.queues = append(d.queues, &queue{dev: d, fd: fd, burst: 1})
+	}
+	for i, q := range d.queues {
+		var err error
+		if q.loop, err = acquireLoop(); err != nil {
+			for _, before := range d.queues[:i] {
+				before.loop.release()
+			}
+			return nil, bus.Errorf(bus.NoSpace, "no event loop for the device: %v", err)
+		}
+	}
+	_, err := n.Join(d, bus.JoinOptions{
+		Number: c.Number, Recv: true, Send: true, Offload: true, MaxLen: c.MaxFrame, Info: c.Info,
+	})
+	if err != nil {
+		for _, q := range d.queues {
+			q.loop.release()
+		}
+		return nil, err
+	}
+	for _, q := range d.queues {
+		q.mu.Lock()
+		err := q.loop.watch(q)
+		q.mu.Unlock()
+		if err != nil {
+			d.fail("cannot be watched: " + err.Error())
+			break
+		}
+	}
+	return d, nil
+}
+
+// Port returns the device's port.
+func (d *Device) Port() *bus.Port { return d.conn.Port() }
+
+// SetMaxFrame changes Config.MaxFrame.
+func (d *Device) SetMaxFrame(bytes int) { d.conn.SetMaxLen(bytes) }
+
+// Close takes the device off its network and closes the descriptors. No call
+// of Ended comes after it.
+func (d *Device) Close() {
+	d.once.Do(func() { d.finish() })
+	<-d.done
+}
+
+// fail ends the device from within its own or the network's calls.
+func (d *Device) fail(reason string) {
+	d.once.Do(func() {
+		go func() {
+			d.conn.Close()
+			d.release()
+			if d.ended != nil {
+				d.ended(reason)
+			}
+			close(d.done)
+		}()
+	})
+}
+
+func (d *Device) finish() {
+	d.conn.Close()
+	d.release()
+	close(d.done)
+}
+
+// release gives back descriptors and loops.
+func (d *Device) release() {
+	for _, q := range d.queues {
+		q.mu.Lock()
+		q.close()
+		q.mu.Unlock()
+	}
+	d.mu.Lock()
+	d.closed = true
+	for _, q := range d.queues {
+		_ = unix.Close(q.fd)
+	}
+	d.mu.Unlock()
+	for _, q := range d.queues {
+		q.loop.release()
+	}
+}
+
+// Attach is bus.Endpoint's.
+func (d *Device) Attach(c *bus.Conn) { d.conn = c }
+
+// Claim takes all: the kernel takes or drops what is written at once.
+func (d *Device) Claim(_ *bus.Batch, i, j int) (int, uint64) { return j - i, 0 }
+
+// Wake has nothing to tell: no frame ever waits for a device.
+func (d *Device) Wake() {}
+
+// Gone ends the device; it is off its network.
+func (d *Device) Gone() { d.fail("removed") }
