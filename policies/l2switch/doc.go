@@ -1,0 +1,24 @@
+// Package l2switch is the policy of an ethernet switch: IEEE 802.1D and
+// 802.1Q, with what a managed switch has beside them.
+//
+// A frame's way (forward.go):
+//
+//	runt or bad source          dropped as malformed
+//	reserved address, STP on    to the spanning tree, or dropped (802.1Q 8.6.3)
+//	VLAN of the frame           ingress rules of 802.1Q 8.6.1, 8.6.2 (vlan.go)
+//	port's state                discarding: dropped; learning: learned, dropped (stp.go)
+//	source address              learned (package fdb)
+//	destination                 one port, the ports of a group (package snoop), or all
+//	egress                      state, isolation and VLAN of each port; tags as it wants them
+//
+// Forward takes no lock and allocates nothing: what it reads are atomics and
+// immutable values that the settings replace. What must change more than
+// that, a BPDU for one, is deferred to a call that holds the network's lock
+// (bus.Env.Defer); all else in this package holds it.
+//
+//   - switch.go: the policy and its ports.
+//   - forward.go: what happens to a frame.
+//   - vlan.go, storm.go: what a port allows. multicast.go: groups.
+//   - stp.go, stpreport.go: spanning trees, one or one for each VLAN.
+//   - tables.go, knobs.go, portknobs.go: what people read and write.
+package l2switch

@@ -1,0 +1,326 @@
+package fdb
+
+import (
+	"errors"
+	"testing"
+)
+
+// check fails the test if the table contradicts itself: a key in two slots,
+// or a count that is not what is there.
+func check(t *testing.T, tab *Table) {
+	t.Helper()
+	tab.mu.Lock()
+	defer tab.mu.Unlock()
+	a := tab.array.Load()
+	seen := map[uint64]bool{}
+	live := 0
+	for i := range a.lines {
+		for j := range a.lines[i] {
+			k, p := a.lines[i][j].key.Load(), a.lines[i][j].place.Load()
+			if k == 0 {
+				if p != 0 {
+					t.Errorf("a slot without a key has the place %#x", p)
+				}
+				continue
+			}
+			if seen[k] {
+				t.Errorf("key %#x has two slots", k)
+			}
+			seen[k] = true
+			if a.find(Key(k)) != &a.lines[i][j] {
+				t.Errorf("key %#x is not found where it is", k)
+			}
+			if p != 0 {
+				live++
+			}
+		}
+	}
+	if live != tab.Len() {
+		t.Errorf("Len is %d with %d entries", tab.Len(), live)
+	}
+	if len(seen) != a.used {
+		t.Errorf("%d slots counted as used, %d are", a.used, len(seen))
+	}
+}
+
+func key(vlan uint16, last byte) Key { return MakeKey(vlan, [6]byte{2, 0, 0, 0, 0, last}) }
+
+func TestKey(t *testing.T) {
+	mac := [6]byte{0xfe, 1, 2, 3, 4, 0xfd}
+	k := MakeKey(4094, mac)
+	if k.VLAN() != 4094 || k.MAC() != mac {
+		t.Errorf("%#x: VLAN %d MAC %x", k, k.VLAN(), k.MAC())
+	}
+	if MakeKey(0, [6]byte{}) == 0 {
+		t.Error("a key is 0, which means an empty slot")
+	}
+}
+
+// TestLearn goes through the results of Learn one after the other.
+func TestLearn(t *testing.T) {
+	tab := New(3)
+	if err := tab.AddStatic(key(1, 9), 9); err != nil {
+		t.Fatal(err)
+	}
+	const never = 0xffffffff // keep the damping
+	for i, c := range []struct {
+		key     Key
+		port    int
+		now     uint32
+		damping uint32
+		want    Result
+		from    int
+		at      int // where Lookup finds it then; 0: nowhere
+	}{
+		{key(1, 1), 1, 10, 0, Learned, 0, 1},
+		{key(1, 1), 1, 10, never, Known, 0, 1},
+		{key(1, 1), 1, 11, never, Known, 0, 1},
+		{key(1, 1), 1, 10, never, Known, 0, 1}, // a thread whose clock is late
+		{key(1, 1), MaxPort, 11, never, Moved, 1, MaxPort},
+		{key(1, 1), 2, 12, 3, Damped, MaxPort, MaxPort},
+		{key(1, 1), 2, 14, never, Damped, MaxPort, MaxPort},
+		{key(1, 1), MaxPort, 14, never, Known, 0, MaxPort},
+		{key(1, 1), 2, 17, never, Damped, MaxPort, MaxPort},
+		{key(1, 1), 2, 18, never, Moved, MaxPort, 2},
+		{key(2, 1), 5, 18, 0, Learned, 0, 5}, // another VLAN, another station
+		{key(1, 1), 2, 18, never, Known, 0, 2},
+		{key(3, 1), 5, 18, never, Refused, 0, 0},
+		{key(1, 9), 9, 18, never, Known, 0, 9},
+		{key(1, 9), 8, 18, never, Static, 9, 9},
+	} {
+		if c.damping != never {
+			tab.SetDamping(c.damping)
+		}
+		r, from := tab.Learn(c.key, c.port, c.now)
+		if r != c.want || from != c.from {
+			t.Errorf("step %d: result %d from %d, want %d from %d", i, r, from, c.want, c.from)
+		}
+		if port, ok := tab.Lookup(c.key); port != c.at || ok != (c.at != 0) {
+			t.Errorf("step %d: at port %d %v, want %d", i, port, ok, c.at)
+		}
+		check(t, tab)
+	}
+	if s, want := tab.Stats(), (Stats{Learned: 2, Moved: 2, Damped: 3, Refused: 1}); s != want {
+		t.Errorf("counted %+v, want %+v", s, want)
+	}
+}
+
+// A refused address is learned as soon as there is room.
+func TestLimit(t *testing.T) {
+	tab := New(2)
+	tab.Learn(key(1, 1), 1, 1)
+	tab.Learn(key(1, 2), 1, 1)
+	if r, _ := tab.Learn(key(1, 3), 1, 1); r != Refused {
+		t.Errorf("above the limit: %d", r)
+	}
+	if err := tab.AddStatic(key(1, 3), 1); !errors.Is(err, ErrFull) {
+		t.Errorf("static above the limit: %v", err)
+	}
+	if err := tab.AddStatic(key(1, 2), 2); err != nil {
+		t.Errorf("static instead of learned: %v", err)
+	}
+	tab.Remove(key(1, 1))
+	if r, _ := tab.Learn(key(1, 3), 1, 1); r != Learned {
+		t.Errorf("with room again: %d", r)
+	}
+	tab.SetLimit(1)
+	if tab.Limit() != 1 || tab.Len() != 2 {
+		t.Errorf("limit %d with %d entries, want 1 with 2", tab.Limit(), tab.Len())
+	}
+	tab.Remove(key(1, 3))
+	if r, _ := tab.Learn(key(1, 3), 1, 1); r != Refused { // its empty slot makes no difference
+		t.Errorf("after lowering the limit: %d", r)
+	}
+	check(t, tab)
+}
+
+func TestAgeing(t *testing.T) {
+	tab := New(100)
+	if tab.Ageing() != DefaultAgeing {
+		t.Errorf("ageing %d at first", tab.Ageing())
+	}
+	tab.SetAgeing(10)
+	tab.Tick(100)
+	tab.Learn(key(1, 1), 1, 100)
+	tab.Learn(key(1, 2), 1, 105)
+	if err := tab.AddStatic(key(1, 3), 1); err != nil {
+		t.Fatal(err)
+	}
+	tab.Tick(110)
+	if tab.Len() != 3 {
+		t.Errorf("%d entries after 10 seconds, want all 3", tab.Len())
+	}
+	tab.Tick(111)
+	if _, ok := tab.Lookup(key(1, 1)); ok || tab.Len() != 2 || tab.Stats().Aged != 1 {
+		t.Errorf("after 11 seconds: found %v, %d entries, %d aged", ok, tab.Len(), tab.Stats().Aged)
+	}
+	// A shorter time holds at once, before the next Tick.
+	tab.SetAgeing(5)
+	if _, ok := tab.Lookup(key(1, 2)); ok {
+		t.Error("found 6 seconds old with 5 allowed")
+	}
+	if n := len(tab.Entries()); n != 1 {
+		t.Errorf("%d entries listed, want the static one", n)
+	}
+	// What has aged out is new again, wherever it comes.
+	tab.SetDamping(100)
+	if r, _ := tab.Learn(key(1, 2), 2, 111); r != Learned {
+		t.Errorf("aged out and seen at another port: %d", r)
+	}
+	if tab.Stats().Aged != 2 || tab.Len() != 2 {
+		t.Errorf("%d aged, %d left", tab.Stats().Aged, tab.Len())
+	}
+	tab.SetAgeing(0)
+	tab.Tick(1 << 31)
+	if tab.Len() != 2 {
+		t.Errorf("%d entries, want 2 that never age", tab.Len())
+	}
+	check(t, tab)
+}
+
+func TestStaticEdit(t *testing.T) {
+	tab := New(10)
+	for _, port := range []int{0, -1, MaxPort + 1} {
+		if tab.AddStatic(key(1, 1), port) == nil {
+			t.Errorf("port %d accepted", port)
+		}
+	}
+	if err := tab.AddStatic(key(1, 1), MaxPort); err != nil {
+		t.Fatal(err)
+	}
+	if port, ok := tab.Lookup(key(1, 1)); !ok || port != MaxPort {
+		t.Errorf("found at %d %v", port, ok)
+	}
+	if !tab.Remove(key(1, 1)) || tab.Remove(key(1, 1)) || tab.Remove(key(1, 2)) {
+		t.Error("Remove must tell whether something was there")
+	}
+	check(t, tab)
+}
+
+func TestFlush(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		flush func(*Table) int
+		left  []byte // the last byte of the address
+	}{
+		{"all", (*Table).Flush, []byte{5, 6}},
+		{"port", func(t *Table) int { return t.FlushPort(1, false) }, []byte{2, 4, 5, 6}},
+		{"port with static", func(t *Table) int { return t.FlushPort(1, true) }, []byte{2, 4, 6}},
+		{"VLAN", func(t *Table) int { return t.FlushVLAN(1) }, []byte{3, 4, 5, 6}},
+		{"port in a VLAN", func(t *Table) int { return t.FlushPortVLAN(1, 1) }, []byte{2, 3, 4, 5, 6}},
+	} {
+		tab := New(10)
+		tab.Learn(key(1, 1), 1, 1)
+		tab.Learn(key(1, 2), 2, 1)
+		tab.Learn(key(2, 3), 1, 1)
+		tab.Learn(key(2, 4), 2, 1)
+		tab.AddStatic(key(1, 5), 1)
+		tab.AddStatic(key(1, 6), 2)
+		gone := c.flush(tab)
+		list := tab.Entries()
+		if gone != 6-len(c.left) || len(list) != len(c.left) {
+			t.Errorf("%s: %d gone, %d left, want %d left", c.name, gone, len(list), len(c.left))
+			continue
+		}
+		left := map[byte]bool{}
+		for _, e := range list {
+			left[e.MAC[5]] = true
+		}
+		for _, b := range c.left {
+			if !left[b] {
+				t.Errorf("%s: entry %d is gone", c.name, b)
+			}
+		}
+		check(t, tab)
+	}
+}
+
+func TestEntries(t *testing.T) {
+	tab := New(10)
+	tab.Learn(key(2, 1), 7, 90)
+	tab.Learn(key(1, 2), 65536, 95)
+	tab.Learn(key(1, 1), 1, 101) // later than the Tick below
+	tab.AddStatic(key(0, 3), 3)
+	tab.Tick(100)
+	want := []Entry{
+		{0, [6]byte{2, 0, 0, 0, 0, 3}, 3, 0, true},
+		{1, [6]byte{2, 0, 0, 0, 0, 1}, 1, 0, false},
+		{1, [6]byte{2, 0, 0, 0, 0, 2}, 65536, 5, false},
+		{2, [6]byte{2, 0, 0, 0, 0, 1}, 7, 10, false},
+	}
+	got := tab.Entries()
+	if len(got) != len(want) {
+		t.Fatalf("%d entries, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("entry %d: %v, want %v", i, got[i], want[i])
+		}
+	}
+	if s := got[0].HardwareAddr().String(); s != "02:00:00:00:00:03" {
+		t.Errorf("printed %s", s)
+	}
+}
+
+// Memory follows the number of entries, up and down.
+func TestSize(t *testing.T) {
+	tab := New(MaxLimit)
+	if n := tab.array.Load().size(); n != minSlots {
+		t.Errorf("an empty table has %d slots", n)
+	}
+	for i := range 100_000 {
+		tab.Learn(randomKey(i), 1, 1)
+	}
+	if n := tab.array.Load().size(); n > 1<<18 {
+		t.Errorf("100000 entries have %d slots", n)
+	}
+	check(t, tab)
+	tab.Tick(2 + DefaultAgeing)
+	if s := tab.Stats(); tab.Len() != 0 || s.Aged != 100_000 {
+		t.Errorf("%d left, %d aged out", tab.Len(), s.Aged)
+	}
+	if n := tab.array.Load().size(); n != minSlots {
+		t.Errorf("an emptied table has %d slots", n)
+	}
+	// Coming and going stations use up slots, not memory.
+	for i := range 100_000 {
+		tab.Learn(randomKey(i), 1, 1)
+		tab.Remove(randomKey(i))
+	}
+	if n := tab.array.Load().size(); n != minSlots {
+		t.Errorf("one entry at a time has %d slots", n)
+	}
+	check(t, tab)
+}
+
+// A sweep of an array that was replaced meanwhile must not count what it finds.
+func TestSweepOld(t *testing.T) {
+	tab := New(1000)
+	old := tab.array.Load()
+	for i := range 500 {
+		tab.Learn(randomKey(i), 1, 1)
+	}
+	tab.now = 1000
+	tab.SetAgeing(10)
+	if tab.sweep(old, old.lines) {
+		t.Error("an old array was swept")
+	}
+	check(t, tab)
+}
+
+func TestNoAllocation(t *testing.T) {
+	tab, keys := benchTable(1000)
+	now, i := uint32(1), 0
+	if n := testing.AllocsPerRun(1000, func() {
+		tab.Learn(keys[i], 1, now) // known
+		now++
+		tab.Learn(keys[i], 1, now) // another second
+		tab.Learn(keys[i], 2, now) // moved
+		tab.Learn(keys[i], 1, now)
+		tab.Learn(keys[i]^1<<47, 1, now) // refused
+		tab.Lookup(keys[i])
+		i++
+	}); n != 0 {
+		t.Errorf("%v allocations a frame", n)
+	}
+}

@@ -1,0 +1,182 @@
+package l2switch
+
+import (
+	"encoding/binary"
+
+	"ipnfs/bus"
+	"ipnfs/policies/l2switch/fdb"
+	"ipnfs/policies/l2switch/snoop"
+	"ipnfs/policies/l2switch/stp"
+)
+
+// headerLen is the length in bytes of an ethernet header.
+const headerLen = 14
+
+// Forward decides where a frame goes: see the package comment.
+func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+	data := f.Data()
+	if len(data) < headerLen || !validSource(data) {
+		out.Drop(bus.DropMalformed)
+		return
+	}
+	m, ports := s.mode.Load(), s.ports.Load()
+	from := ports.get(in.Number())
+	if from == nil || from.bus != in {
+		return // it is just leaving
+	}
+	if m.stp != stpOff && reserved(data) {
+		s.receiveBPDU(m, from, data)
+		out.Drop(bus.DropFiltered)
+		return
+	}
+	var t tag
+	if m.vlans {
+		var ok bool
+		if t, ok = from.config.Load().classify(data); !ok {
+			out.Drop(bus.DropVLAN)
+			return
+		}
+	}
+	state := from.stpState(m, t.vlan)
+	if state != stp.Discarding {
+		s.learn(from, t.vlan, data)
+	}
+	if state != stp.Forwarding {
+		out.Drop(bus.DropSTP)
+		return
+	}
+	e := egress{mode: m, ports: ports, from: from, tag: t, out: out}
+	if data[0]&1 == 0 {
+		s.forwardUnicast(&e, data)
+	} else {
+		s.forwardGroup(&e, data)
+	}
+}
+
+// validSource tells whether the source is an address that a station can have:
+// neither a group's nor 0.
+func validSource(data []byte) bool {
+	return data[6]&1 == 0 && binary.BigEndian.Uint32(data[6:])|uint32(binary.BigEndian.Uint16(data[10:])) != 0
+}
+
+// reserved tells whether the destination is one that bridges do not forward:
+// 01-80-C2-00-00-00 to 0F (IEEE 802.1Q table 8-1).
+func reserved(data []byte) bool {
+	return data[0] == 1 && binary.BigEndian.Uint32(data[1:]) == 0x80c20000 && data[5]&0xf0 == 0
+}
+
+func (s *Switch) learn(from *port, vlan uint16, data []byte) {
+	key := fdb.MakeKey(vlan, [6]byte(data[6:12]))
+	switch result, before := s.fdb.Learn(key, from.number, s.seconds()); result {
+	case fdb.Learned:
+		if s.env.Listening() {
+			s.env.Defer(func() {
+				s.env.Event("learned", "mac=%s vlan=%d port=%d", macString(key.MAC()), vlan, from.number)
+			})
+		}
+	case fdb.Moved:
+		if s.env.Listening() {
+			s.env.Defer(func() {
+				s.env.Event("moved", "mac=%s vlan=%d from=%d port=%d", macString(key.MAC()), vlan, before, from.number)
+			})
+		}
+	}
+}
+
+// egress collects where one frame goes.
+type egress struct {
+	mode  *mode
+	ports *portSet
+	from  *port
+	tag   tag
+	out   *bus.Egress
+}
+
+func (s *Switch) forwardUnicast(e *egress, data []byte) {
+	if number, ok := s.fdb.Lookup(fdb.MakeKey(e.tag.vlan, [6]byte(data[:6]))); ok {
+		if to := e.ports.get(number); to != nil {
+			if to == e.from {
+				e.out.Drop(bus.DropFiltered) // it is there already
+			} else if why := e.send(to); why != 0 {
+				e.out.Drop(why)
+			}
+			return
+		}
+	}
+	if e.mode.storms && !e.from.storm[stormUnknown].take(e.from.config.Load().rates[stormUnknown]) {
+		e.out.Drop(bus.DropStorm)
+		return
+	}
+	e.flood()
+}
+
+func (s *Switch) forwardGroup(e *egress, data []byte) {
+	kind := stormMulticast
+	if binary.BigEndian.Uint32(data) == 0xffffffff && binary.BigEndian.Uint16(data[4:]) == 0xffff {
+		kind = stormBroadcast
+	}
+	if e.mode.storms && !e.from.storm[kind].take(e.from.config.Load().rates[kind]) {
+		e.out.Drop(bus.DropStorm)
+		return
+	}
+	if !e.mode.snooping || kind == stormBroadcast {
+		e.flood()
+		return
+	}
+	if snoop.Control(data) {
+		s.snoopControl(e, data)
+		return
+	}
+	if members, known := s.groups.Lookup(e.tag.vlan, [6]byte(data[:6])); known {
+		e.sendTo(members)
+		return
+	}
+	e.flood()
+}
+
+// flood sends to all ports that may get the frame.
+func (e *egress) flood() {
+	if e.mode.plain() {
+		e.out.Flood()
+		return
+	}
+	for _, to := range e.ports.list {
+		if to != e.from {
+			e.send(to)
+		}
+	}
+}
+
+// sendTo sends to the ports of these numbers.
+func (e *egress) sendTo(numbers []int) {
+	for _, n := range numbers {
+		if to := e.ports.get(n); to != nil && to != e.from {
+			e.send(to)
+		}
+	}
+}
+
+// send sends to one port in the form it wants, or says why not.
+func (e *egress) send(to *port) bus.Drop {
+	if e.mode.plain() {
+		e.out.Add(to.bus)
+		return 0
+	}
+	if to.stpState(e.mode, e.tag.vlan) != stp.Forwarding {
+		return bus.DropSTP
+	}
+	c := to.config.Load()
+	if c.isolated && e.mode.isolation && e.from.config.Load().isolated {
+		return bus.DropIsolated
+	}
+	if !e.mode.vlans {
+		e.out.Add(to.bus)
+		return 0
+	}
+	edit, ok := c.egress(e.tag)
+	if !ok {
+		return bus.DropVLAN
+	}
+	e.out.AddEdited(to.bus, edit)
+	return 0
+}

@@ -1,0 +1,94 @@
+package l2switch
+
+import (
+	"fmt"
+	"strings"
+
+	"ipnfs/bus"
+	"ipnfs/policies/l2switch/fdb"
+)
+
+// maxAgeing is IEEE 802.1Q's upper bound of the ageing time in seconds (table
+// 8-11).
+const maxAgeing = 1_000_000
+
+// Knobs are the settings of the switch.
+func (s *Switch) Knobs() []bus.Knob {
+	return []bus.Knob{
+		s.number("ageing", 0, maxAgeing,
+			func() int { return int(s.fdb.Ageing()) }, func(v int) { s.fdb.SetAgeing(uint32(v)) }),
+		s.number("fdb_max", 1, fdb.MaxLimit,
+			func() int { return s.fdb.Limit() }, func(v int) { s.fdb.SetLimit(v) }),
+		s.number("damping", 0, maxAgeing,
+			func() int { return int(s.fdb.Damping()) }, func(v int) { s.fdb.SetDamping(uint32(v)) }),
+		{
+			Name: "vlan",
+			Get:  func() string { return onOff(s.mode.Load().vlans) },
+			Set:  s.setVLANs,
+		},
+		{
+			Name: "snooping",
+			Get:  func() string { return onOff(s.mode.Load().snooping) },
+			Set: func(value string) error {
+				on, err := parseOnOff("snooping", value)
+				if err == nil && on != s.mode.Load().snooping {
+					s.groups.Flush()
+					s.updateMode(func(m *mode) { m.snooping = on })
+				}
+				return err
+			},
+		},
+		{
+			Name: "fast_leave",
+			Get:  func() string { return onOff(s.groups.Settings().FastLeave) },
+			Set: func(value string) error {
+				on, err := parseOnOff("fast_leave", value)
+				if err == nil {
+					settings := s.groups.Settings()
+					settings.FastLeave = on
+					s.groups.SetSettings(settings)
+				}
+				return err
+			},
+		},
+	}
+}
+
+// setVLANs begins or ends to look at tags. What was learned is of no use
+// then: addresses are known by VLAN.
+func (s *Switch) setVLANs(value string) error {
+	on, err := parseOnOff("vlan", value)
+	if err != nil || on == s.mode.Load().vlans {
+		return err
+	}
+	if !on && s.mode.Load().stp == stpPerVLAN {
+		return bus.Errorf(bus.Busy, "there is a spanning tree for each VLAN: echo off > switch/stp first")
+	}
+	s.updateMode(func(m *mode) { m.vlans = on })
+	s.fdb.Flush()
+	s.groups.Flush()
+	return nil
+}
+
+// number makes a knob that is a number.
+func (s *Switch) number(name string, low, high int, get func() int, set func(int)) bus.Knob {
+	return bus.Knob{
+		Name: name,
+		Get:  func() string { return fmt.Sprint(get()) },
+		Set: func(value string) error {
+			v, err := parseInt(name, value, low, high)
+			if err == nil {
+				set(v)
+			}
+			return err
+		},
+	}
+}
+
+func (s *Switch) knobNames() string {
+	var names []string
+	for _, k := range s.Knobs() {
+		names = append(names, k.Name)
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,86 @@
+package l2switch
+
+import (
+	"fmt"
+
+	"ipnfs/bus"
+)
+
+// PortKnobs are the settings of a port.
+func (s *Switch) PortKnobs() []bus.PortKnob {
+	return []bus.PortKnob{
+		s.portKnob("pvid", func(c *config) string { return fmt.Sprint(c.pvid) }, func(c *config, value string) error {
+			v, err := parseInt("pvid", value, 0, maxVLAN)
+			c.pvid = uint16(v)
+			return err
+		}),
+		s.portKnob("vlans", func(c *config) string { return c.tagged.String() }, func(c *config, value string) (err error) {
+			c.tagged, err = parseVLANs(value)
+			return err
+		}),
+		s.portKnob("tpid", func(c *config) string { return fmt.Sprintf("0x%04x", c.tpid) }, func(c *config, value string) error {
+			switch value {
+			case "0x8100", "802.1Q", "802.1q":
+				c.tpid = tpidC
+			case "0x88a8", "802.1ad":
+				c.tpid = tpidS
+			default:
+				return bus.Errorf(bus.Invalid, "tpid %q: 0x8100 (802.1Q) or 0x88a8 (802.1ad)", value)
+			}
+			return nil
+		}),
+		s.portKnob("isolated", func(c *config) string { return onOff(c.isolated) }, func(c *config, value string) (err error) {
+			c.isolated, err = parseOnOff("isolated", value)
+			return err
+		}),
+		s.portKnob("storm", func(c *config) string { return ratesString(c.rates) }, func(c *config, value string) (err error) {
+			c.rates, err = parseRates(value, c.rates)
+			return err
+		}),
+		s.portKnob("mrouter", func(c *config) string { return mrouterString(c.mrouter) }, func(c *config, value string) error {
+			if value != "on" && value != "auto" {
+				return bus.Errorf(bus.Invalid, "mrouter %q: on (all groups go there) or auto (if a router is heard)", value)
+			}
+			c.mrouter = value == "on"
+			return nil
+		}),
+		{
+			Name: "stp",
+			Get:  s.readPortSTP,
+			Set: func(b *bus.Port, value string) error {
+				c := *s.configOf(b)
+				if err := parsePortSTP(&c, value); err != nil {
+					return err
+				}
+				s.configure(b, c)
+				if p := s.ports.Load().get(b.Number()); p != nil {
+					return s.spanning.configure(p)
+				}
+				return nil
+			},
+		},
+	}
+}
+
+func mrouterString(on bool) string {
+	if on {
+		return "on"
+	}
+	return "auto"
+}
+
+// portKnob makes a knob of what is in a port's config.
+func (s *Switch) portKnob(name string, get func(*config) string, set func(*config, string) error) bus.PortKnob {
+	return bus.PortKnob{
+		Name: name,
+		Get:  func(b *bus.Port) string { return get(s.configOf(b)) },
+		Set: func(b *bus.Port, value string) error {
+			c := *s.configOf(b)
+			if err := set(&c, value); err != nil {
+				return err
+			}
+			s.configure(b, c)
+			return nil
+		},
+	}
+}

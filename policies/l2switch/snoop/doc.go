@@ -1,0 +1,52 @@
+// Package snoop lets an ethernet switch send multicast only where somebody
+// wants it, by listening to IGMP (RFC 1112, 2236, 9776) and MLD (RFC 2710,
+// 9777) as RFC 4541 advises. It sends nothing itself: it is no querier.
+//
+// # The path of a frame
+//
+//   - Control tells a group management message from all other frames.
+//   - Snoop reads one, under the table's lock, and says where it goes itself.
+//   - Lookup says where all other multicast goes, with no lock.
+//
+// # What is pruned
+//
+// Each VLAN has two domains, IPv4 and IPv6, that know nothing of each other.
+// Only while a querier is heard in a domain is anything kept from a port: from
+// the end of the time that hosts may take to answer the first general query
+// until one has been missing for the Other Querier Present Interval. Without
+// queries hosts need not repeat their reports, and what is not registered says
+// nothing. Then:
+//
+//   - A registered group goes to the ports of its members and of routers.
+//   - An unregistered one goes to the router ports (RFC 4541, 2.1.2 (3)), or
+//     to all if Settings.FloodUnregistered says so. Table.SetRouter lets
+//     single ports have all groups.
+//   - 224.0.0.0/24 and ff02::1 go everywhere: hosts do not report them
+//     (RFC 4541, 2.1.2 (2) and section 3). Other link-scope groups of IPv6,
+//     those of neighbour discovery too, are reported and go where they are
+//     wanted.
+//
+// Frames are told apart by MAC address. Groups that share one get the ports of
+// all of them, and what shares the address of 224.0.0.0/24 or ff02::1
+// goes everywhere as well.
+//
+// A table that had to refuse a report because it is full stops pruning in that
+// domain until the refused membership would have ended: a host that joins
+// everything gains floods, as without snooping, and takes nothing from others.
+//
+// A change of topology moves hosts to other ports without a report: the caller
+// must Flush then, which floods until the next general query has been
+// answered.
+//
+// # Membership
+//
+// The rules are those of a router (RFC 9776, section 6; RFC 9777, section 7),
+// kept for each port: a group has a timer for reports of any source and one
+// for each source of an INCLUDE. Where frames go does not depend on the
+// source; those timers are only there to know when the last one has been left.
+//
+// A leave ends nothing by itself, as another host may be behind the port. It
+// marks the timers, and the querier's group-specific query sets the marked
+// ones to the Last Member Query Time. With Settings.FastLeave they end at once.
+// Nothing is taken from a port that did not leave, whatever is asked.
+package snoop

@@ -1,0 +1,182 @@
+package snoop
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Settings are what a switch's owner decides about snooping.
+type Settings struct {
+	// QueryInterval and Robustness are taken for a querier that says nothing
+	// else (IGMPv1, v2 and MLDv1 do not), and are the least for one that does:
+	// memberships last for Robustness*QueryInterval and the response time.
+	QueryInterval time.Duration
+	Robustness    int
+	// FastLeave ends a membership as soon as a host leaves, without waiting
+	// for the querier to ask. Right only if each port has one host.
+	FastLeave bool
+	// FloodUnregistered sends groups that nobody has reported to all ports.
+	FloodUnregistered bool
+}
+
+// DefaultSettings are those of RFC 9776, section 8, and RFC 9777, section 9.
+func DefaultSettings() Settings {
+	return Settings{QueryInterval: 125 * time.Second, Robustness: 2}
+}
+
+const (
+	// DefaultLimit is a good limit for New.
+	DefaultLimit = 4096
+	// placesPerGroup bounds memory: a table of n groups stores at most this
+	// many times n ports and sources.
+	placesPerGroup = 32
+	// maxRouters is how many router ports a domain may have: with more of them
+	// there is little left to prune.
+	maxRouters = 64
+	// maxSources is how many sources a port may want of one group; who wants
+	// more is taken to want any.
+	maxSources = 32
+	// responseInterval is how long hosts may take to answer a general query
+	// unless it says so (RFC 9776, 8.3).
+	responseInterval = 10 * time.Second
+	// maxInterval is the longest time that a querier is trusted to be there
+	// without a query: it names the time itself, and may ask for days.
+	maxInterval = time.Hour
+)
+
+// Table knows who wants which multicast groups. All methods may be called at
+// any time from any thread; only Lookup takes no lock.
+type Table struct {
+	snapshot          *snapshot
+	floodUnregistered atomic.Bool
+
+	messages, leaves, invalid, refused atomic.Uint64
+
+	mu       sync.Mutex
+	limit    int
+	settings Settings
+	start    time.Time // what moments count from: the first call with a time
+	domains  map[domainKey]*domain
+	static   []int  // router ports by SetRouter
+	groups   int    // in all domains
+	places   int    // ports and sources of all groups
+	now      moment // the last Tick
+}
+
+// moment is a time since Table.start. A timer that runs until a moment has
+// ended at that moment.
+type moment = time.Duration
+
+// Stats are counters since the table was made, and what it holds.
+type Stats struct {
+	Groups   int    // groups registered now, each VLAN's by itself
+	Messages uint64 // frames read and found good
+	Leaves   uint64 // of them, records that said that a host left
+	Invalid  uint64 // frames dropped because they were not
+	Refused  uint64 // memberships for which there was no room
+}
+
+// New makes a table for at most limit groups, over all VLANs.
+func New(limit int) *Table {
+	return &Table{
+		snapshot: newSnapshot(limit),
+		limit:    limit,
+		settings: DefaultSettings(),
+		domains:  map[domainKey]*domain{},
+	}
+}
+
+// Settings returns the settings.
+func (t *Table) Settings() Settings {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.settings
+}
+
+// SetSettings changes the settings. Times hold for the messages to come. An
+// interval below a second or a robustness below 1 is taken as that.
+func (t *Table) SetSettings(s Settings) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.QueryInterval = max(s.QueryInterval, time.Second)
+	s.Robustness = max(s.Robustness, 1)
+	t.settings = s
+	t.floodUnregistered.Store(s.FloodUnregistered)
+}
+
+// SetRouter makes port a router port in all VLANs, or no longer, whatever is
+// heard there (RFC 4541, 2.1.1 (1c)). It gets all groups. Forget and Flush do
+// not change it.
+func (t *Table) SetRouter(port int, on bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i, is := slices.BinarySearch(t.static, port)
+	switch {
+	case on && !is:
+		t.static = slices.Insert(t.static, i, port)
+	case !on && is:
+		t.static = slices.Delete(t.static, i, i+1)
+	default:
+		return
+	}
+	for _, d := range t.domains {
+		t.publishRouters(d)
+	}
+}
+
+// Stats returns the counters.
+func (t *Table) Stats() Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return Stats{t.groups, t.messages.Load(), t.leaves.Load(), t.invalid.Load(), t.refused.Load()}
+}
+
+// at turns the caller's time into a moment.
+func (t *Table) at(now time.Time) moment {
+	if t.start.IsZero() {
+		t.start = now
+	}
+	return now.Sub(t.start)
+}
+
+// Forget ends all that was learned from a port, because it has ended.
+func (t *Table) Forget(port int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, d := range t.domains {
+		for _, g := range d.groups {
+			t.leaveAll(d, g, port)
+		}
+		if i, ok := d.findRouter(port); ok {
+			d.routers = slices.Delete(d.routers, i, i+1)
+			t.publishRouters(d)
+		}
+		if d.querier.port == port {
+			d.querier = querier{}
+			t.openUp(d)
+		}
+	}
+}
+
+// ForgetVLAN ends all that was learned in a VLAN.
+func (t *Table) ForgetVLAN(vlan uint16) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, v6 := range []bool{false, true} {
+		if d := t.domains[domainKey{vlan & 0xfff, v6}]; d != nil {
+			t.drop(d)
+		}
+	}
+}
+
+// Flush ends all that was learned. Multicast goes everywhere until the next
+// general query has been answered.
+func (t *Table) Flush() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, d := range t.domains {
+		t.drop(d)
+	}
+}

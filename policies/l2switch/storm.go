@@ -1,0 +1,85 @@
+package l2switch
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"ipnfs/bus"
+)
+
+// Kinds of frames that a port's storm control tells apart.
+const (
+	stormBroadcast = iota
+	stormMulticast
+	stormUnknown // unicast whose destination is not known
+	stormKinds
+)
+
+var stormNames = [stormKinds]string{"broadcast", "multicast", "unknown"}
+
+// maxRate is the highest rate in frames a second.
+const maxRate = 100_000_000
+
+// bucket is what is left of a second's frames.
+type bucket struct{ left atomic.Int64 }
+
+// take takes a frame, if the second's rate allows it; 0 allows any.
+func (b *bucket) take(rate int) bool { return rate == 0 || b.left.Add(-1) >= 0 }
+
+// refill begins a second.
+func (b *bucket) refill(rate int) {
+	if rate != 0 {
+		b.left.Store(int64(rate))
+	}
+}
+
+// ratesString gives rates as parseRates takes them.
+func ratesString(rates [stormKinds]int) string {
+	var parts []string
+	for i, name := range stormNames {
+		value := "off"
+		if rates[i] != 0 {
+			value = fmt.Sprint(rates[i])
+		}
+		parts = append(parts, name+"="+value)
+	}
+	return strings.Join(parts, " ")
+}
+
+// parseRates reads KIND=FRAMES or KIND=off, several of them, or off for all,
+// as changes to rates.
+func parseRates(text string, rates [stormKinds]int) ([stormKinds]int, error) {
+	if text == "off" {
+		return [stormKinds]int{}, nil
+	}
+	words := strings.Fields(text)
+	if len(words) == 0 {
+		return rates, bus.Errorf(bus.Invalid, "no rate: broadcast=, multicast= or unknown= frames a second, or off")
+	}
+	for _, word := range words {
+		name, value, _ := strings.Cut(word, "=")
+		i := indexOf(stormNames[:], name)
+		if i < 0 {
+			return rates, bus.Errorf(bus.Invalid, "unknown rate %q: one of %s, with =FRAMES a second or =off", name, strings.Join(stormNames[:], ", "))
+		}
+		rate := 0
+		if value != "off" {
+			var err error
+			if rate, err = parseInt("rate", value, 1, maxRate); err != nil {
+				return rates, err
+			}
+		}
+		rates[i] = rate
+	}
+	return rates, nil
+}
+
+func indexOf(list []string, s string) int {
+	for i, other := range list {
+		if s == other {
+			return i
+		}
+	}
+	return -1
+}

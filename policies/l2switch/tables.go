@@ -1,0 +1,250 @@
+package l2switch
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"ipnfs/bus"
+	"ipnfs/policies/l2switch/fdb"
+)
+
+// maxGroups bounds the multicast groups that are known at a time.
+const maxGroups = 4096
+
+// Tables are what the switch knows.
+func (s *Switch) Tables() []bus.Table {
+	return []bus.Table{
+		{Name: "fdb", Read: s.readFDB, Write: s.writeFDB},
+		{Name: "vlans", Read: s.readVLANs, Write: s.writeVLANs},
+		{Name: "stp", Read: s.readSTP, Write: s.writeSTP},
+		{Name: "groups", Read: s.groups.Text, Write: s.writeGroups},
+		{Name: "counters", Read: s.readCounters},
+	}
+}
+
+func (s *Switch) readFDB() string {
+	var b strings.Builder
+	for _, e := range s.fdb.Entries() {
+		age := "static"
+		if !e.Static {
+			age = fmt.Sprintf("age=%d", e.Age)
+		}
+		fmt.Fprintf(&b, "%s vlan=%d port=%d %s\n", macString(e.MAC), e.VLAN, e.Port, age)
+	}
+	return b.String()
+}
+
+// command is one that names things: WORD [VALUE] [key=value...].
+type command struct {
+	word, value string
+	args        map[string]string
+}
+
+// parseCommand reads a command with at most one value and the given keys.
+func parseCommand(text string, keys ...string) (command, error) {
+	c := command{args: map[string]string{}}
+	for i, word := range strings.Fields(text) {
+		key, value, isArg := strings.Cut(word, "=")
+		switch {
+		case i == 0:
+			c.word = word
+		case isArg && slices.Contains(keys, key) && c.args[key] == "":
+			c.args[key] = value
+		case !isArg && c.value == "" && len(c.args) == 0:
+			c.value = word
+		default:
+			return c, bus.Errorf(bus.Invalid, "%q has no place in the command %s", word, c.word)
+		}
+	}
+	return c, nil
+}
+
+// vlanArg is the command's VLAN: 0 on a switch without VLANs.
+func (s *Switch) vlanArg(c command) (uint16, error) {
+	text, given := c.args["vlan"]
+	switch {
+	case given && !s.mode.Load().vlans && text != "0":
+		return 0, bus.Errorf(bus.Invalid, "the switch has no VLANs: echo on > switch/vlan first")
+	case given && s.mode.Load().vlans:
+		return parseVLAN(text)
+	case s.mode.Load().vlans:
+		return defaultVLAN, nil
+	}
+	return 0, nil
+}
+
+// portArg is the command's port, which must be there.
+func (s *Switch) portArg(c command) (*port, error) {
+	number, err := parseInt("port", c.args["port"], 1, bus.MaxPorts)
+	if err != nil {
+		return nil, err
+	}
+	p := s.ports.Load().get(number)
+	if p == nil {
+		return nil, bus.Errorf(bus.Unknown, "port %d is not connected", number)
+	}
+	return p, nil
+}
+
+func (s *Switch) writeFDB(text string) error {
+	c, err := parseCommand(text, "port", "vlan")
+	if err != nil {
+		return err
+	}
+	vlan, err := s.vlanArg(c)
+	if err != nil {
+		return err
+	}
+	switch c.word {
+	case "add", "del":
+		mac, err := parseMAC(c.value)
+		if err != nil {
+			return err
+		}
+		return s.changeFDB(c, fdb.MakeKey(vlan, mac))
+	case "flush":
+		return s.flushFDB(c, vlan)
+	}
+	return bus.Errorf(bus.Invalid, "unknown command %q: add MAC port=N [vlan=V], del MAC [vlan=V], flush [port=N] [vlan=V]", c.word)
+}
+
+func (s *Switch) changeFDB(c command, key fdb.Key) error {
+	if c.word == "del" {
+		if _, given := c.args["port"]; given {
+			return bus.Errorf(bus.Invalid, "del takes no port: an address is at one port only")
+		}
+		if !s.fdb.Remove(key) {
+			return bus.Errorf(bus.Unknown, "%s is not known in VLAN %d", c.value, key.VLAN())
+		}
+		return nil
+	}
+	p, err := s.portArg(c)
+	if err != nil {
+		return err
+	}
+	if err := s.fdb.AddStatic(key, p.number); errors.Is(err, fdb.ErrFull) {
+		return bus.Errorf(bus.NoSpace, "%v: raise switch/fdb_max", err)
+	} else if err != nil {
+		return bus.Errorf(bus.Range, "%v", err)
+	}
+	return nil
+}
+
+func (s *Switch) flushFDB(c command, vlan uint16) error {
+	_, byPort := c.args["port"]
+	_, byVLAN := c.args["vlan"]
+	switch {
+	case c.value != "":
+		return bus.Errorf(bus.Invalid, "flush takes port= and vlan=, not %q", c.value)
+	case !byPort && !byVLAN:
+		s.fdb.Flush()
+	case !byPort:
+		s.fdb.FlushVLAN(vlan)
+	default:
+		p, err := s.portArg(c)
+		if err != nil {
+			return err
+		}
+		if byVLAN {
+			s.fdb.FlushPortVLAN(p.number, vlan)
+		} else {
+			s.fdb.FlushPort(p.number, false)
+		}
+	}
+	return nil
+}
+
+// readVLANs shows each VLAN and its ports.
+func (s *Switch) readVLANs() string {
+	var b strings.Builder
+	ports := s.ports.Load().list
+	for _, v := range s.vlansInUse() {
+		var untagged, tagged []string
+		for _, p := range ports {
+			switch c := p.config.Load(); {
+			case c.tagged.has(v):
+				tagged = append(tagged, fmt.Sprint(p.number))
+			case c.pvid == v:
+				untagged = append(untagged, fmt.Sprint(p.number))
+			}
+		}
+		fmt.Fprintf(&b, "%d name=%s untagged=%s tagged=%s\n", v, bus.Quote(s.names[v]), orNone(untagged), orNone(tagged))
+	}
+	return b.String()
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ",")
+}
+
+// maxVLANName bounds the name of a VLAN in bytes, as IEEE 802.1Q 12.10.2 does.
+const maxVLANName = 32
+
+func (s *Switch) writeVLANs(text string) error {
+	c, err := parseCommand(text, "name")
+	if err != nil {
+		return err
+	}
+	if c.word != "add" && c.word != "del" {
+		return bus.Errorf(bus.Invalid, "unknown command %q: add VLAN [name=NAME], del VLAN; ports join by ports/N/pvid and ports/N/vlans", c.word)
+	}
+	vlan, err := parseVLAN(c.value)
+	if err != nil {
+		return err
+	}
+	if c.word == "add" {
+		if len(c.args["name"]) > maxVLANName {
+			return bus.Errorf(bus.Range, "the name has %d bytes: at most %d", len(c.args["name"]), maxVLANName)
+		}
+		s.names[vlan] = c.args["name"]
+		s.spanning.update(s)
+		return nil
+	}
+	for _, p := range s.ports.Load().list {
+		if c := p.config.Load(); c.pvid == vlan || *c.tagged != allVLANs && c.tagged.has(vlan) {
+			return bus.Errorf(bus.Busy, "port %d is in VLAN %d", p.number, vlan)
+		}
+	}
+	if _, known := s.names[vlan]; !known {
+		return bus.Errorf(bus.Unknown, "there is no VLAN %d", vlan)
+	}
+	delete(s.names, vlan)
+	s.fdb.FlushVLAN(vlan)
+	s.spanning.update(s)
+	return nil
+}
+
+func (s *Switch) writeGroups(text string) error {
+	if text != "flush" {
+		return bus.Errorf(bus.Invalid, "unknown command %q: flush forgets all groups", text)
+	}
+	s.groups.Flush()
+	return nil
+}
+
+func (s *Switch) readCounters() string {
+	st := s.fdb.Stats()
+	return fmt.Sprintf("fdb_entries %d\nfdb_learned %d\nfdb_moved %d\nfdb_damped %d\nfdb_refused %d\nfdb_aged %d\n",
+		s.fdb.Len(), st.Learned, st.Moved, st.Damped, st.Refused, st.Aged)
+}
+
+func macString(mac [6]byte) string { return net.HardwareAddr(mac[:]).String() }
+
+// parseMAC reads the address of one station.
+func parseMAC(text string) (mac [6]byte, err error) {
+	hw, err := net.ParseMAC(text)
+	if err != nil || len(hw) != 6 {
+		return mac, bus.Errorf(bus.Invalid, "%q is no MAC address: 02:00:00:00:00:01 is one", text)
+	}
+	copy(mac[:], hw)
+	if mac[0]&1 != 0 || mac == [6]byte{} {
+		return mac, bus.Errorf(bus.Invalid, "%s is no station's address: it is a group's or zero", text)
+	}
+	return mac, nil
+}
