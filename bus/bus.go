@@ -194,6 +194,7 @@ func (b *Bus) Tick(now time.Time) {
 		}
 		n.mu.Unlock()
 		n.settle()
+		n.ease()
 	}
 }
 

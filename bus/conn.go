@@ -129,10 +129,13 @@ func (c *Conn) CountDrop(why Drop, n int) { c.barred[why].Add(uint64(n)) }
 // is behind the endpoint.
 func (c *Conn) Lost(n, bytes int) {
 	c.mu.Lock()
-	c.got.delivered -= uint64(n)
-	c.got.deliveredBytes -= uint64(bytes)
+	defer c.mu.Unlock()
+	if c.got.delivered < uint64(n) { // the counters were reset meanwhile
+		return
+	}
 	c.got.drops[dropDevice] += uint64(n)
-	c.mu.Unlock()
+	c.got.delivered -= uint64(n)
+	c.got.deliveredBytes -= min(uint64(bytes), c.got.deliveredBytes)
 }
 
 // SetMaxLen changes JoinOptions.MaxLen.

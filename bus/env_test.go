@@ -271,7 +271,7 @@ func TestDeferBounds(t *testing.T) {
 	l.Bus.Tick(epoch)
 	s.tick = nil
 	got := ear.Frames()
-	if len(got) != maxDeferred+1-1 {
+	if len(got) != maxDeferred {
 		t.Fatalf("%d of %d frames went, want %d", len(got), 2*maxDeferred, maxDeferred)
 	}
 	for i, f := range got {

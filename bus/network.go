@@ -169,9 +169,8 @@ func (n *Network) SetPolicy(spec string) error {
 
 func (n *Network) startPolicyLocked(p Policy, spec string) {
 	n.policy, n.policySpec = p, spec
-	gen := n.policyGen.Add(1)
 	if starter, ok := p.(Starter); ok {
-		starter.Start(Env{n, gen})
+		starter.Start(Env{n, n.policyGen.Load()})
 	}
 	joiner, ok := p.(Joiner)
 	for _, port := range n.ports {
@@ -182,6 +181,7 @@ func (n *Network) startPolicyLocked(p Policy, spec string) {
 }
 
 func (n *Network) stopPolicyLocked() {
+	n.policyGen.Add(1) // what it has deferred is not done any more
 	if starter, ok := n.policy.(Starter); ok {
 		starter.Stop()
 	}

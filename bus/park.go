@@ -88,6 +88,7 @@ func (n *Network) unpark() {
 		before := n.park.kicks.Load()
 		ready := n.retryLocked()
 		n.park.mu.Unlock()
+		n.settleOnce()
 		for _, p := range ready {
 			sent := len(p.Batch.Frames) == 0
 			p.Batch.Reset()

@@ -28,15 +28,17 @@ type outgoing struct {
 // maxDeferred bounds each list of work.
 const maxDeferred = 1024
 
-// settle does the work that waits. No lock is held.
+// settle does the work that waits, and what comes of it. No lock is held.
 func (n *Network) settle() {
 	for n.work.count.Load() > 0 {
 		if !n.settleOnce() {
 			return
 		}
+		n.ease() // it may have changed where frames go
 	}
 }
 
+// settleOnce does the work that waits now.
 func (n *Network) settleOnce() (did bool) {
 	w := &n.work
 	w.mu.Lock()

@@ -130,6 +130,8 @@ func serve(o *mountOptions) error {
 	}
 	ends := make(chan os.Signal, 1)
 	signal.Notify(ends, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	// Who reads our messages may be gone: that must not end a mount.
+	signal.Ignore(unix.SIGPIPE)
 	fd, err := devfuse.Mount(o.dir, devfuse.MountOptions{Source: o.source, AllowOther: o.allowOther, Exec: o.exec})
 	if err != nil {
 		return tell.report(failf(exitMount, "%s: %w", o.dir, err))

@@ -74,7 +74,10 @@ func Start(n *bus.Network, c Config) (*Device, error) {
 	}
 	for _, q := range d.queues {
 		q.mu.Lock()
-		err := q.loop.watch(q)
+		var err error
+		if !q.closed { // the port may have been removed already
+			err = q.loop.watch(q)
+		}
 		q.mu.Unlock()
 		if err != nil {
 			d.fail("cannot be watched: " + err.Error())

@@ -120,11 +120,8 @@ func (r *ring) close() {
 	_ = unix.Close(r.fd)
 }
 
-// full tells whether no further operation fits before submit.
-func (r *ring) full() bool { return r.pending == ringSize }
-
-// add prepares an operation on a descriptor: of n bytes at addr, or of n
-// iovecs there. It never waits: O_NONBLOCK alone would leave it pending where
+// add prepares an operation, of ringSize at most before a submit, on a
+// descriptor: of n bytes at addr, or of n iovecs there. It never waits: O_NONBLOCK alone would leave it pending where
 // the file can tell when it is ready.
 func (r *ring) add(op uint8, fd int, addr unsafe.Pointer, n int) {
 	e := &r.sqes[(*r.sqTail+r.pending)&r.sqMask]

@@ -97,8 +97,8 @@ func (s *Switch) forwardUnicast(e *egress, data []byte) {
 		if to := e.ports.get(number); to != nil {
 			if to == e.from {
 				e.out.Drop(bus.DropFiltered) // it is there already
-			} else if why := e.send(to); why != 0 {
-				e.out.Drop(why)
+			} else {
+				e.unsent(e.send(to))
 			}
 			return
 		}
@@ -140,20 +140,32 @@ func (e *egress) flood() {
 		e.out.Flood()
 		return
 	}
+	var why bus.Drop
 	for _, to := range e.ports.list {
 		if to != e.from {
-			e.send(to)
+			why = max(why, e.send(to))
 		}
+	}
+	e.unsent(why)
+}
+
+// unsent counts a frame that no port may get by why that is, if there were
+// ports at all.
+func (e *egress) unsent(why bus.Drop) {
+	if why != 0 && len(e.out.Ports()) == 0 {
+		e.out.Drop(why)
 	}
 }
 
 // sendTo sends to the ports of these numbers.
 func (e *egress) sendTo(numbers []int) {
+	var why bus.Drop
 	for _, n := range numbers {
 		if to := e.ports.get(n); to != nil && to != e.from {
-			e.send(to)
+			why = max(why, e.send(to))
 		}
 	}
+	e.unsent(why)
 }
 
 // send sends to one port in the form it wants, or says why not.
