@@ -138,6 +138,14 @@ func (c *Conn) Lost(n, bytes int) {
 	c.got.deliveredBytes -= min(uint64(bytes), c.got.deliveredBytes)
 }
 
+// countFull counts a frame for which there was no room before it came here.
+func (c *Conn) countFull() {
+	c.mu.Lock()
+	c.got.offered++
+	c.got.drops[dropFull]++
+	c.mu.Unlock()
+}
+
 // SetMaxLen changes JoinOptions.MaxLen.
 func (c *Conn) SetMaxLen(bytes int) { c.maxLen.Store(int64(bytes)) }
 

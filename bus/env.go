@@ -36,10 +36,14 @@ func (e Env) Send(p *Port, frame []byte) {
 	w := &e.net.work
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.out) < maxDeferred {
-		w.out = append(w.out, outgoing{p, slices.Clone(frame)})
-		w.count.Add(1)
+	if len(w.out) >= maxOutgoing {
+		for _, to := range *p.receivers.Load() {
+			to.countFull()
+		}
+		return
 	}
+	w.out = append(w.out, outgoing{p, slices.Clone(frame)})
+	w.count.Add(1)
 }
 
 // Defer asks that f be called with the network's lock held, when the frame of

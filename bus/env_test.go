@@ -9,8 +9,12 @@ import (
 	"ipnfs/bus/bustest"
 )
 
-// maxDeferred is how much of each kind may wait: see Env.Defer and Env.Send.
-const maxDeferred = 1024
+// maxDeferred and maxOutgoing are how much may wait: see Env.Defer and
+// Env.Send.
+const (
+	maxDeferred = 1024
+	maxOutgoing = 128 << 10
+)
 
 // The calls of a policy come in their order, whatever ends its time.
 func TestPolicyLife(t *testing.T) {
@@ -53,7 +57,7 @@ func TestPolicyLife(t *testing.T) {
 func TestPolicyReplaced(t *testing.T) {
 	var a, b script
 	l := a.lab(t)
-	b.register()
+	b.register(t)
 	ear := &bustest.Recorder{}
 	l.Join(t, ear)
 	from := l.Join(t, &bustest.Sink{})
@@ -64,7 +68,7 @@ func TestPolicyReplaced(t *testing.T) {
 	b.start = func(*script) { a.wantNotes(t, "when the new one starts", "stop") }
 	b.forward = func(s *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) { s.note("forward"); out.Flood() }
 	life := l.Net.PolicyLife()
-	wantKind(t, "set", l.Net.SetPolicy(b.name), 0)
+	wantKind(t, "set", l.Net.SetPolicy(b.spec), 0)
 	if l.Net.PolicyLife() == life {
 		t.Error("two policies have one life")
 	}
@@ -264,18 +268,21 @@ func TestDeferBounds(t *testing.T) {
 	}
 	s.forward = nil
 	s.tick = func(s *script) {
-		for i := range 2 * maxDeferred {
-			s.env.Send(port, []byte{byte(i >> 8), byte(i)})
+		for i := range maxOutgoing + 100 {
+			s.env.Send(port, []byte{byte(i >> 16), byte(i >> 8), byte(i)})
 		}
 	}
 	l.Bus.Tick(epoch)
 	s.tick = nil
 	got := ear.Frames()
-	if len(got) != maxDeferred {
-		t.Fatalf("%d of %d frames went, want %d", len(got), 2*maxDeferred, maxDeferred)
+	if len(got) != maxOutgoing {
+		t.Fatalf("%d of %d frames went, want %d", len(got), maxOutgoing+100, maxOutgoing)
+	}
+	if lost := drop(port.Stats(), "full"); lost != 100 {
+		t.Errorf("%d frames were counted as dropped, want 100", lost)
 	}
 	for i, f := range got {
-		if !slices.Equal(f, []byte{byte(i >> 8), byte(i)}) {
+		if !slices.Equal(f, []byte{byte(i >> 16), byte(i >> 8), byte(i)}) {
 			t.Fatalf("frame %d is % x: out of order", i, f)
 		}
 	}

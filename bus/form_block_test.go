@@ -52,11 +52,9 @@ func TestFormsUnderBlock(t *testing.T) {
 			want = "sent"
 		}
 		p.want(t, "before anybody takes", want)
-		for waiting := true; waiting; {
-			waiting = false
+		for slices.ContainsFunc(all, func(one listener) bool { return one.Queued() > 0 }) {
 			for _, one := range all {
 				one.Take(1)
-				waiting = waiting || one.Queued() > 0
 			}
 		}
 		p.want(t, "all was taken", "sent")

@@ -129,7 +129,7 @@ func TestMemoryOfForms(t *testing.T) {
 	const limit = 1 << 20
 	s := script{}
 	b := newBus(t, bus.Limits{Ports: 10, Networks: 2, Memory: limit})
-	n, err := b.Create("n", s.register(), bus.Access{}, bus.Access{})
+	n, err := b.Create("n", s.register(t), bus.Access{}, bus.Access{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,8 +3,8 @@ package bus_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,9 +12,12 @@ import (
 	"ipnfs/bus/bustest"
 )
 
+// scriptName is the policy whose argument n tells which script it is.
+const scriptName = "test-script"
+
 // script is a policy that does what a test says, and notes when it was called.
 type script struct {
-	name    string
+	spec    string // under which it is known
 	forward func(s *script, in *bus.Port, f *bus.Frame, out *bus.Egress)
 	start   func(s *script)
 	stop    func(s *script)
@@ -29,17 +32,39 @@ type script struct {
 	notes []string
 }
 
-var scripts atomic.Int64
+var scripts struct {
+	sync.Mutex
+	last int
+	of   map[string]*script
+}
 
-// register makes s the policy of a name that nothing else has.
-func (s *script) register() string {
-	s.name = fmt.Sprintf("test-script-%d", scripts.Add(1))
-	bus.RegisterPolicy(bus.PolicyType{Name: s.name, New: func(map[string]string) (bus.Policy, error) { return s, nil }})
-	return s.name
+func init() {
+	scripts.of = map[string]*script{}
+	bus.RegisterPolicy(bus.PolicyType{Name: scriptName, New: func(args map[string]string) (bus.Policy, error) {
+		scripts.Lock()
+		defer scripts.Unlock()
+		return scripts.of[args["n"]], nil
+	}})
+}
+
+// register makes s known, until the test ends, and returns what to call it.
+func (s *script) register(t testing.TB) string {
+	scripts.Lock()
+	defer scripts.Unlock()
+	scripts.last++
+	n := strconv.Itoa(scripts.last)
+	scripts.of[n] = s
+	t.Cleanup(func() {
+		scripts.Lock()
+		defer scripts.Unlock()
+		delete(scripts.of, n)
+	})
+	s.spec = scriptName + " n=" + n
+	return s.spec
 }
 
 // lab makes a network with the policy s.
-func (s *script) lab(t testing.TB) *bustest.Lab { return bustest.NewLab(t, s.register()) }
+func (s *script) lab(t testing.TB) *bustest.Lab { return bustest.NewLab(t, s.register(t)) }
 
 func (s *script) note(format string, args ...any) {
 	s.mu.Lock()
@@ -63,7 +88,7 @@ func (s *script) wantNotes(t *testing.T, what string, want ...string) {
 	}
 }
 
-func (s *script) Name() string { return s.name }
+func (s *script) Name() string { return scriptName }
 
 func (s *script) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 	if s.forward != nil {

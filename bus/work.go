@@ -25,8 +25,12 @@ type outgoing struct {
 	frame []byte
 }
 
-// maxDeferred bounds each list of work.
-const maxDeferred = 1024
+// maxDeferred and maxOutgoing bound the lists of work. What goes out is what
+// one call makes: a spanning tree for each of 128 VLANs on 1024 ports.
+const (
+	maxDeferred = 1024
+	maxOutgoing = 128 << 10
+)
 
 // settle does the work that waits, and what comes of it. No lock is held.
 func (n *Network) settle() {

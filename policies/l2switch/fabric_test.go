@@ -125,7 +125,9 @@ func (f *fabric) pull(c *cable) {
 }
 
 // ports are the port numbers at the cable's ends.
-func (c *cable) ports() (a, b int) { return c.ends[0].conn.Port().Number(), c.ends[1].conn.Port().Number() }
+func (c *cable) ports() (a, b int) {
+	return c.ends[0].conn.Port().Number(), c.ends[1].conn.Port().Number()
+}
 
 // storm is more frames than can be on their way at once without a loop.
 const storm = 20_000

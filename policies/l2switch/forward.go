@@ -67,7 +67,15 @@ func reserved(data []byte) bool {
 
 func (s *Switch) learn(from *port, vlan uint16, data []byte) {
 	key := fdb.MakeKey(vlan, [6]byte(data[6:12]))
-	switch result, before := s.fdb.Learn(key, from.number, s.seconds()); result {
+	result, before := s.fdb.Learn(key, from.number, s.seconds())
+	if result != fdb.Learned && result != fdb.Moved {
+		return
+	}
+	if s.ports.Load().get(from.number) != from { // it left meanwhile
+		s.fdb.FlushPort(from.number, true)
+		return
+	}
+	switch result {
 	case fdb.Learned:
 		if s.env.Listening() {
 			s.env.Defer(func() {

@@ -1,6 +1,7 @@
 package l2switch
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 )
@@ -11,6 +12,8 @@ type mac [6]byte
 func (m mac) String() string {
 	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5])
 }
+
+func (m mac) bytes() []byte { return m[:] }
 
 var (
 	toAll   = mac{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
@@ -70,5 +73,14 @@ func bodyOf(f []byte) string {
 	}
 	return string(f[min(at+2, len(f)):])
 }
+
+// isBPDU tells whether a frame is one of the spanning tree protocol, with a
+// tag or without.
+func isBPDU(f []byte) bool {
+	return len(f) >= 17 && mac(f) == bridgeGroup(0) && (bytes.HasPrefix(f[14:], llc) || len(f) > 18 && bytes.HasPrefix(f[18:], llc))
+}
+
+// llc is the header of a BPDU (IEEE 802.1D 9.3, 7.12.3).
+var llc = []byte{0x42, 0x42, 0x03}
 
 func isTPID(v uint16) bool { return v == 0x8100 || v == 0x88a8 }

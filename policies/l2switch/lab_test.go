@@ -50,6 +50,23 @@ func (l *lab) join(o bus.JoinOptions) *station {
 	return s
 }
 
+// silent is an endpoint that takes all frames and keeps none.
+type silent struct{ bustest.Recorder }
+
+// Emit forgets.
+func (*silent) Emit(*bus.Batch, int, int, uint64) {}
+
+// joinSilent adds a port behind which nobody remembers anything.
+func (l *lab) joinSilent() {
+	l.tb.Helper()
+	c, err := l.Net.Join(&silent{}, bus.JoinOptions{Recv: true, Send: true, Info: bus.Info{Kind: "port"}})
+	if err != nil {
+		l.tb.Fatal(err)
+	}
+	l.tb.Cleanup(c.Close)
+	l.stations = append(l.stations, &station{tb: l.tb, conn: c, mac: macOf(c.Port().Number())})
+}
+
 // at is the station that joined as the n-th, from 1.
 func (l *lab) at(n int) *station { return l.stations[n-1] }
 
@@ -72,36 +89,33 @@ type value struct {
 
 // values lists what the switch has to read and write, as a tree would find it.
 func values(n *bus.Network) (list []value) {
-	use := func(v value) {
+	add := func(use func(func(bus.Policy) error) error, v value) {
 		get, set := v.get, v.set
 		v.get = func() (text string) {
-			_ = n.UsePolicy(func(bus.Policy) error { text = get(); return nil })
+			_ = use(func(bus.Policy) error { text = get(); return nil })
 			return text
 		}
 		if set != nil {
-			v.set = func(text string) error { return n.UsePolicy(func(bus.Policy) error { return set(text) }) }
+			v.set = func(text string) error { return use(func(bus.Policy) error { return set(text) }) }
 		}
 		list = append(list, v)
 	}
-	p := n.Policy()
-	if t, ok := p.(bus.Tabler); ok {
-		for _, t := range t.Tables() {
-			use(value{t.Name, true, t.Read, t.Write})
-		}
+	p := n.Policy().(*Switch)
+	for _, t := range p.Tables() {
+		add(n.UsePolicy, value{t.Name, true, t.Read, t.Write})
 	}
-	if k, ok := p.(bus.Knobber); ok {
-		for _, k := range k.Knobs() {
-			use(value{k.Name, false, k.Get, k.Set})
-		}
+	for _, k := range p.Knobs() {
+		add(n.UsePolicy, value{k.Name, false, k.Get, k.Set})
 	}
-	if k, ok := p.(bus.PortKnobber); ok {
-		for _, number := range n.Ports() {
-			port := n.Port(number)
-			for _, k := range k.PortKnobs() {
-				use(value{fmt.Sprintf("%d/%s", number, k.Name), false,
-					func() string { return k.Get(port) },
-					func(text string) error { return k.Set(port, text) }})
-			}
+	for _, number := range n.Ports() {
+		port := n.Port(number)
+		if port == nil { // it left meanwhile
+			continue
+		}
+		for _, k := range p.PortKnobs() {
+			add(port.UsePolicy, value{fmt.Sprintf("%d/%s", number, k.Name), false,
+				func() string { return k.Get(port) },
+				func(text string) error { return k.Set(port, text) }})
 		}
 	}
 	return list
@@ -158,6 +172,16 @@ func indent(text string) string {
 	return "\t" + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n\t") + "\n"
 }
 
+// linesOf counts the lines with a word.
+func linesOf(text, word string) (n int) {
+	for _, line := range strings.Split(text, "\n") {
+		if strings.Contains(line, word) {
+			n++
+		}
+	}
+	return n
+}
+
 // counter reads one line of the table counters.
 func (l *lab) counter(name string) string {
 	l.tb.Helper()
@@ -212,11 +236,11 @@ func (s *station) say(to mac, body string, tags ...uint32) {
 	s.send(frame(to, s.mac, body, tags...))
 }
 
-// heard returns the frames that came since it was last called.
+// heard returns the frames that came since it was last called, without BPDUs.
 func (s *station) heard() [][]byte {
 	frames := s.Frames()[s.seen:]
 	s.seen += len(frames)
-	return frames
+	return slices.DeleteFunc(frames, isBPDU)
 }
 
 // dropped tells how many of its frames were dropped on their way in for a

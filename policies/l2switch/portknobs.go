@@ -79,6 +79,9 @@ func (s *Switch) portKnob(name string, get func(*config) string, set func(*confi
 			if err := set(&c, value); err != nil {
 				return err
 			}
+			if err := s.checkTrees(b, &c); err != nil {
+				return err
+			}
 			s.configure(b, c)
 			return nil
 		},

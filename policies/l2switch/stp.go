@@ -132,7 +132,6 @@ func (t *tree) Event(name string, number int, detail string) {
 
 // join lets a port take part in the trees.
 func (sp *spanning) join(s *Switch, p *port) {
-	p.state.Store(uint32(stp.Forwarding))
 	if s.mode.Load().stp != stpOff {
 		sp.enter(s, p)
 		sp.update(s)
@@ -163,6 +162,7 @@ func (sp *spanning) place(t *tree, p *port) {
 		}
 	case !belongs && there:
 		t.bridge.RemovePort(p.number)
+		t.close(p)
 	}
 }
 
@@ -178,6 +178,14 @@ func (sp *spanning) configure(p *port) error {
 		}
 	}
 	return nil
+}
+
+// close lets a port forward nothing of the tree any more: a tree that ended, or
+// that the port left, guards against no loop.
+func (t *tree) close(p *port) {
+	if states := p.states.Load(); states != nil {
+		states[t.vlan].Store(uint32(stp.Discarding))
+	}
 }
 
 // leave takes a port out of all trees.
@@ -204,8 +212,8 @@ func (sp *spanning) tick() {
 	}
 }
 
-// setMode begins or ends the spanning trees. Ports stop to forward before the
-// trees begin, and go on after they have ended.
+// setMode begins or ends the spanning trees. Ports forward nothing from the
+// moment that the mode changes until the trees let them.
 func (s *Switch) setMode(want stpMode, config stp.Config) error {
 	if want == s.mode.Load().stp {
 		return s.spanning.reconfigure(config)
@@ -213,14 +221,16 @@ func (s *Switch) setMode(want stpMode, config stp.Config) error {
 	if err := config.Check(); err != nil {
 		return bus.Errorf(bus.Range, "%v", err)
 	}
+	if want == stpPerVLAN && len(s.vlansInUse(nil, nil)) > maxTrees {
+		return errTooManyTrees
+	}
 	sp := &s.spanning
 	sp.config = config
 	sp.trees = map[uint16]*tree{}
-	s.updateMode(func(m *mode) { m.stp = want })
 	for _, p := range s.ports.Load().list {
-		p.state.Store(uint32(stp.Forwarding))
-		p.states.Store(nil)
+		p.state.Store(uint32(stp.Discarding))
 	}
+	s.updateMode(func(m *mode) { m.stp = want })
 	if want == stpOff {
 		s.fdb.Flush()
 		return nil
@@ -263,15 +273,20 @@ func (sp *spanning) update(s *Switch) {
 	case stpOne:
 		want[0] = true
 	case stpPerVLAN:
-		for _, v := range s.vlansInUse() {
-			if len(want) < maxTrees {
-				want[v] = true
+		for _, v := range s.vlansInUse(nil, nil) {
+			if len(want) == maxTrees { // what was set is checked; this came with a port
+				s.env.Event("stp", "what=refused vlan=%d port=0 detail=%q", v, errTooManyTrees.Error())
+				break
 			}
+			want[v] = true
 		}
 	}
-	for vlan := range sp.trees {
+	for vlan, t := range sp.trees {
 		if !want[vlan] {
 			delete(sp.trees, vlan)
+			for _, p := range s.ports.Load().list {
+				t.close(p)
+			}
 		}
 	}
 	for vlan := range want {
@@ -291,15 +306,30 @@ func (sp *spanning) update(s *Switch) {
 	}
 }
 
+var errTooManyTrees = bus.Errorf(bus.NoSpace, "a spanning tree for each VLAN: at most %d VLANs", maxTrees)
+
+// checkTrees tells whether there may be a tree for each VLAN if the port b had
+// the config c.
+func (s *Switch) checkTrees(b *bus.Port, c *config) error {
+	if s.mode.Load().stp == stpPerVLAN && len(s.vlansInUse(b, c)) > maxTrees {
+		return errTooManyTrees
+	}
+	return nil
+}
+
 // vlansInUse lists the VLANs that were added or that some port has, those of
-// a port that has all of them aside.
-func (s *Switch) vlansInUse() []uint16 {
+// a port that has all of them aside; the port b is taken to have the config
+// with.
+func (s *Switch) vlansInUse(b *bus.Port, with *config) []uint16 {
 	used := vlanSet{}
 	for v := range s.names {
 		used.add(v)
 	}
 	for _, p := range s.ports.Load().list {
 		c := p.config.Load()
+		if p.bus == b {
+			c = with
+		}
 		if c.pvid != 0 {
 			used.add(c.pvid)
 		}

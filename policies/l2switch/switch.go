@@ -147,7 +147,6 @@ func (s *Switch) Join(p *bus.Port) {
 	for i := range n.storm {
 		n.storm[i].refill(c.rates[i])
 	}
-	n.state.Store(uint32(stp.Forwarding))
 	s.storePorts(append(slices.Clone(s.ports.Load().list), n))
 	s.updateMode(func(*mode) {})
 	s.groups.SetRouter(n.number, c.mrouter)

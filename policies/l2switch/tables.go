@@ -161,7 +161,7 @@ func (s *Switch) flushFDB(c command, vlan uint16) error {
 func (s *Switch) readVLANs() string {
 	var b strings.Builder
 	ports := s.ports.Load().list
-	for _, v := range s.vlansInUse() {
+	for _, v := range s.vlansInUse(nil, nil) {
 		var untagged, tagged []string
 		for _, p := range ports {
 			switch c := p.config.Load(); {
@@ -202,7 +202,15 @@ func (s *Switch) writeVLANs(text string) error {
 		if len(c.args["name"]) > maxVLANName {
 			return bus.Errorf(bus.Range, "the name has %d bytes: at most %d", len(c.args["name"]), maxVLANName)
 		}
+		before, known := s.names[vlan]
 		s.names[vlan] = c.args["name"]
+		if err := s.checkTrees(nil, nil); err != nil {
+			delete(s.names, vlan)
+			if known {
+				s.names[vlan] = before
+			}
+			return err
+		}
 		s.spanning.update(s)
 		return nil
 	}

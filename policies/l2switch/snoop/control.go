@@ -23,9 +23,11 @@ const (
 // if not, Lookup is for it. It is the first filter on the path of every frame:
 // no lock, and no look at more than the destination if that is no IP group.
 func Control(frame []byte) bool {
-	if len(frame) < headerEthernet || frame[0]&1 == 0 {
-		return false
-	}
+	return len(frame) >= headerEthernet && frame[0]&1 != 0 && control(frame)
+}
+
+// control is the part of Control that is not inlined: frames to groups.
+func control(frame []byte) bool {
 	switch {
 	case frame[0] == 0x01 && frame[1] == 0x00 && frame[2] == 0x5e:
 		ip, ether := payload(frame)

@@ -146,8 +146,12 @@ func (t *Table) routerAt(d *domain, port int, at, until moment) {
 	t.publishRouters(d)
 }
 
-// expireRouters forgets the routers that were not heard for too long.
+// expireRouters forgets the querier and the routers that were not heard for
+// too long.
 func (t *Table) expireRouters(d *domain, at moment) {
+	if d.querier.until <= at {
+		d.querier = querier{}
+	}
 	d.routers = slices.DeleteFunc(d.routers, func(r router) bool { return r.until <= at })
 	t.publishRouters(d)
 }

@@ -42,8 +42,8 @@ func (t *Table) Snoop(vlan uint16, port int, frame []byte, now time.Time) Verdic
 	case query:
 		t.query(d, port, &m, at)
 	case advertisement:
-		// It is gone after three of its intervals (RFC 4286, 4.2), which are of
-		// at least 4 seconds.
+		// It is gone after three of its intervals, which are of at least 4
+		// seconds (RFC 4286, 3.1.1 and 3.1.5).
 		t.routerAt(d, port, at, at+3*max(m.interval, 4*time.Second))
 	case report:
 		t.report(d, port, &m, at)

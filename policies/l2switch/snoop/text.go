@@ -55,7 +55,7 @@ func (t *Table) writeDomain(b *strings.Builder, d *domain) {
 		pruning = "on"
 	}
 	fmt.Fprintf(b, "%d pruning %s %s -\n", d.vlan, d.protocol(), pruning)
-	if q := &d.querier; q.until > t.now {
+	if q := &d.querier; q.port != 0 {
 		fmt.Fprintf(b, "%d querier %s %d %d\n", d.vlan, q.address, q.port, t.age(q.seen))
 	}
 	for _, r := range d.routers {

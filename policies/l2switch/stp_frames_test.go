@@ -1,0 +1,204 @@
+package l2switch
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"ipnfs/bus"
+	"ipnfs/bus/bustest"
+)
+
+// Flags of a BPDU (IEEE 802.1D-2004, 9.3.3).
+const (
+	flagTC         = 0x01
+	flagDesignated = 0x0c
+	flagForwarding = 0x30 // learning, too
+)
+
+// rstBPDU is a BPDU of RSTP from a bridge that takes itself for the root.
+func rstBPDU(bridge uint64, flags byte) []byte {
+	be := binary.BigEndian
+	b := append(bridgeGroup(0).bytes(), macOf(99).bytes()...)
+	b = be.AppendUint16(b, 39)
+	b = append(b, llc...)
+	b = append(b, 0, 0, 2, 2, flags)
+	b = be.AppendUint64(b, bridge)
+	b = be.AppendUint32(b, 0)
+	b = be.AppendUint64(b, bridge)
+	b = be.AppendUint16(b, 0x8001)
+	for _, seconds := range []uint16{0, 20, 2, 15} {
+		b = be.AppendUint16(b, seconds<<8)
+	}
+	return append(b, make([]byte, 60-len(b))...)
+}
+
+// tap joins with a kind behind which there may be a bridge.
+func (l *lab) tap() *station {
+	return l.join(bus.JoinOptions{Info: bus.Info{Kind: "tap"}})
+}
+
+// Addresses reserved for bridges are data without a spanning tree, and not
+// forwarded with one (IEEE 802.1Q 8.6.3, table 8-1), tagged or not.
+func TestReservedAddresses(t *testing.T) {
+	for _, mode := range []string{"off", "rstp", "per-vlan"} {
+		l := newLab(t, Name+" vlan=on", 2)
+		l.set("1/vlans=10", "2/vlans=10", "stp="+mode)
+		filtered := 0
+		for n := range byte(0x20) {
+			for _, tags := range [][]uint32{nil, {ctag(10)}} {
+				l.at(1).say(bridgeGroup(n), "reserved", tags...)
+				came := len(l.at(2).heard()) == 1
+				if want := mode == "off" || n > 0x0f; came != want {
+					t.Errorf("stp %s: a frame to %s with tags %x came: %v, want %v", mode, bridgeGroup(n), tags, came, want)
+				}
+				if !came {
+					filtered++
+				}
+			}
+		}
+		if got := l.at(1).dropped(bus.DropFiltered); got != filtered {
+			t.Errorf("stp %s: %d frames were counted as filtered, want %d", mode, got, filtered)
+		}
+	}
+}
+
+// A guarded port is disabled by the first BPDU until it is set again.
+func TestBPDUGuard(t *testing.T) {
+	l := newLab(t, Name, 2)
+	l.set("stp=rstp", "2/stp=guard=on")
+	var events bustest.Events
+	if err := l.Net.Subscribe(&events); err != nil {
+		t.Fatal(err)
+	}
+	l.at(2).say(toAll, "x")
+	l.wantHeard("before a BPDU", "x", 1)
+	l.at(2).send(rstBPDU(0x1000<<48|1, flagDesignated))
+	for range 40 {
+		l.at(2).say(toAll, "x")
+		l.at(1).say(toAll, "y")
+		l.tick(1)
+	}
+	l.wantHeard("at a port that is disabled", "")
+	if got := l.at(2).dropped(bus.DropSTP); got != 40 {
+		t.Errorf("%d frames were counted as stp, want 40", got)
+	}
+	if text := l.get("2/stp"); !strings.Contains(text, "guard=tripped") {
+		t.Errorf("2/stp shows %s", text)
+	}
+	if root := l.root(0); strings.HasPrefix(root, "1000") {
+		t.Errorf("a guarded port was believed: the root is %s", root)
+	}
+	tripped := 0
+	for _, line := range events.Lines() {
+		if strings.Contains(line, "bpdu-guard") && strings.Contains(line, "port=2") {
+			tripped++
+		}
+	}
+	if tripped != 1 {
+		t.Errorf("%d events of the guard, want 1: %q", tripped, events.Lines())
+	}
+	l.set("2/stp=guard=on")
+	l.at(2).say(toAll, "x")
+	l.wantHeard("set again", "x", 1)
+}
+
+// More BPDUs in a second than a port may bring are not looked at; a second
+// later it may again. All of them are counted, and none is forwarded.
+func TestBPDUFlood(t *testing.T) {
+	l := newLab(t, Name, 1)
+	tap := l.tap()
+	l.set("stp=rstp")
+	received := func() int {
+		n, err := strconv.Atoi(l.field(tap.number(), 0, "received"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for second := 1; second <= 2; second++ {
+		for i := range 1000 {
+			tap.send(rstBPDU(0x1000<<48|uint64(1000-i), flagDesignated))
+		}
+		if got := received(); got != second*maxBPDUs {
+			t.Errorf("second %d: %d BPDUs were looked at, want %d", second, got, second*maxBPDUs)
+		}
+		l.tick(1)
+	}
+	if got := tap.dropped(bus.DropFiltered); got != 2000 {
+		t.Errorf("%d frames were counted as filtered, want 2000", got)
+	}
+	if got := len(l.at(1).heard()); got != 0 {
+		t.Errorf("%d frames came through", got)
+	}
+}
+
+// BPDUs of any bytes do no harm.
+func TestBadBPDUs(t *testing.T) {
+	l := newLab(t, Name, 1)
+	tap := l.tap()
+	l.set("stp=rstp")
+	good := rstBPDU(0x1000<<48|1, flagDesignated)
+	for n := headerLen; n < 53; n++ {
+		tap.send(good[:n]) // its length field lies
+	}
+	l.tick(10)
+	if root := l.root(0); !strings.HasPrefix(root, "8000") {
+		t.Errorf("a BPDU that was cut is believed: the root is %s", root)
+	}
+	tap.send(good[:53])
+	if root := l.root(0); root != "1000.000000000001" {
+		t.Errorf("a whole BPDU is not believed: the root is %s", root)
+	}
+}
+
+// What is said of a topology change makes the others forget, but not what is
+// known of edge ports (IEEE 802.1D-2004, 17.11).
+func TestTopologyChangeFlushes(t *testing.T) {
+	l := newLab(t, Name, 1)
+	root, other := l.tap(), l.tap()
+	l.set("stp=rstp")
+	root.send(rstBPDU(0x1000<<48|1, flagDesignated|flagForwarding))
+	l.set(fmt.Sprintf("%d/stp=edge=off", other.number()))
+	l.tick(40)
+	for range 5 { // lest the root ages out
+		root.send(rstBPDU(0x1000<<48|1, flagDesignated|flagForwarding))
+		l.tick(2)
+	}
+	for l.field(root.number(), 0, "state") != "forwarding" || l.field(other.number(), 0, "state") != "forwarding" {
+		root.send(rstBPDU(0x1000<<48|1, flagDesignated|flagForwarding))
+		l.tick(1)
+	}
+	for _, s := range l.stations {
+		s.say(toAll, "x")
+	}
+	want := entry(macOf(1), 0, 1, 0) + entry(macOf(2), 0, 2, 0) + entry(macOf(3), 0, 3, 0)
+	l.want("fdb", want)
+	root.send(rstBPDU(0x1000<<48|1, flagDesignated|flagForwarding|flagTC))
+	l.want("fdb", entry(macOf(1), 0, 1, 0)+entry(macOf(2), 0, 2, 0))
+}
+
+// A station whose way has changed is found at once: its old way is forgotten.
+func TestTopologyChangeInRing(t *testing.T) {
+	f := newFabric(t, 3, "stp=rstp")
+	f.ring() // 1-2, 2-3, 3-1; the root is 1, so 2-3 is not in use
+	f.converge(10)
+	for range 40 {
+		f.tick()
+	}
+	f.probe() // all learn
+	from, to := f.at(3).at(1), f.at(2).at(1)
+	from.say(to.mac, "by switch 1")
+	f.settle()
+	if got := len(to.heard()); got != 1 {
+		t.Fatalf("%d copies came", got)
+	}
+	f.pull(f.cables[0])
+	from.say(to.mac, "by cable 2")
+	f.settle()
+	if got := len(to.heard()); got != 1 {
+		t.Errorf("%d copies came by the new way, want 1\n%s", got, f)
+	}
+}
