@@ -72,7 +72,7 @@ type ring struct {
 	cqes                   []cqe
 
 	pending uint32
-	broken  bool // the kernel refused a call: not to be used any more
+	broken  bool            // the kernel refused a call: not to be used any more
 	results [ringSize]int32 // of the last submit, by order of operations
 }
 

@@ -76,12 +76,13 @@ var rules = []struct {
 	dir   string
 	allow []string
 }{
-	{"bus/bustest", []string{"ipnfs/bus"}},
+	{"bus/bustest", []string{"ipnfs/bus", "ipnfs/bus/vnet"}},
+	{"bus/vnet", nil},
 	{"bus", nil},
 	{"fs/devfuse", []string{"github.com/hanwen/go-fuse/v2/", "golang.org/x/sys/"}},
 	{"fs", []string{"ipnfs/bus", "ipnfs/fs/devfuse", "github.com/hanwen/go-fuse/v2/", "golang.org/x/sys/"}},
 	{"policies", []string{"ipnfs/bus"}},
-	{"iface", []string{"ipnfs/bus", "*"}},
+	{"iface", []string{"ipnfs/bus", "ipnfs/bus/vnet", "ipnfs/iface/", "*"}},
 	{"cable", []string{"ipnfs/bus", "*"}},
 	{"capture", []string{"ipnfs/bus", "*"}},
 	{"cmd", []string{"ipnfs/bus", "ipnfs/fs", "ipnfs/fs/devfuse", "ipnfs/policies/", "ipnfs/iface", "ipnfs/cable/", "ipnfs/capture", "*"}},

@@ -1,0 +1,340 @@
+package device
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+	"ipnfs/bus/bustest"
+	"ipnfs/bus/vnet"
+)
+
+// marked is the seq-th frame of a sender, complete, with a virtio-net header.
+func marked(sender, seq int) []byte {
+	frame := bustest.Mark(bustest.EthernetHeader(sender), sender, seq, 30+seq*97%1440)
+	return bustest.WithHeader(vnet.Header{}, frame)
+}
+
+// bare takes the headers off.
+func bare(raws [][]byte) (frames [][]byte) {
+	for _, raw := range raws {
+		frames = append(frames, raw[vnet.HeaderLen:])
+	}
+	return frames
+}
+
+// superFrames are some of all kinds, to be cut or completed.
+func superFrames() (raws [][]byte) {
+	for _, s := range []bustest.Super{
+		{Size: 1448, Payload: 62000},
+		{Size: 1428, Payload: 62000, V6: true},
+		{Size: 1448, Payload: 9000, Tags: []uint32{0x81002064}},
+		{Size: 1200, Payload: 12345, UDP: true},
+		{Size: 1200, Payload: 12345, UDP: true, V6: true, Tags: []uint32{0x88a82064, 0x81000005}},
+		{Payload: 1400},
+		{Payload: 1400, UDP: true, V6: true},
+	} {
+		s.To = 0xff
+		raws = append(raws, s.Raw())
+	}
+	return raws
+}
+
+// From tap to tap a frame goes as it is, its header included; to others
+// complete, or as they want it.
+func TestTapToTap(t *testing.T) {
+	withAndWithoutRing(t, func(t *testing.T) {
+		l := hubLab(t)
+		a, b := newFakeTap(t), newFakeTap(t)
+		from := a.start(t, l, Config{})
+		b.start(t, l, Config{})
+		whole, cut := bustest.NewTaper(-1), bustest.NewTaper(-1)
+		l.JoinAs(t, whole, bus.JoinOptions{Recv: true, Offload: true})
+		l.JoinAs(t, cut, bus.JoinOptions{Recv: true})
+		var raws, complete [][]byte
+		for i := range 40 {
+			raws = append(raws, superFrames()...)
+			raws = append(raws, marked(1, i), marked(1, 40+i))
+		}
+		for _, raw := range raws {
+			complete = append(complete, bustest.Complete(raw)...)
+		}
+		// The tap at the other end has to read, as a kernel does.
+		for i, raw := range raws {
+			a.bring(t, raw)
+			b.await(t, i+1)
+		}
+		if got := b.received(); !slices.EqualFunc(got, raws, bytes.Equal) {
+			t.Errorf("%d frames came from tap to tap, want %d, or they changed", len(got), len(raws))
+		}
+		if got := cut.Frames(); !slices.EqualFunc(got, complete, bytes.Equal) {
+			t.Errorf("%d complete frames came, want %d, or others", len(got), len(complete))
+		}
+		for i, s := range whole.Shapes() {
+			if !bytes.Equal(append(s.Header, s.Data...), raws[i]) {
+				t.Fatalf("frame %d came changed to who takes super-frames", i)
+			}
+		}
+		if got := from.Port().Stats(); got.Frames != uint64(len(raws)) || got.Dropped() != 0 || got.Refused != 0 {
+			t.Errorf("the sender's are %+v", got)
+		}
+	})
+}
+
+// Frames that come fast are read many at a time. Their order stays.
+func TestBursts(t *testing.T) {
+	withAndWithoutRing(t, func(t *testing.T) {
+		const frames = 20000
+		l := hubLab(t)
+		ear := &bustest.Recorder{}
+		l.Join(t, ear)
+		a := newFakeTap(t)
+		d := a.start(t, l, Config{})
+		for i := range frames {
+			a.bring(t, marked(1, i))
+		}
+		bustest.WaitFor(t, "all to come", func() bool { return len(ear.Frames()) == frames })
+		if err := bustest.CheckOrder(ear.Frames()); err != nil {
+			t.Error(err)
+		}
+		if got := d.Port().Stats(); got.Frames != frames || got.Dropped() != 0 {
+			t.Errorf("stats are %+v", got)
+		}
+	})
+}
+
+// What comes from files and streams gets a header that says nothing.
+func TestOthersToTap(t *testing.T) {
+	withAndWithoutRing(t, func(t *testing.T) {
+		l := hubLab(t)
+		a := newFakeTap(t)
+		a.start(t, l, Config{})
+		from := l.Join(t, &bustest.Sink{})
+		var frames, want [][]byte
+		for i := range 50 {
+			want = append(want, marked(1, i))
+			frames = append(frames, marked(1, i)[vnet.HeaderLen:])
+		}
+		bustest.Send(from, frames[0])
+		bustest.SendBatch(from, frames[1:]...)
+		if got := a.await(t, len(want)); !slices.EqualFunc(got, want, bytes.Equal) {
+			t.Errorf("%d frames came, want %d, or others", len(got), len(want))
+		}
+	})
+}
+
+// What the kernel has no room for is lost, and counted as that.
+func TestLostOnWrite(t *testing.T) {
+	withAndWithoutRing(t, func(t *testing.T) {
+		l := hubLab(t)
+		a, b := newFakeTap(t), newFakeTap(t)
+		ear := &bustest.Recorder{}
+		l.Join(t, ear)
+		a.start(t, l, Config{})
+		d := b.start(t, l, Config{})
+		const frames = 5000 // none is read at b
+		for i := range frames {
+			a.bring(t, marked(1, i))
+		}
+		bustest.WaitFor(t, "all to come elsewhere", func() bool { return len(ear.Frames()) == frames })
+		got := len(b.received())
+		stats := d.Port().Stats()
+		if lost := count(d.Port(), "drop_device"); got == 0 || lost == 0 || int(lost)+got != frames || stats.Received != uint64(got) {
+			t.Errorf("of %d frames %d came, %d are counted as lost: %+v", frames, got, lost, stats)
+		}
+		bytes := uint64(0)
+		for _, raw := range b.received() {
+			bytes += uint64(len(raw) - vnet.HeaderLen)
+		}
+		if stats.ReceivedBytes != bytes {
+			t.Errorf("%d bytes came, counted %d", bytes, stats.ReceivedBytes)
+		}
+		if err := bustest.CheckBalance(stats); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A frame goes out if it, or what it is to be cut to, is as short as the
+// interface takes.
+func TestMaxFrame(t *testing.T) {
+	l := hubLab(t)
+	a := newFakeTap(t)
+	d := a.start(t, l, Config{MaxFrame: 1518})
+	from := l.Join(t, &bustest.Sink{})
+	fits := bustest.Super{To: 0xff, Size: 1518 - 54, Payload: 60000}.Raw()
+	longer := bustest.Super{To: 0xff, Size: 1518 - 53, Payload: 60000}.Raw()
+	bustest.SendVnet(from, fits, longer, fits)
+	bustest.Send(from, make([]byte, 1518))
+	bustest.Send(from, make([]byte, 1519))
+	d.SetMaxFrame(1519)
+	bustest.SendVnet(from, longer)
+	bustest.Send(from, make([]byte, 1519))
+	want := [][]byte{fits, fits, make([]byte, 10+1518), longer, make([]byte, 10+1519)}
+	if got := a.await(t, len(want)); !slices.EqualFunc(got, want, bytes.Equal) {
+		t.Errorf("%d frames came, want %d, or others", len(got), len(want))
+	}
+	if got := count(d.Port(), "drop_too_long"); got != 2 {
+		t.Errorf("%d are counted as too long, want 2", got)
+	}
+}
+
+// What is longer than the network's mtu does not enter it.
+func TestOverMTU(t *testing.T) {
+	l := hubLab(t)
+	if err := l.Net.Change(func(s *bus.Settings) { s.MTU = 1518 }); err != nil {
+		t.Fatal(err)
+	}
+	a, b := newFakeTap(t), newFakeTap(t)
+	d := a.start(t, l, Config{})
+	b.start(t, l, Config{})
+	fits := bustest.Super{To: 0xff, Size: 1518 - 54, Payload: 60000}.Raw()
+	longer := bustest.Super{To: 0xff, Size: 1518 - 53, Payload: 60000}.Raw()
+	plain := bustest.WithHeader(vnet.Header{}, make([]byte, 1518))
+	a.bring(t, longer, fits, append(slices.Clone(plain), 0), plain)
+	if got := b.await(t, 2); !slices.EqualFunc(got, [][]byte{fits, plain}, bytes.Equal) {
+		t.Errorf("%d frames came, want 2, or others", len(got))
+	}
+	if got := d.Port().Stats(); got.Refused != 2 || got.Frames != 2 {
+		t.Errorf("stats are %+v", got)
+	}
+}
+
+// A port's number and what stands behind it are what Start was told.
+func TestStart(t *testing.T) {
+	l := hubLab(t)
+	if _, err := l.Net.Reserve(7); err != nil {
+		t.Fatal(err)
+	}
+	a := newFakeTap(t)
+	d := a.start(t, l, Config{Number: 7, Info: bus.Info{Kind: "tap", Detail: "tap0", UID: 5}})
+	info := l.Net.Port(7).Info()
+	if d.Port() != l.Net.Port(7) || len(info.Conns) != 1 || info.Conns[0].Kind != "tap" || info.Conns[0].Detail != "tap0" || info.Conns[0].Rights() != "rw" {
+		t.Errorf("the port is %+v", info)
+	}
+
+	// Who is refused keeps his descriptors.
+	b := newFakeTap(t)
+	defer unix.Close(b.near)
+	for what, c := range map[string]struct {
+		number int
+		kind   bus.Kind
+	}{"a port of another user": {7, bus.Busy}, "a number that is not reserved": {9, bus.Unknown}} {
+		_, err := Start(l.Net, Config{Fds: []int{b.near}, Number: c.number})
+		if bus.KindOf(err) != c.kind {
+			t.Errorf("%s: error %v, want one of kind %d", what, err, c.kind)
+		}
+		if _, err := unix.FcntlInt(uintptr(b.near), unix.F_GETFD, 0); err != nil {
+			t.Errorf("%s: the descriptor was closed", what)
+		}
+	}
+	b.bring(t, marked(1, 1)) // nobody reads it
+	if n := l.Net.Stats().Frames; n != 0 {
+		t.Errorf("%d frames came from who was refused", n)
+	}
+}
+
+// Several devices on loops that they share, each with each.
+func TestManyFakeTaps(t *testing.T) {
+	const taps, frames = 20, 30
+	l := hubLab(t)
+	var all []*fakeTap
+	for range taps {
+		f := newFakeTap(t)
+		f.start(t, l, Config{})
+		all = append(all, f)
+	}
+	for i := range frames {
+		for who, f := range all {
+			f.bring(t, marked(who, i))
+		}
+		for _, f := range all {
+			f.await(t, (i+1)*(taps-1))
+		}
+	}
+	for who, f := range all {
+		got := f.received()
+		if len(got) != frames*(taps-1) {
+			t.Errorf("tap %d: %d frames came, want %d", who, len(got), frames*(taps-1))
+		}
+		if err := bustest.CheckOrder(bare(got), who); err != nil {
+			t.Errorf("tap %d: %v", who, err)
+		}
+	}
+	if stats := l.Net.Stats(); stats.Dropped() != 0 {
+		t.Errorf("stats are %+v", stats)
+	}
+	loops.mu.Lock()
+	defer loops.mu.Unlock()
+	users := 0
+	for _, loop := range loops.list {
+		users += loop.users
+	}
+	if users != taps {
+		t.Errorf("%d loops serve %d queues, want %d", len(loops.list), users, taps)
+	}
+}
+
+// The queues of one tap: all are read, and the frames of one pair of hosts
+// are written to one of them.
+func TestQueues(t *testing.T) {
+	const queues, pairs, frames = 4, 16, 20
+	l := hubLab(t)
+	var all []*fakeTap
+	var fds []int
+	for range queues {
+		f := newFakeTap(t)
+		all, fds = append(all, f), append(fds, f.near)
+	}
+	start(t, l, Config{Fds: fds})
+	ear := &bustest.Recorder{}
+	from := l.Join(t, ear)
+	for i := range frames {
+		for k, f := range all {
+			f.bring(t, marked(k, i))
+		}
+	}
+	bustest.WaitFor(t, "all queues to be read", func() bool { return len(ear.Frames()) == queues*frames })
+	if err := bustest.CheckOrder(ear.Frames()); err != nil {
+		t.Error(err)
+	}
+	for i := range frames {
+		for k := range pairs {
+			bustest.Send(from, marked(100+k, i)[vnet.HeaderLen:])
+		}
+	}
+	where, used := map[int]int{}, map[int]bool{}
+	for q, f := range all {
+		got := f.received()
+		if err := bustest.CheckOrder(bare(got)); err != nil {
+			t.Errorf("queue %d: %v", q, err)
+		}
+		for _, raw := range got {
+			sender, _, _ := bustest.ReadMark(raw[vnet.HeaderLen:])
+			if before, seen := where[sender]; seen && before != q {
+				t.Fatalf("frames of sender %d were written to queues %d and %d", sender, before, q)
+			}
+			where[sender], used[q] = q, true
+		}
+	}
+	if len(where) != pairs || len(used) < 2 {
+		t.Errorf("%d pairs of %d came, by %d of %d queues", len(where), pairs, len(used), queues)
+	}
+}
+
+// pick takes any frame.
+func TestPick(t *testing.T) {
+	d := &Device{}
+	for i := range 3 {
+		d.queues = append(d.queues, &queue{fd: 10 + i})
+	}
+	for n := range 30 {
+		f := bus.NewFrame(bytes.Repeat([]byte{0xff}, n))
+		if fd := d.pick(&f); fd < 10 || fd > 12 {
+			t.Errorf("a frame of %d bytes goes to descriptor %d", n, fd)
+		}
+	}
+}
