@@ -11,35 +11,46 @@ import (
 	"runtime/debug"
 )
 
-// sources are the peers written in C and the load generator.
+// files are the peers written in C and the load generators.
 //
-//go:embed peers/*.c peers/load
-var sources embed.FS
+//go:embed peers/*.c peers/load peers/frames
+var files embed.FS
 
-// build compiles peers and load generator into dir and returns their paths by name.
-func build(ctx context.Context, dir string) (map[string]string, error) {
+// sources says what is compiled of files.
+var sources = map[string]string{
+	"fusehub": "peers/fusehub.c",
+	"relay":   "peers/relay.c",
+	"load":    "peers/load/*.c",
+	"frames":  "peers/frames/*.c",
+}
+
+// build compiles peers and load generators into dir and returns their paths by name.
+func build(ctx context.Context, dir string, wanted []string) (map[string]string, error) {
 	fmt.Fprintln(os.Stderr, "bench: compiling the peers")
-	if err := os.CopyFS(dir, sources); err != nil {
+	if err := os.CopyFS(dir, files); err != nil {
 		return nil, err
 	}
 	tools := map[string]string{}
-	for name, pattern := range map[string]string{
-		"fusehub": "peers/fusehub.c",
-		"relay":   "peers/relay.c",
-		"load":    "peers/load/*.c",
-	} {
-		files, err := fs.Glob(os.DirFS(dir), pattern)
-		if err != nil {
-			return nil, err
+	for _, name := range wanted {
+		if tools[name] != "" {
+			continue
 		}
 		tools[name] = filepath.Join(dir, name)
-		args := append([]string{"-O2", "-Wall", "-Wextra", "-pthread", "-o", tools[name]}, files...)
-		if err := compile(ctx, dir, "cc", args...); err != nil {
+		command := []string{"go", "build", "-o", tools[name], ownPath() + "/peers/" + name}
+		in := ""
+		if pattern, ok := sources[name]; ok {
+			found, err := fs.Glob(os.DirFS(dir), pattern)
+			if err != nil {
+				return nil, err
+			}
+			command = append([]string{"cc", "-O2", "-Wall", "-Wextra", "-pthread", "-o", tools[name]}, found...)
+			in = dir
+		}
+		if err := compile(ctx, in, command[0], command[1:]...); err != nil {
 			return nil, err
 		}
 	}
-	tools["gofuse"] = filepath.Join(dir, "gofuse")
-	return tools, compile(ctx, "", "go", "build", "-o", tools["gofuse"], ownPath()+"/peers/gofuse")
+	return tools, nil
 }
 
 // ownPath is the import path of this program.

@@ -20,7 +20,7 @@ import (
 func (b *session) loadArgs(d *daemon, t *test) []string {
 	c := candidates[d.name]
 	door := c.door
-	args := []string{"-t", strconv.FormatFloat(b.seconds, 'f', -1, 64), "-d", strconv.Itoa(d.pid())}
+	args := []string{"-t", strconv.FormatFloat(b.length(), 'f', -1, 64), "-d", strconv.Itoa(d.pid())}
 	if !t.free {
 		args = append(args, "-c", strconv.Itoa(b.cpu))
 	}
@@ -72,7 +72,7 @@ func (b *session) command(ctx context.Context, d *daemon, args []string) *exec.C
 
 // load runs a test once and returns its figures.
 func (b *session) load(d *daemon, t *test) (map[string]float64, error) {
-	ctx, cancel := context.WithTimeout(b.ctx, time.Duration(b.seconds*20*float64(time.Second))+time.Minute)
+	ctx, cancel := context.WithTimeout(b.ctx, time.Duration(b.length()*20*float64(time.Second))+time.Minute)
 	defer cancel()
 	cmd := b.command(ctx, d, b.loadArgs(d, t))
 	out, err := cmd.Output()

@@ -1,63 +1,104 @@
 // Command bench measures ipnfs beside its peers and prints Markdown tables for doc/performance.md.
 //
-//	go run ./test/bench -bin PATH/ipnfs [-rounds 5] [-seconds 0.25] [-only REGEX] [-json FILE]
+//	go run ./test/bench -bin PATH/ipnfs [-part bus,switch,rfc2889] [-only CANDIDATE,...] [-measure NAME,...]
+//	                    [-rounds 5] [-seconds S] [-profile] [-json FILE]
 //
-// Peers are a minimal C daemon on raw /dev/fuse (peers/fusehub.c), go-fuse's own server
-// (peers/gofuse) and a Unix datagram relay that does what a vde_switch hub does (peers/relay.c).
-// One load generator (peers/load) drives them all. In each round every candidate is started anew
-// and has its turn at every test, the order moving on from round to round; what is judged is the
-// median of the ratios within a round. "One CPU" pins daemon and clients to the same CPU: what an
-// operation costs, which carries over to other machines; "free" pins nothing: mostly the price of
-// waking an idle CPU. Without -bin the peers are measured among each other.
+// Part bus measures files: peers are a minimal C daemon on raw /dev/fuse (peers/fusehub.c),
+// go-fuse's own server (peers/gofuse) and a Unix datagram relay that does what a vde_switch hub does
+// (peers/relay.c). One load generator (peers/load) drives them all. "One CPU" pins daemon and clients
+// to the same CPU: what an operation costs, which carries over to other machines; "free" pins
+// nothing: mostly the price of waking an idle CPU.
 //
-// It needs root, /dev/fuse, a C compiler and taskset. Progress goes to standard error. All it
-// starts is ended, and all it mounts unmounted, also after Ctrl-C.
+// Part switch measures a switch between hosts in network namespaces: peers are the kernel's bridge,
+// vde_switch and Open vSwitch's own datapath. Those that are not installed are left out, and named.
+//
+// Part rfc2889 does RFC 2889's tests of a switch, once.
+//
+// In each round every candidate is started anew and has its turn at every test, the order moving on
+// from round to round; what is judged is the median of the ratios within a round. Without -bin the
+// peers are measured among each other.
+//
+// It needs root, /dev/fuse, a C compiler and what each part names. Progress goes to standard error.
+// All it starts is ended, all it mounts unmounted and all namespaces it makes (ipnbench-*) removed,
+// also after Ctrl-C.
 package main
 
 import (
 	"context"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"regexp"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
+// part is a chapter of the report.
+type part struct {
+	name   string
+	needs  []string // programs
+	builds []string // of sources
+	run    func(*session)
+}
+
+var parts = []part{
+	{"bus", []string{"taskset"}, []string{"fusehub", "relay", "load", "gofuse"}, (*session).bus},
+	{"switch", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames"}, (*session).ethernet},
+	{"rfc2889", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames"}, (*session).rfc2889},
+}
+
+func partNames() (all []string) {
+	for _, p := range parts {
+		all = append(all, p.name)
+	}
+	return all
+}
+
 // options are the settings of the command line.
 type options struct {
 	bin     string
+	parts   names
+	only    names
+	measure names
 	rounds  int
 	seconds float64
 	cpu     int
-	only    *regexp.Regexp
+	profile bool
 	json    string
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.bin, "bin", "", "the ipnfs `binary`; without it only the peers are measured")
+	flag.Var(&o.parts, "part", "only these `parts`: "+strings.Join(partNames(), ", "))
+	flag.Var(&o.only, "only", "only these `candidates`: "+strings.Join(candidateNames(), ", "))
+	flag.Var(&o.measure, "measure", "only tests whose \"section: name\" contains one of these `words`")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds")
-	flag.Float64Var(&o.seconds, "seconds", 0.25, "length of one measurement")
+	flag.Float64Var(&o.seconds, "seconds", 0, "length of one measurement (default 0.25, TCP 2)")
 	flag.IntVar(&o.cpu, "cpu", 0, "the `CPU` of the one-CPU tests")
-	only := flag.String("only", "", "only the tests whose \"section: name\" matches `REGEX`")
+	flag.BoolVar(&o.profile, "profile", false, "part switch: count system calls and context switches a frame, too")
 	flag.StringVar(&o.json, "json", "", "write all raw figures to `FILE`")
 	flag.Parse()
-	var err error
-	if o.only, err = regexp.Compile(*only); err == nil {
-		err = bench(o)
-	}
-	if err != nil {
+	if err := bench(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
 func bench(o options) error {
-	if err := check(&o); err != nil {
+	// The kernel closes it with the process, however that ends.
+	lock, err := net.Listen("unix", "@ipnfs-bench")
+	if err != nil {
+		return fmt.Errorf("another benchmark runs: %w", err)
+	}
+	defer lock.Close()
+	chosen, err := check(&o)
+	if err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
@@ -67,17 +108,21 @@ func bench(o options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	tools, err := build(ctx, dir)
-	if err != nil {
+	b := &session{options: o, ctx: ctx, dir: dir}
+	defer b.stopAll() // before the directory goes
+	var wanted []string
+	for _, p := range chosen {
+		wanted = append(wanted, p.builds...)
+	}
+	if b.tools, err = build(ctx, dir, wanted); err != nil {
 		return err
 	}
-	tools["ipnfs"] = o.bin
-	b := &session{options: o, ctx: ctx, dir: dir, tools: tools}
-	defer b.stopAll() // before the directory goes
-	b.rounds()
-	if ctx.Err() == nil {
-		fmt.Print(b.report())
-		b.scale()
+	b.tools["ipnfs"] = o.bin
+	fmt.Printf("%s\n\n", machine())
+	for _, p := range chosen {
+		if ctx.Err() == nil {
+			p.run(b)
+		}
 	}
 	if o.json != "" {
 		if err := b.writeJSON(o.json); err != nil {
@@ -93,28 +138,39 @@ func bench(o options) error {
 	return nil
 }
 
-// check says what is missing.
-func check(o *options) error {
+// check says what is missing, and which parts are chosen.
+func check(o *options) ([]part, error) {
 	if os.Geteuid() != 0 {
-		return fmt.Errorf("needs root: it mounts without fusermount3 and opens thousands of files")
+		return nil, fmt.Errorf("needs root: it mounts without fusermount3, opens thousands of files and makes namespaces")
 	}
 	if f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0); err != nil {
-		return fmt.Errorf("needs /dev/fuse: %w", err)
+		return nil, fmt.Errorf("needs /dev/fuse: %w", err)
 	} else {
 		f.Close()
 	}
-	for _, tool := range []string{"cc", "go", "taskset"} {
+	if name := o.parts.unknown(partNames()); name != "" {
+		return nil, fmt.Errorf("-part %s: there are %s", name, strings.Join(partNames(), ", "))
+	}
+	if name := o.only.unknown(candidateNames()); name != "" {
+		return nil, fmt.Errorf("-only %s: there are %s", name, strings.Join(candidateNames(), ", "))
+	}
+	chosen := slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return !o.parts.has(p.name) })
+	needs := []string{"cc", "go"}
+	for _, p := range chosen {
+		needs = append(needs, p.needs...)
+	}
+	for _, tool := range needs {
 		if _, err := exec.LookPath(tool); err != nil {
-			return fmt.Errorf("needs %s: %w", tool, err)
+			return nil, fmt.Errorf("needs %s: %w", tool, err)
 		}
 	}
 	if o.bin == "" {
-		return nil
+		return chosen, nil
 	}
 	if _, err := exec.LookPath(o.bin); err != nil {
-		return fmt.Errorf("-bin: %w", err)
+		return nil, fmt.Errorf("-bin: %w", err)
 	}
 	var err error
 	o.bin, err = filepath.Abs(o.bin)
-	return err
+	return chosen, err
 }

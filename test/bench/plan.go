@@ -11,6 +11,12 @@ type test struct {
 	fill    string   // ipnfs: the stream file that fills the queue
 	window  string   // load's -w
 	rows    []row    // what of the result is shown
+
+	// Part switch only.
+	id        string // what name says instead of the title
+	once      bool   // in one round
+	reference string // the column that the peers' cells are compared with
+	measure   func(*session, *lan) (map[string]float64, error)
 }
 
 // row is a line of a table: one figure of a test.
@@ -19,11 +25,17 @@ type row struct {
 	key    string             // in load's answer
 	second string             // shown behind the first with a slash
 	ratios map[string]float64 // what ipnfs shall reach at least, in times of a peer
+	most   map[string]float64 // and at most
 	least  float64            // what it shall reach in itself
 }
 
-// name is what -only is matched with.
-func (t *test) name() string { return t.section + ": " + t.rows[0].title }
+// name is what -measure is matched with.
+func (t *test) name() string {
+	if t.id != "" {
+		return t.section + ": " + t.id
+	}
+	return t.section + ": " + t.rows[0].title
+}
 
 const (
 	sectionFloor   = "Calls, one CPU"
@@ -47,7 +59,9 @@ var notes = map[string]string{
 		"afterwards, which is included.",
 	sectionWaiting: "As above, every receiver a thread blocked in read(2). With the number of threads the kernel's " +
 		"own cost of a wake-up grows: compare with C.",
-	sectionFree: "Nothing pinned: for information.",
+	sectionFree:    "Nothing pinned: for information.",
+	sectionSwitch:  switchNote,
+	sectionProfile: profileNote,
 }
 
 var (

@@ -6,20 +6,21 @@ import (
 	"strings"
 )
 
-// report is all tables of the rounds.
-func (b *session) report() string {
+// report is all tables of the rounds; seconds is the length of a measurement.
+func (b *session) report(tests []test, seconds float64) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s\n\n", machine())
 	done := map[string]bool{}
-	tests := slices.DeleteFunc(plan(), func(t test) bool { return !b.only.MatchString(t.name()) })
 	for _, t := range tests {
 		if done[t.section] {
 			continue
 		}
 		done[t.section] = true
 		same := slices.DeleteFunc(slices.Clone(tests), func(o test) bool { return o.section != t.section })
-		fmt.Fprintf(&out, "## %s\n\n%s\nMedian (least-most) of %d rounds of %g s.\n\n", t.section, notes[t.section],
-			b.options.rounds, b.seconds)
+		fmt.Fprintf(&out, "## %s\n\n%s\n", t.section, notes[t.section])
+		if !t.once {
+			fmt.Fprintf(&out, "Median (least-most) of %d rounds of %g s.\n", b.options.rounds, seconds)
+		}
+		out.WriteString("\n")
 		b.table(&out, same)
 	}
 	return out.String()
@@ -65,6 +66,11 @@ func (b *session) row(out *strings.Builder, t *test, r row, peers []string) {
 		if second := b.series(t, c, r.second); len(second) > 0 {
 			cell = figure(b.series(t, c, r.key).median()) + " / " + figure(second.median())
 		}
+		if t.reference != "" && c != t.reference && c != "ipnfs" {
+			if ratio := b.series(t, c, r.key).over(b.series(t, t.reference, r.key)); len(ratio) > 0 {
+				cell += fmt.Sprintf(", %s x", figure(ratio.median()))
+			}
+		}
 		if c == "ipnfs" && r.least > 0 && len(own) > 0 {
 			cell += fmt.Sprintf(", at least %s: %s", figure(r.least), verdict(own.median() >= r.least))
 		}
@@ -75,6 +81,9 @@ func (b *session) row(out *strings.Builder, t *test, r row, peers []string) {
 		cell := ratio.String()
 		if target := r.ratios[p]; target > 0 && len(ratio) > 0 {
 			cell += fmt.Sprintf(", at least %g: %s", target, verdict(ratio.median() >= target))
+		}
+		if target := r.most[p]; target > 0 && len(ratio) > 0 {
+			cell += fmt.Sprintf(", at most %g: %s", target, verdict(ratio.median() <= target))
 		}
 		cells = append(cells, cell)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 )
 
@@ -15,6 +16,7 @@ type session struct {
 	dir      string            // for everything
 	tools    map[string]string // paths of programs by name
 	running  []*daemon
+	lans     []*lan
 	results  []result
 	failures int
 }
@@ -28,23 +30,27 @@ type result struct {
 	Values map[string]float64 `json:"values"`
 }
 
-// rounds does all tests, the pinned ones before the free ones in each round.
-func (b *session) rounds() {
-	var pinned, free []test
-	for _, t := range plan() {
-		if !b.only.MatchString(t.name()) {
-			continue
-		}
-		if t.free {
-			free = append(free, t)
-		} else {
-			pinned = append(pinned, t)
-		}
-	}
+// bus is the part of that name: all its tests, the pinned ones before the free ones in each round.
+func (b *session) bus() {
+	tests := slices.DeleteFunc(plan(), func(t test) bool { return !b.measure.match(t.name()) })
+	pinned := slices.DeleteFunc(slices.Clone(tests), func(t test) bool { return t.free })
+	free := slices.DeleteFunc(slices.Clone(tests), func(t test) bool { return !t.free })
 	for round := range b.options.rounds {
 		b.round(round, pinned)
 		b.round(round, free)
 	}
+	if b.ctx.Err() == nil {
+		fmt.Print(b.report(tests, b.length()))
+		b.scale()
+	}
+}
+
+// length is how many seconds a test takes that needs no longer time.
+func (b *session) length() float64 {
+	if b.seconds > 0 {
+		return b.seconds
+	}
+	return 0.25
 }
 
 // round starts the candidates these tests need, gives each its turn at each test and stops them.
@@ -57,7 +63,7 @@ func (b *session) round(round int, tests []test) {
 		fmt.Fprintf(os.Stderr, "bench: round %d/%d, %s\n", round+1, b.options.rounds, t.name())
 		for i := range t.columns {
 			column := t.columns[(i+round)%len(t.columns)]
-			if b.ctx.Err() != nil || column == "ipnfs" && b.bin == "" {
+			if b.ctx.Err() != nil || !b.chosen(column) {
 				continue
 			}
 			name := column
@@ -88,6 +94,11 @@ func (b *session) round(round int, tests []test) {
 			b.stop(d)
 		}
 	}
+}
+
+// chosen says whether a candidate takes part.
+func (b *session) chosen(name string) bool {
+	return b.only.has(name) && (name != "ipnfs" || b.bin != "")
 }
 
 func (b *session) fail(err error) {

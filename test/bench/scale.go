@@ -19,10 +19,10 @@ const (
 
 // scale does what is counted rather than timed, once: many ports, many networks.
 func (b *session) scale() {
-	if b.only.MatchString("Ports") {
+	if b.measure.match("Ports") {
 		b.manyPorts()
 	}
-	if b.only.MatchString("Networks") && b.bin != "" {
+	if b.measure.match("Networks") && b.chosen("ipnfs") {
 		b.manyNetworks()
 	}
 }
@@ -32,7 +32,7 @@ func (b *session) manyPorts() {
 	fmt.Println("| | opened, µs each | resident before, MiB | resident, MiB | threads | goroutines | broadcast to all, ms | ports left |")
 	fmt.Println("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
 	for _, name := range []string{"C-hub", "go-fuse-hub", "ipnfs"} {
-		if b.ctx.Err() != nil || name == "ipnfs" && b.bin == "" {
+		if b.ctx.Err() != nil || !b.chosen(strings.TrimSuffix(name, "-hub")) {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "bench: %d ports on %s\n", manyPorts, name)
@@ -92,7 +92,12 @@ func (b *session) holdPorts(name string) (string, error) {
 
 // status reads a number from /proc/PID/status.
 func (d *daemon) status(key string) float64 {
-	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.pid()))
+	return statusField(fmt.Sprintf("/proc/%d/status", d.pid()), key)
+}
+
+// statusField reads a number from such a file.
+func statusField(file, key string) float64 {
+	data, _ := os.ReadFile(file)
 	for line := range strings.Lines(string(data)) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == key+":" {
 			v, _ := strconv.ParseFloat(fields[1], 64)
