@@ -4,7 +4,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -28,7 +27,6 @@ const (
 type loop struct {
 	epoll int
 	stop  int // eventfd, readable when the loop is to end
-	done  chan struct{}
 	users int // queues; under loops.mu
 
 	mu     sync.Mutex
@@ -36,7 +34,7 @@ type loop struct {
 
 	// The rest is the goroutine's own.
 
-	sleeps  int // times that there was nothing to do
+	round   int // counts the times that it asked for events
 	ring    *ring
 	batch   bus.Batch
 	buffers []byte // maxBurst times frameRoom
@@ -91,7 +89,7 @@ func (l *loop) release() {
 }
 
 func newLoop() (*loop, error) {
-	l := &loop{queues: map[int32]*queue{}, done: make(chan struct{})}
+	l := &loop{queues: map[int32]*queue{}}
 	var err error
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -149,11 +147,15 @@ func (l *loop) buffer(i int) []byte { return l.buffers[i*frameRoom : (i+1)*frame
 func (l *loop) run() {
 	defer l.close()
 	var events [64]unix.EpollEvent
-	for round := 1; ; round++ {
-		if round%yieldEvery == 0 {
+	for l.round = 1; ; l.round++ {
+		if l.round%yieldEvery == 0 {
 			runtime.Gosched()
 		}
-		for _, e := range events[:l.wait(events[:])] {
+		n, err := unix.EpollWait(l.epoll, events[:], -1)
+		if err != nil { // EINTR
+			continue
+		}
+		for _, e := range events[:n] {
 			if e.Fd == int32(l.stop) {
 				return
 			}
@@ -162,19 +164,4 @@ func (l *loop) run() {
 			}
 		}
 	}
-}
-
-// wait returns how many events there are, at once or after a sleep. The first
-// try costs Go's scheduler nothing.
-func (l *loop) wait(events []unix.EpollEvent) int {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
-	if errno == 0 && n > 0 {
-		return int(n)
-	}
-	l.sleeps++
-	slept, err := unix.EpollWait(l.epoll, events, -1)
-	if err != nil { // EINTR
-		return 0
-	}
-	return slept
 }

@@ -27,7 +27,7 @@ type queue struct {
 	closed bool
 	parked *bus.Parked // frames that wait for room: nothing is read meanwhile
 	burst  int         // frames to read at once
-	sleeps int         // loop.sleeps when it was last served
+	round  int         // loop.round when it was last served
 }
 
 // close ends what serves the queue; q.mu is held.
@@ -74,11 +74,11 @@ func (q *queue) serve(l *loop) {
 }
 
 // adapt chooses how many frames to read the next time. A burst grows while
-// there is more than was asked for, and there was no time to sleep: at low load
+// there is as much as was asked for, one time after the other: at low load
 // single frames are forwarded at once.
 func (q *queue) adapt(l *loop, asked, got, bytes int) {
-	busy := q.sleeps == l.sleeps
-	q.sleeps = l.sleeps
+	busy := q.round == l.round-1
+	q.round = l.round
 	switch {
 	case got < asked:
 		q.burst = max(1, got)
@@ -103,9 +103,9 @@ func (q *queue) readTap(l *loop, asked int) (got, bytes int, errno unix.Errno) {
 		l.ring.add(opRead, q.fd, unsafe.Pointer(&buf[0]), len(buf))
 	}
 	for i, n := range l.ring.submit() {
-		if n <= 0 {
+		if n <= 0 { // a frame may have come after the read that found none
 			errno = unix.Errno(-n)
-			break
+			continue
 		}
 		q.accept(&l.batch, l.buffer(i)[:n])
 		got++
@@ -123,12 +123,12 @@ func (q *queue) accept(b *bus.Batch, raw []byte) {
 		return
 	}
 	h, data := vnet.Parse(raw), raw[vnet.HeaderLen:]
+	if vnet.Check(h, data) != nil {
+		c.CountDrop(bus.DropMalformed, 1)
+		return
+	}
 	wire := len(data)
 	if !h.Plain() {
-		if vnet.Check(h, data) != nil {
-			c.CountDrop(bus.DropMalformed, 1)
-			return
-		}
 		wire = vnet.WireLen(h, data)
 	}
 	if wire > c.Network().MTU() {

@@ -23,22 +23,13 @@ func FuzzForward(f *testing.F) {
 	}
 	f.Add(byte(5), byte(1), rstBPDU(0x1000<<48|1, flagDesignated|flagTC))
 	f.Add(byte(4), byte(1), membershipReport(1, "224.1.2.3"))
-	var labs []*lab
-	for _, m := range modes {
-		labs = append(labs, newMode(f, m.settings))
-	}
 	f.Fuzz(func(t *testing.T, mode, port byte, data []byte) {
 		if len(data) == 0 || len(data) > bus.DefaultMTU {
 			return
 		}
-		l := labs[int(mode)%len(labs)]
-		l.tb = t
-		if mode >= 250 {
-			l.tick(1)
-		}
+		l := newMode(t, modes[int(mode)%len(modes)].settings)
 		l.heard()
 		in := l.at(1 + int(port)%len(l.stations))
-		in.tb = t
 		in.send(data)
 		for _, s := range l.stations {
 			for _, got := range s.heard() {
@@ -92,8 +83,7 @@ func behindTag(rest []byte) []byte {
 // read back, or is refused with a reason and changes nothing.
 func FuzzCommands(f *testing.F) {
 	var names []string
-	l := newLab(f, Name, 2)
-	for _, v := range values(l.Net) {
+	for _, v := range values(newLab(f, Name, 2).Net) {
 		if v.set != nil {
 			names = append(names, v.name)
 		}
@@ -108,7 +98,8 @@ func FuzzCommands(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, which byte, text string) {
-		l.tb = t
+		l := newLab(t, Name, 2)
+		l.set("vlan=on")
 		name := names[int(which)%len(names)]
 		before := snapshot(l.Net)
 		v := find(t, l.Net, name)

@@ -63,23 +63,26 @@ func (p *port) stpState(m *mode, vlan uint16) stp.State {
 
 // receiveBPDU gives a BPDU to its tree, when the network's lock can be had.
 func (s *Switch) receiveBPDU(m *mode, from *port, data []byte) {
-	vlan := uint16(0)
-	if m.stp == stpPerVLAN {
-		t, ok := from.config.Load().classify(data)
-		if !ok {
-			return
-		}
-		if vlan = t.vlan; t.tpid != 0 {
-			data = append(data[:12:12], data[16:]...)
-		}
-	}
-	if !stp.IsBPDU(data) || from.bpdus.Add(1) > maxBPDUs {
+	if data[5] != 0 || from.bpdus.Add(1) > maxBPDUs { // 01-80-C2-00-00-00 is the bridges' own
 		return
 	}
+	var t tag
+	if m.stp == stpPerVLAN {
+		var ok bool
+		if t, ok = from.config.Load().classify(data); !ok {
+			return
+		}
+	}
 	frame := slices.Clone(data)
+	if t.tpid != 0 {
+		frame = slices.Delete(frame, 12, 16)
+	}
+	if !stp.IsBPDU(frame) {
+		return
+	}
 	s.env.Defer(func() {
-		if t := s.spanning.trees[vlan]; t != nil {
-			t.bridge.Receive(from.number, frame)
+		if tree := s.spanning.trees[t.vlan]; tree != nil {
+			tree.bridge.Receive(from.number, frame)
 		}
 	})
 }
@@ -229,6 +232,7 @@ func (s *Switch) setMode(want stpMode, config stp.Config) error {
 	sp.trees = map[uint16]*tree{}
 	for _, p := range s.ports.Load().list {
 		p.state.Store(uint32(stp.Discarding))
+		p.states.Store(nil)
 	}
 	s.updateMode(func(m *mode) { m.stp = want })
 	if want == stpOff {

@@ -2,7 +2,11 @@ package l2switch
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+
+	"ipnfs/bus"
+	"ipnfs/bus/bustest"
 )
 
 // trunks sets up all ports of cables: tagged frames of these VLANs.
@@ -136,5 +140,37 @@ func TestManyTrees(t *testing.T) {
 		if n := f.probe(ctag(vlan)); n != 2 {
 			t.Errorf("VLAN %d: %d copies came, want 2", vlan, n)
 		}
+	}
+}
+
+// There may be no more trees than maxTrees: what would need more is refused;
+// what comes with a port that joins is told, and not forwarded.
+func TestTooManyTrees(t *testing.T) {
+	l := newLab(t, Name+" vlan=on", 2)
+	port, err := l.Net.Reserve(7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.set("1/vlans=1-129")
+	l.checkRefusals([]refusal{{"stp", "per-vlan", bus.NoSpace}})
+	l.set("1/vlans=1-128", "2/vlans=1-128", "stp=per-vlan")
+	l.checkRefusals([]refusal{
+		{"1/vlans", "1-129", bus.NoSpace},
+		{"2/pvid", "1000", bus.NoSpace},
+		{"vlans", "add 129", bus.NoSpace},
+	})
+	l.set("vlans=add 128 name=last", "1/vlans=all") // all: those that others have
+	l.set("7/vlans=128-130")
+	var events bustest.Events
+	if err := l.Net.Subscribe(&events); err != nil {
+		t.Fatal(err)
+	}
+	l.join(bus.JoinOptions{Number: port.Number()})
+	if linesOf(strings.Join(events.Lines(), "\n"), "what=refused vlan=") == 0 {
+		t.Errorf("nobody is told: %q", events.Lines())
+	}
+	for vlan, by := range map[int][]int{128: {2, 7}, 129: nil, 130: nil} {
+		l.at(1).say(toAll, "x", ctag(vlan))
+		l.wantHeard(fmt.Sprint("VLAN ", vlan), "x", by...)
 	}
 }
