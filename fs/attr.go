@@ -46,7 +46,10 @@ func (f *FS) access(n *node) bus.Access {
 	case report, rootLog:
 		a.Mode = 0o444
 	case setting:
-		a.Mode = 0o444 | writeForManagers(door.Mode)
+		a.Mode = 0o444
+		if !n.readOnly {
+			a.Mode |= writeForManagers(door.Mode)
+		}
 	case reportDir:
 		a.Mode = 0o555
 	case manageDir:
@@ -131,7 +134,7 @@ func (f *FS) setAccess(n *node, a bus.Access) error {
 			n.net.SetDoorAccess(a)
 		}
 	case n.net == nil:
-		return bus.Errorf(bus.Denied, "the rights of %s follow those of the root directory: chmod that", n.row.name)
+		return bus.Errorf(bus.Denied, "the rights of %s follow those of the root directory: chmod that", n.name())
 	default:
 		return bus.Errorf(bus.Denied, "the rights of %s follow from those of %s/port: chmod that", n.localPath(), n.net.Name())
 	}

@@ -60,16 +60,20 @@ func TestDerivedModes(t *testing.T) {
 				manage |= class * 2
 			}
 		}
-		for i, path := range paths() {
+		for _, f := range files() {
+			path := f.path
 			want, owner := uint32(0), fuse.Owner{Uid: mode, Gid: mode + 1}
-			switch table[i].rule {
+			switch f.row.rule {
 			case ownDoor, rwOfDoor:
 				want = unix.S_IFREG | mode
 				if path == "lan/stream" {
 					want &^= 0o111
 				}
 			case setting:
-				want = unix.S_IFREG | 0o444 | manage
+				want = unix.S_IFREG | 0o444
+				if !readOnly[path] {
+					want |= manage
+				}
 			case report:
 				want = unix.S_IFREG | 0o444
 			case rootLog:
@@ -81,7 +85,7 @@ func TestDerivedModes(t *testing.T) {
 			case ownDir:
 				want, owner = unix.S_IFDIR|0o755, fuse.Owner{Uid: 5, Gid: 6}
 			}
-			if table[i].in == inRoot && path != "lan" {
+			if f.row.in == inRoot && path != "lan" {
 				owner = fuse.Owner{Uid: 10, Gid: 20}
 			}
 			if a := m.stat(path); a.Mode != want || a.Owner != owner {
@@ -110,8 +114,9 @@ func TestPortRights(t *testing.T) {
 // nothing.
 func TestChmodDerived(t *testing.T) {
 	m := newLAN(t)
-	for i, path := range paths() {
-		if r := table[i].rule; r == ownDir || r == ownDoor {
+	for _, f := range files() {
+		path := f.path
+		if r := f.row.rule; r == ownDir || r == ownDoor {
 			continue
 		}
 		before := m.stat(path)
@@ -138,7 +143,8 @@ func TestChmodRoot(t *testing.T) {
 // Sizes and times are accepted and mean nothing: programs insist.
 func TestTruncateAndTouch(t *testing.T) {
 	m := newLAN(t)
-	for _, path := range paths() {
+	for _, f := range files() {
+		path := f.path
 		before := m.stat(path)
 		in := fuse.SetAttrIn{}
 		in.InHeader, in.Valid = m.header(m.id(path)), fuse.FATTR_SIZE|fuse.FATTR_MTIME|fuse.FATTR_ATIME
@@ -153,13 +159,14 @@ func TestTruncateAndTouch(t *testing.T) {
 // stat shows size 0; LOOKUP of a door says otherwise, for libaio and io_uring.
 func TestSizes(t *testing.T) {
 	m := newLAN(t)
-	for i, path := range paths() {
+	for _, f := range files() {
+		path := f.path
 		_, out, status := m.lookup(path)
 		ok(t, path, status)
 		if want := uint64(0); m.stat(path).Size != want {
 			t.Errorf("stat %s: size %d", path, m.stat(path).Size)
 		}
-		if (out.Size != 0) != table[i].isDoor() {
+		if (out.Size != 0) != f.row.isDoor() {
 			t.Errorf("lookup %s: size %d", path, out.Size)
 		}
 		if out.AttrValid != 0 || out.EntryValid != 0 {

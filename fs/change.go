@@ -80,7 +80,7 @@ func (f *FS) Rmdir(_ <-chan struct{}, in *fuse.InHeader, name string) fuse.Statu
 	case n.row.kind == portDir:
 		err = n.net.RemovePort(n.port.Number())
 	default:
-		err = bus.Errorf(bus.Denied, "%s is part of its network", n.row.name)
+		err = bus.Errorf(bus.Denied, "%s is part of its network", n.name())
 	}
 	if err != nil {
 		return f.refuse(&n, in, "rmdir", err)

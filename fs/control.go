@@ -17,7 +17,8 @@ const maxCommand = 4096
 // textHandle is an open text file. What it shows is rendered when it is read
 // from the start, so that a reader in small pieces sees one state.
 type textHandle struct {
-	node node
+	node   node
+	opener uint32 // user id
 
 	mu      sync.Mutex
 	text    string
@@ -51,11 +52,14 @@ func (f *FS) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResu
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if in.Offset == 0 {
-		n := f.node(h.node.id)
-		if n.gone {
+		n, ok := f.still(&h.node)
+		if !ok {
 			return nil, fuse.ENODEV
 		}
 		h.text = n.row.read(f, &n)
+		if n.gone {
+			return nil, fuse.ENODEV
+		}
 		if h.charged, ok = f.charge(len(h.text), h.charged); !ok {
 			h.text = ""
 			return nil, fuse.Status(unix.ENOBUFS)
@@ -75,13 +79,18 @@ func (f *FS) Write(_ <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fu
 	if !ok {
 		return 0, fuse.EBADF
 	}
-	n := f.node(h.node.id)
-	if n.gone {
+	n, ok := f.still(&h.node)
+	if !ok {
 		return 0, fuse.ENODEV
 	}
-	command, err := parseCommand(n.row, data)
+	command, err := parseCommand(&n, data)
+	if err == nil && n.row.kind == attachFile && h.opener != in.Uid {
+		// Root's rights are not to be had by handing an open file to a program
+		// of root's: opener and writer must be the same, as for uid_map.
+		err = bus.Errorf(bus.Denied, "the file was opened by uid %d: who writes must open it himself", h.opener)
+	}
 	if err == nil {
-		err = n.row.write(f, &n, command)
+		err = n.row.write(f, &n, &in.InHeader, command)
 	}
 	if err != nil {
 		return 0, f.refuse(&n, &in.InHeader, command, err)
@@ -91,11 +100,11 @@ func (f *FS) Write(_ <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fu
 
 // parseCommand checks the form that all commands share. It returns what it
 // can of the command also when it refuses it, for the errors file.
-func parseCommand(r *row, data []byte) (string, error) {
+func parseCommand(n *node, data []byte) (string, error) {
 	command := strings.TrimSuffix(string(data[:min(len(data), maxCommand)]), "\n")
 	switch {
-	case r.write == nil:
-		return command, bus.Errorf(bus.Denied, "%s cannot be written", r.name)
+	case n.row.write == nil || n.readOnly:
+		return command, bus.Errorf(bus.Denied, "%s cannot be written", n.name())
 	case len(data) > maxCommand:
 		return command, bus.Errorf(bus.Range, "a command of %d bytes: at most %d", len(data), maxCommand)
 	case strings.Contains(command, "\n"):
@@ -104,8 +113,8 @@ func parseCommand(r *row, data []byte) (string, error) {
 		return command, bus.Errorf(bus.Invalid, "a command is text: no control characters, valid UTF-8")
 	}
 	command = strings.TrimSpace(command)
-	if command == "" && !r.emptyOK {
-		return command, bus.Errorf(bus.Invalid, "an empty line is no value for %s", r.name)
+	if command == "" && !n.row.emptyOK {
+		return command, bus.Errorf(bus.Invalid, "an empty line is no value for %s", n.name())
 	}
 	return command, nil
 }

@@ -87,6 +87,24 @@ var commands = []struct {
 	{"lan/ports/2/name", strings.Repeat("x", 129), unix.ERANGE, ""},
 	{"lan/ports/2/name", "a\x1bb", unix.EINVAL, ""},
 	{"lan/ports/2/name", "a\u009bb", unix.EINVAL, ""},
+	{"lan/ports/2/mirror", "7", 0, "7"},
+	{"lan/ports/2/mirror", "1024 7,,9, 7", 0, "7 9 1024"},
+	{"lan/ports/2/mirror", "2", unix.EINVAL, ""},
+	{"lan/ports/2/mirror", "0", unix.ERANGE, ""},
+	{"lan/ports/2/mirror", "65537", unix.ERANGE, ""},
+	{"lan/ports/2/mirror", "7 all", unix.EINVAL, ""},
+	{"lan/ports/2/mirror", "none 7", unix.EINVAL, ""},
+	{"lan/fake/mute", "+7", 0, "7"},
+	{"lan/fake/mute", "7", unix.EINVAL, ""},
+	{"lan/fake/mute", "+0", unix.ERANGE, ""},
+	{"lan/fake/mute", "\n", unix.EINVAL, ""}, // the policy's own refusal
+	{"lan/fake/limit", "100", 0, "100"},
+	{"lan/fake/limit", "101", unix.ERANGE, ""},
+	{"lan/fake/ticks", "1", unix.EPERM, ""},
+	{"lan/fake/ports", "1", unix.EPERM, ""},
+	{"lan/ports/2/tag", "4094", 0, "4094"},
+	{"lan/ports/2/tag", "4095", unix.ERANGE, ""},
+	{"lan/ports/2/silent", "true", unix.EPERM, ""},
 	{"lan/ports/2/stats", "", unix.EINVAL, ""},
 	{"lan/ports/2/stats", "resets", unix.EINVAL, ""},
 	{"version", "x", unix.EPERM, ""},
@@ -126,12 +144,12 @@ func checkRefused(t *testing.T, m *memory, what string, before map[string]string
 // state is all that a refused command must leave as it is.
 func state(m *memory) map[string]string {
 	all := map[string]string{}
-	for i, path := range paths() {
-		if table[i].kind == textFile && table[i].rule != rootLog && table[i].name != "errors" {
-			all[path] = m.read(path)
+	for _, f := range files() {
+		if f.row.isText() && f.row.rule != rootLog && f.row.name != "errors" {
+			all[f.path] = m.read(f.path)
 		}
-		a := m.stat(path)
-		all[path+" stat"] = fmt.Sprintf("%o %v", a.Mode, a.Owner)
+		a := m.stat(f.path)
+		all[f.path+" stat"] = fmt.Sprintf("%o %v", a.Mode, a.Owner)
 	}
 	all["ports"] = fmt.Sprint(m.ls("lan/ports"), m.ls(""))
 	return all
@@ -141,24 +159,32 @@ func state(m *memory) map[string]string {
 func TestSettingsTakeWhatTheyShow(t *testing.T) {
 	m := newLAN(t)
 	ok(t, "name", m.write("lan/ports/2/name", "my port"))
+	ok(t, "mirror", m.write("lan/ports/2/mirror", "1024, 7"))
 	before := state(m)
-	for i, path := range paths() {
-		if table[i].rule != setting || table[i].name == "stats" || table[i].name == "errors" {
-			continue
+	for _, f := range files() {
+		switch {
+		case f.row.rule != setting, f.row.kind == attachFile, readOnly[f.path]:
+		case f.row.name == "stats", f.row.name == "errors", f.path == "lan/fake/mute":
+		default:
+			ok(t, f.path, m.write(f.path, m.read(f.path)))
 		}
-		ok(t, path, m.write(path, m.read(path)))
 	}
 	if after := state(m); !maps.Equal(before, after) {
 		t.Errorf("state was\n%v, is\n%v", before, after)
 	}
 }
 
-func TestEmptyName(t *testing.T) {
+// What can be empty, how it becomes so, and that it shows nothing then.
+func TestEmptySettings(t *testing.T) {
 	m := newLAN(t)
-	ok(t, "name", m.write("lan/ports/2/name", "x"))
-	ok(t, "no name", m.write("lan/ports/2/name", "\n"))
-	if got := m.read("lan/ports/2/name"); got != "" {
-		t.Errorf("no name shows as %q", got)
+	for _, c := range [][3]string{
+		{"lan/ports/2/name", "x", "\n"}, {"lan/ports/2/mirror", "7", "\n"}, {"lan/ports/2/mirror", "7", "none"},
+	} {
+		ok(t, c[0], m.write(c[0], c[1]))
+		ok(t, "empty", m.write(c[0], c[2]))
+		if got := m.read(c[0]); got != "" {
+			t.Errorf("%s is empty and shows %q", c[0], got)
+		}
 	}
 }
 
@@ -206,18 +232,18 @@ func TestTextOfTheGone(t *testing.T) {
 // FuzzCommand writes anything to every file that can be written. What is
 // refused changes nothing, whatever is accepted can be read.
 func FuzzCommand(f *testing.F) {
-	var files []int
-	for i := range table {
-		if table[i].kind == textFile {
-			files = append(files, i)
+	var texts []string
+	for _, file := range files() {
+		if file.row.isText() {
+			texts = append(texts, file.path)
 		}
 	}
 	for _, c := range commands {
-		f.Add(uint8(slices.IndexFunc(files, func(i int) bool { return paths()[i] == c.path })), []byte(c.command))
+		f.Add(uint8(slices.Index(texts, c.path)), []byte(c.command))
 	}
 	f.Fuzz(func(t *testing.T, which uint8, data []byte) {
 		m := newLAN(t)
-		path := paths()[files[int(which)%len(files)]]
+		path := texts[int(which)%len(texts)]
 		before := state(m)
 		status := m.write(path, string(data))
 		what := fmt.Sprintf("echo %.60q > %s", data, path)
@@ -226,6 +252,9 @@ func FuzzCommand(f *testing.F) {
 			if status == 5 {
 				t.Errorf("%s: EIO: a refusal without a kind", what)
 			}
+		}
+		if m.bus.Network("lan").Policy().Name() != fakePolicy {
+			return // its files are gone
 		}
 		for path, text := range state(m) {
 			if strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && (r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0) }) {

@@ -22,7 +22,13 @@ func (f *FS) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse
 	if n.gone {
 		return fuse.ENOENT
 	}
+	if n.row != nil && !n.row.isDir() {
+		return fuse.ENOTDIR
+	}
 	h := &dirHandle{entries: f.list(&n)}
+	if n.gone {
+		return fuse.ENOENT
+	}
 	var ok bool
 	if h.charged, ok = f.charge(len(h.entries)*entrySize, 0); !ok {
 		return fuse.Status(unix.ENOBUFS)
@@ -31,20 +37,22 @@ func (f *FS) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse
 	return fuse.OK
 }
 
-// list makes the entries of a directory.
+// list makes the entries of a directory. If it is gone by now, so is dir.
 func (f *FS) list(dir *node) []fuse.DirEntry {
 	entries := []fuse.DirEntry{{Name: ".", Mode: unix.S_IFDIR}, {Name: "..", Mode: unix.S_IFDIR}}
-	add := func(r *row, name string, net *bus.Network, port *bus.Port) {
+	addNode := func(n *node, name string) {
 		mode := uint32(unix.S_IFREG)
-		if r.isDir() {
+		if n.row.isDir() {
 			mode = unix.S_IFDIR
 		}
-		n := node{id: makeID(r, net, port), row: r}
 		entries = append(entries, fuse.DirEntry{Name: name, Mode: mode, Ino: n.ino()})
+	}
+	add := func(r *row, name string, net *bus.Network, port *bus.Port) {
+		addNode(&node{id: makeID(r, net, port, 0), row: r}, name)
 	}
 	in := dir.inside()
 	for i := range table {
-		if r := &table[i]; r.in == in && r.name != "" {
+		if r := &table[i]; r.in == in && r.name != "" && r.there() {
 			add(r, r.name, dir.net, dir.port)
 		}
 	}
@@ -59,6 +67,11 @@ func (f *FS) list(dir *node) []fuse.DirEntry {
 				add(rowOf(inPorts, ""), itoa(number), dir.net, p)
 			}
 		}
+	default:
+		dir.gone = dir.each(in, func(n node) bool {
+			addNode(&n, n.name())
+			return true
+		}) != nil
 	}
 	return entries
 }
@@ -72,6 +85,8 @@ func (n *node) inside() place {
 		return inNet
 	case n.row.kind == portsDir:
 		return inPorts
+	case n.row.kind == policyDir:
+		return inPolicy
 	}
 	return inPort
 }

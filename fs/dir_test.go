@@ -15,9 +15,11 @@ func TestListings(t *testing.T) {
 	ok(t, "mkdir", m.mkdir("z", 0o755))
 	for path, want := range map[string]string{
 		"":            ". .. errors features lan metrics policies version z",
-		"lan":         ". .. errors events linktype maxports mtu overflow persist policy port ports queue stats stream",
+		"z":           ". .. errors events linktype maxports mtu overflow persist policy port ports queue stats stream tap",
+		"lan":         ". .. errors events fake linktype maxports mtu overflow persist policy port ports queue stats stream tap",
+		"lan/fake":    ". .. limit mute ports ticks",
 		"lan/ports":   ". .. 1024 2",
-		"lan/ports/2": ". .. info name overflow port queue stats",
+		"lan/ports/2": ". .. info mirror name overflow port queue silent stats tag",
 		"z/ports":     ". ..",
 	} {
 		if got := strings.Join(m.ls(path), " "); got != want {
@@ -25,7 +27,7 @@ func TestListings(t *testing.T) {
 		}
 	}
 	// What is listed is found, with the same inode number and type.
-	for _, dir := range []string{"", "lan", "lan/ports", "lan/ports/2"} {
+	for _, dir := range []string{"", "lan", "lan/ports", "lan/ports/2", "lan/fake"} {
 		n := m.node(m.id(dir))
 		for _, e := range m.list(&n)[2:] {
 			if a := m.stat(dir + "/" + e.Name); a.Ino != e.Ino || a.Mode&unix.S_IFMT != e.Mode {
@@ -61,7 +63,10 @@ func TestReadDirInPieces(t *testing.T) {
 func TestLookups(t *testing.T) {
 	m := newLAN(t)
 	for path, want := range map[string]unix.Errno{
-		"lan": 0, "lan/": 0, "lan/port": 0, "lan/ports/2": 0, "lan/ports/2/port": 0, "version": 0,
+		"lan": 0, "lan/": 0, "lan/fake/limit": 0, "lan/tap": 0, "lan/ports/2/tag": 0, "lan/ports/1024/tag": 0,
+		"lan/grab": unix.ENOENT, "lan/hub": unix.ENOENT, "lan/limit": unix.ENOENT, "lan/fake/tag": unix.ENOENT, "lan/fake/fake": unix.ENOENT,
+		"lan/ports/2/limit": unix.ENOENT, "lan/ports/1/tag": unix.ENOENT, "lan/fake/mtu": unix.ENOENT, "lan/fake/limit/x": unix.ENOENT,
+		"lan/port": 0, "lan/ports/2": 0, "lan/ports/2/port": 0, "version": 0,
 		"wan": unix.ENOENT, "policies.d": unix.ENOENT, "mtu": unix.ENOENT, "ports": unix.ENOENT,
 		"lan/version": unix.ENOENT, "lan/2": unix.ENOENT, "lan/lan": unix.ENOENT,
 		"lan/ports/1": unix.ENOENT, "lan/ports/02": unix.ENOENT, "lan/ports/+2": unix.ENOENT, "lan/ports/0": unix.ENOENT,
@@ -105,6 +110,7 @@ func TestRmdir(t *testing.T) {
 	for path, want := range map[string]unix.Errno{
 		"wan": unix.ENOENT, "version": unix.ENOTDIR, "lan/port": unix.ENOTDIR, "lan/ports": unix.EPERM, "lan": unix.EBUSY,
 		"lan/ports/7": unix.ENOENT, "lan/ports/2/info": unix.ENOTDIR,
+		"lan/fake": unix.EPERM, "lan/fake/limit": unix.ENOTDIR,
 	} {
 		wantStatus(t, "rmdir "+path, m.rmdir(path), want)
 	}
@@ -120,7 +126,7 @@ func TestRename(t *testing.T) {
 	ok(t, "mkdir", m.mkdir("wan", 0o755))
 	for names, want := range map[string]unix.Errno{
 		"lan wan": unix.EEXIST, "lan version": unix.EEXIST, "lan policies.d": unix.EEXIST, "nothing x": unix.ENOENT,
-		"version x": unix.EPERM, "lan lan/x": unix.EPERM, "lan/port x": unix.EPERM, "lan/ports/2 lan/ports/3": unix.EPERM,
+		"version x": unix.EPERM, "lan lan/x": unix.EPERM, "lan/port x": unix.EPERM, "lan/ports/2 lan/ports/3": unix.EPERM, "lan/fake lan/x": unix.EPERM,
 		"lan .x": unix.EINVAL, "lan " + strings.Repeat("x", 65): unix.ENAMETOOLONG,
 	} {
 		from, to, _ := strings.Cut(names, " ")
@@ -138,7 +144,7 @@ func TestRename(t *testing.T) {
 // Whatever else would change a directory is refused.
 func TestOtherChanges(t *testing.T) {
 	m := newLAN(t)
-	for _, dir := range []string{"", "lan", "lan/ports", "lan/ports/2"} {
+	for _, dir := range []string{"", "lan", "lan/ports", "lan/ports/2", "lan/fake"} {
 		h := m.header(m.id(dir))
 		for what, status := range map[string]fuse.Status{
 			"create":  m.Create(nil, &fuse.CreateIn{InHeader: h}, "x", &fuse.CreateOut{}),

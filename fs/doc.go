@@ -7,7 +7,9 @@
 //   - node.go: what a node id means. Nothing is stored per node id.
 //   - attr.go: owners and modes; the rights of settings follow from port's.
 //   - tree.go, dir.go, change.go: lookup, listing, mkdir and what changes.
-//   - open.go, control.go: files that are read and written as text.
+//   - open.go, control.go: files that are read and written as text;
+//     setting.go, report.go, metrics.go, attach.go: what they say and do.
+//   - policy.go: what the policy in force serves, POLICY/ and files of ports.
 //   - door.go, port.go, stream.go, send.go, gather.go, events.go: files that
 //     the device's goroutine serves, the path of frames.
 //   - errors.go: causes become errno for programs and lines for people.

@@ -167,6 +167,17 @@ func (d *door) blocked(watch bool) bool {
 	return true
 }
 
+// again is called before a send that would have to wait is answered EAGAIN. A
+// poller that goes by edges asked when there was room, and not since.
+func (d *door) again() {
+	d.conn.Lock()
+	armed := d.armed
+	d.conn.Unlock()
+	if armed && !d.blocked(true) {
+		d.Wake()
+	}
+}
+
 // Interrupt ends the waiting of a READ or WRITE whose caller has a signal.
 func (d *door) Interrupt(unique uint64) bool {
 	d.conn.Lock()

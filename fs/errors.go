@@ -127,7 +127,7 @@ func (f *FS) Errors() string { return f.errors.String() }
 
 func readRootErrors(f *FS, _ *node) string { return f.errors.String() }
 
-func clearRootErrors(f *FS, _ *node, command string) error {
+func clearRootErrors(f *FS, _ *node, _ *fuse.InHeader, command string) error {
 	if command != "" {
 		return bus.Errorf(bus.Invalid, "an empty line clears the errors; nothing else can be written")
 	}
@@ -137,9 +137,9 @@ func clearRootErrors(f *FS, _ *node, command string) error {
 
 func readErrors(f *FS, n *node) string { return f.errorsOf(n.net).String() }
 
-func clearErrors(f *FS, n *node, command string) error {
+func clearErrors(f *FS, n *node, by *fuse.InHeader, command string) error {
 	if command != "" {
-		return clearRootErrors(f, n, command)
+		return clearRootErrors(f, n, by, command)
 	}
 	f.errorsOf(n.net).clear()
 	return nil

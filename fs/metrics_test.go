@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/bustest"
 )
 
 var (
@@ -110,6 +111,13 @@ since \d{4}-\S+Z
 $`)
 	if got := m.read("lan/ports/1/info"); !want.MatchString(got) {
 		t.Errorf("info is\n%s", got)
+	}
+	_, err := m.bus.Network("lan").Join(&bustest.Sink{}, bus.JoinOptions{Recv: true, Info: bus.Info{Kind: "tap", Detail: "eth 0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.read("lan/ports/2/info"); !strings.Contains(got, "\nkind tap\nrights r\n") || !strings.HasSuffix(got, "\ndetail \"eth 0\"\n") {
+		t.Errorf("info of a tap is\n%s", got)
 	}
 }
 

@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ func TestTable(t *testing.T) {
 	seen := map[file]bool{}
 	for i := range table {
 		r := &table[i]
-		if seen[file{r.in, r.name}] {
+		if seen[file{r.in, r.name}] && !r.ofPolicy() {
 			t.Errorf("%q stands twice in one directory", r.name)
 		}
 		seen[file{r.in, r.name}] = true
@@ -29,7 +30,7 @@ func TestTable(t *testing.T) {
 		if r.write == nil && (r.rule == setting || r.rule == rootLog) {
 			t.Errorf("%q cannot be written, and its mode says it can", r.name)
 		}
-		if (r.kind == textFile) != (r.read != nil) {
+		if r.isText() != (r.read != nil) {
 			t.Errorf("%q: text files have a reader, the others none", r.name)
 		}
 		if r.emptyOK && r.write == nil {
@@ -41,35 +42,68 @@ func TestTable(t *testing.T) {
 		if r.isDir() != (r.rule == ownDir || r.rule == reportDir || r.rule == manageDir) {
 			t.Errorf("%q is a directory or has a directory's rights, not both", r.name)
 		}
-		if rowOf(r.in, r.name) != r {
+		if found := rowOf(r.in, r.name); found != r && !r.ofPolicy() {
 			t.Errorf("%q is not found by its name", r.name)
 		}
 	}
 	if len(table) >= 1<<8 {
 		t.Errorf("%d rows do not fit into a node id", len(table))
 	}
+	for in := inRoot; in <= inPolicy; in++ {
+		for i := range slots(in) {
+			if r := slot(in, i); r.in != in || !r.ofPolicy() || int(r.slot) != i || seen[file{in, fmt.Sprint(r.index)}] {
+				t.Errorf("slot %d of place %d is row %d", i, in, r.index)
+			} else {
+				seen[file{in, fmt.Sprint(r.index)}] = true
+			}
+		}
+	}
 }
 
-// paths are all files of a mount with a network of two ports.
-func paths() []string {
-	var list []string
+// file is a file or directory of newLAN's tree.
+type file struct {
+	path string
+	row  *row
+}
+
+// readOnly are those of them that the policy serves and that have a mode of
+// their own.
+var readOnly = map[string]bool{"lan/fake/ports": true, "lan/fake/ticks": true, "lan/ports/2/silent": true}
+
+// files are all of newLAN, but port 1024.
+func files() (list []file) {
+	served := map[place][]string{
+		inNet: {"lan/fake"}, inPolicy: {"lan/fake/ports", "lan/fake/mute", "lan/fake/limit", "lan/fake/ticks"},
+		inPort: {"lan/ports/2/tag", "lan/ports/2/silent"},
+	}
 	for i := range table {
 		r := &table[i]
-		switch dir := []string{"", "lan/", "lan/ports/", "lan/ports/2/"}[r.in]; r.kind {
-		case netDir:
-			list = append(list, "lan")
-		case portDir:
-			list = append(list, "lan/ports/2")
-		default:
-			list = append(list, dir+r.name)
+		dir := []string{"", "lan/", "lan/ports/", "lan/ports/2/", ""}[r.in]
+		path := dir + r.name
+		switch {
+		case r.kind == netDir:
+			path = "lan"
+		case r.kind == portDir:
+			path = "lan/ports/2"
+		case r.ofPolicy():
+			if len(served[r.in]) == 0 {
+				continue
+			}
+			path, served[r.in] = served[r.in][0], served[r.in][1:]
+		case !r.there():
+			continue
 		}
+		list = append(list, file{path, r})
 	}
 	return list
 }
 
+// newLAN is a tree with a network lan of two reserved ports, with a policy
+// that serves files and with attachments.
 func newLAN(t testing.TB) *memory {
 	m := newMemory(t, testOptions())
 	ok(t, "mkdir lan", m.mkdir("lan", 0o755))
+	ok(t, "policy", m.write("lan/policy", fakePolicy))
 	ok(t, "mkdir lan/ports/2", m.mkdir("lan/ports/2", 0))
 	ok(t, "mkdir lan/ports/1024", m.mkdir("lan/ports/1024", 0))
 	return m
@@ -79,11 +113,12 @@ func newLAN(t testing.TB) *memory {
 func TestNodeIDs(t *testing.T) {
 	m := newLAN(t)
 	inos := map[uint64]string{}
-	for i, path := range paths() {
+	for _, f := range files() {
+		path := f.path
 		id, out, status := m.lookup(path)
 		ok(t, path, status)
 		n := m.node(id)
-		if n.gone || n.row != &table[i] || n.path() != path {
+		if n.gone || n.row != f.row || n.path() != path || n.readOnly != readOnly[path] {
 			t.Errorf("%s: node %x is %q, gone %v", path, id, n.path(), n.gone)
 		}
 		if other, twice := inos[out.Ino]; twice || out.Ino == 0 {
@@ -91,8 +126,8 @@ func TestNodeIDs(t *testing.T) {
 		}
 		inos[out.Ino] = path
 		again := m.id(path)
-		if n.row.isDoor() == (again == id) {
-			t.Errorf("%s: ids are %x and %x: a door has a fresh one each time, others not", path, id, again)
+		if fresh := f.row.isDoor() || path == "lan/tap"; fresh == (again == id) {
+			t.Errorf("%s: ids are %x and %x: what may wait has a fresh one each time, others not", path, id, again)
 		}
 		if m.stat(path).Ino != out.Ino {
 			t.Errorf("%s: another inode number at each lookup", path)
@@ -106,14 +141,14 @@ func TestNodeIDs(t *testing.T) {
 // The sequence number of doors may pass any bound.
 func TestDoorSequence(t *testing.T) {
 	m := newLAN(t)
-	doorSequence.Store(1<<portShift - 2)
+	sequence.Store(1<<portShift - 2)
 	for range 4 {
 		n := m.node(m.id("lan/ports/2/port"))
 		if n.gone || n.port.Number() != 2 || n.path() != "lan/ports/2/port" {
 			t.Errorf("node %x is %q", n.id, n.path())
 		}
 	}
-	doorSequence.Store(1<<32 - 2)
+	sequence.Store(1<<32 - 2)
 	for range 4 {
 		if n := m.node(m.id("lan/stream")); n.gone || n.path() != "lan/stream" {
 			t.Errorf("node %x is %q", n.id, n.path())
@@ -125,15 +160,16 @@ func TestDoorSequence(t *testing.T) {
 func TestGoneNodes(t *testing.T) {
 	m := newLAN(t)
 	var ids []uint64
-	for _, path := range paths() {
-		if strings.HasPrefix(path, "lan") {
-			ids = append(ids, m.id(path))
+	for _, f := range files() {
+		if strings.HasPrefix(f.path, "lan") {
+			ids = append(ids, m.id(f.path))
 		}
 	}
 	ok(t, "rmdir", m.rmdir("lan/ports/2"))
 	ok(t, "rmdir", m.rmdir("lan/ports/1024"))
 	ok(t, "rmdir", m.rmdir("lan"))
 	ok(t, "mkdir again", m.mkdir("lan", 0o755))
+	ok(t, "policy", m.write("lan/policy", fakePolicy))
 	ok(t, "mkdir again", m.mkdir("lan/ports/2", 0))
 	for _, id := range ids {
 		n := m.node(id)
@@ -189,8 +225,8 @@ func useNode(t testing.TB, m *memory, id uint64) {
 // FuzzNodeID uses any number as a node id.
 func FuzzNodeID(f *testing.F) {
 	m := newLAN(f)
-	for _, path := range paths() {
-		f.Add(m.id(path))
+	for _, file := range files() {
+		f.Add(m.id(file.path))
 	}
 	for _, id := range []uint64{0, 1, 2, ^uint64(0), 1 << 63, 1 << rowShift, 6 << rowShift, 7<<rowShift | 1<<netShift} {
 		f.Add(id)

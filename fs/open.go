@@ -29,9 +29,9 @@ func (f *FS) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.St
 	case eventFile:
 		out.OpenFlags = doorFlags
 		out.Fh, err = f.openEvents(&n, in)
-	case textFile:
+	case textFile, attachFile:
 		out.OpenFlags = fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH
-		out.Fh = f.addFile(&textHandle{node: n})
+		out.Fh = f.addFile(&textHandle{node: n, opener: in.Uid})
 	default:
 		return fuse.EISDIR
 	}

@@ -31,6 +31,7 @@ func (p *port) Write(r devfuse.Reply, data []byte, offset int64, nonblock bool) 
 	case c.Gone():
 		r.Error(unix.ECONNRESET)
 	case nonblock:
+		p.again()
 		r.Error(unix.EAGAIN)
 	default:
 		p.wait(r, data)

@@ -2,18 +2,41 @@ package fs
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
 )
 
-// features are the words in the file features: what this build can do beyond
-// the tree itself, for scripts that must know.
-var features = []string{"poll", "port", "stream", "events", "block", "port-number-ioctl"}
+// features are the words in the file features, for scripts that must know:
+// what this build can do beyond the tree itself, and what the machine lets it
+// do.
+var features = []struct {
+	word string
+	can  func() bool // nil: always
+}{
+	{"poll", nil}, {"port", nil}, {"stream", nil}, {"events", nil}, {"block", nil}, {"port-number-ioctl", nil},
+	{"tap", func() bool { return bus.AttacherOf("tap") != nil && unix.Access("/dev/net/tun", unix.F_OK) == nil }},
+	{"grab", func() bool { return bus.AttacherOf("grab") != nil }},
+	{"switch", func() bool {
+		return slices.ContainsFunc(bus.Policies(), func(p bus.PolicyType) bool { return p.Name == "switch" })
+	}},
+}
 
 func readVersion(f *FS, _ *node) string { return f.options.Version + "\n" }
 
-func readFeatures(*FS, *node) string { return strings.Join(features, "\n") + "\n" }
+func readFeatures(*FS, *node) string {
+	var b strings.Builder
+	for _, f := range features {
+		if f.can == nil || f.can() {
+			fmt.Fprintln(&b, f.word)
+		}
+	}
+	return b.String()
+}
 
 func readPolicies(*FS, *node) string {
 	var b strings.Builder
@@ -45,7 +68,7 @@ func checkReset(command string) error {
 	return nil
 }
 
-func resetStats(_ *FS, n *node, command string) error {
+func resetStats(_ *FS, n *node, _ *fuse.InHeader, command string) error {
 	if err := checkReset(command); err != nil {
 		return err
 	}
@@ -60,7 +83,7 @@ func readPortStats(_ *FS, n *node) string {
 	return b.String()
 }
 
-func resetPortStats(_ *FS, n *node, command string) error {
+func resetPortStats(_ *FS, n *node, _ *fuse.InHeader, command string) error {
 	if err := checkReset(command); err != nil {
 		return err
 	}
@@ -80,6 +103,9 @@ func readPortInfo(_ *FS, n *node) string {
 	for _, c := range i.Conns {
 		fmt.Fprintf(&b, "\nkind %s\nrights %s\nuid %d\ngid %d\npid %d\ncomm %s\nsince %s\n",
 			c.Kind, c.Rights(), c.UID, c.GID, c.PID, bus.Quote(c.Comm), bus.Stamp(c.Since))
+		if c.Detail != "" {
+			fmt.Fprintf(&b, "detail %s\n", bus.Quote(c.Detail))
+		}
 	}
 	return b.String()
 }

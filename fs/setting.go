@@ -1,8 +1,12 @@
 package fs
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"ipnfs/bus"
 )
@@ -17,8 +21,8 @@ func number(get func(*bus.Settings) int) func(*FS, *node) string {
 	}
 }
 
-func change(set func(*bus.Settings, int)) func(*FS, *node, string) error {
-	return func(_ *FS, n *node, command string) error {
+func change(set func(*bus.Settings, int)) func(*FS, *node, *fuse.InHeader, string) error {
+	return func(_ *FS, n *node, _ *fuse.InHeader, command string) error {
 		v, err := parseNumber(command)
 		if err != nil {
 			return err
@@ -41,13 +45,13 @@ func parseNumber(s string) (int, error) {
 
 func readPolicy(_ *FS, n *node) string { return n.net.PolicySpec() + "\n" }
 
-func writePolicy(_ *FS, n *node, command string) error {
+func writePolicy(_ *FS, n *node, _ *fuse.InHeader, command string) error {
 	return n.net.SetPolicy(strings.Join(strings.Fields(command), " "))
 }
 
 func readOverflow(_ *FS, n *node) string { return n.net.Settings().Overflow.String() + "\n" }
 
-func writeOverflow(_ *FS, n *node, command string) error {
+func writeOverflow(_ *FS, n *node, _ *fuse.InHeader, command string) error {
 	o, err := bus.ParseOverflow(command)
 	if err != nil {
 		return err
@@ -62,7 +66,7 @@ func readPersist(_ *FS, n *node) string {
 	return "0\n"
 }
 
-func writePersist(_ *FS, n *node, command string) error {
+func writePersist(_ *FS, n *node, _ *fuse.InHeader, command string) error {
 	if command != "0" && command != "1" {
 		return bus.Errorf(bus.Invalid, "%q: 1 keeps the network until rmdir, 0 ends it with its last port", command)
 	}
@@ -71,7 +75,7 @@ func writePersist(_ *FS, n *node, command string) error {
 
 func readLinkType(_ *FS, n *node) string { return n.net.Settings().LinkType + "\n" }
 
-func writeLinkType(_ *FS, n *node, command string) error {
+func writeLinkType(_ *FS, n *node, _ *fuse.InHeader, command string) error {
 	return n.net.Change(func(s *bus.Settings) { s.LinkType = command })
 }
 
@@ -82,14 +86,16 @@ func readPortName(_ *FS, n *node) string {
 	return ""
 }
 
-func writePortName(_ *FS, n *node, command string) error { return n.port.SetName(command) }
+func writePortName(_ *FS, n *node, _ *fuse.InHeader, command string) error {
+	return n.port.SetName(command)
+}
 
 func readPortQueue(_ *FS, n *node) string { return itoa(n.port.Queue()) + "\n" }
 
 // inherit is what ends an override of a port.
 const inherit = "network"
 
-func writePortQueue(_ *FS, n *node, command string) error {
+func writePortQueue(_ *FS, n *node, _ *fuse.InHeader, command string) error {
 	if command == inherit {
 		return n.port.SetQueue(0)
 	}
@@ -105,7 +111,7 @@ func writePortQueue(_ *FS, n *node, command string) error {
 
 func readPortOverflow(_ *FS, n *node) string { return n.port.Overflow().String() + "\n" }
 
-func writePortOverflow(_ *FS, n *node, command string) error {
+func writePortOverflow(_ *FS, n *node, _ *fuse.InHeader, command string) error {
 	if command == inherit {
 		return n.port.SetOverflow(nil)
 	}
@@ -114,4 +120,24 @@ func writePortOverflow(_ *FS, n *node, command string) error {
 		return err
 	}
 	return n.port.SetOverflow(&o)
+}
+
+func readMirror(_ *FS, n *node) string {
+	return line(strings.Trim(fmt.Sprint(n.port.Mirror()), "[]"))
+}
+
+// writeMirror takes port numbers between spaces or commas; none clears.
+func writeMirror(_ *FS, n *node, _ *fuse.InHeader, command string) error {
+	words := strings.FieldsFunc(command, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	if len(words) == 1 && words[0] == "none" {
+		words = nil
+	}
+	numbers := make([]int, len(words))
+	for i, word := range words {
+		var err error
+		if numbers[i], err = parseNumber(word); err != nil {
+			return err
+		}
+	}
+	return n.port.SetMirror(numbers)
 }

@@ -100,6 +100,9 @@ func (s *stream) Write(r devfuse.Reply, data []byte, _ int64, nonblock bool) {
 		s.wait(&w, behind)
 		return
 	}
+	if errno == blocked {
+		s.again()
+	}
 	s.stopped(&w, errno)
 }
 

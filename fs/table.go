@@ -3,6 +3,8 @@ package fs
 import (
 	"strconv"
 
+	"github.com/hanwen/go-fuse/v2/fuse"
+
 	"ipnfs/bus"
 )
 
@@ -14,6 +16,7 @@ const (
 	inNet
 	inPorts
 	inPort
+	inPolicy
 )
 
 // kind is what a node is.
@@ -21,12 +24,14 @@ type kind uint8
 
 const (
 	textFile   kind = iota // read and written as text
+	attachFile             // tap, grab: likewise; served by a bus.Attacher
 	portDoor               // port: a frame a call
 	streamDoor             // stream: many frames a call
 	eventFile              // events: a live stream of lines
 	netDir                 // NET/
 	portsDir               // NET/ports/
 	portDir                // NET/ports/N/
+	policyDir              // NET/POLICY/
 )
 
 // rule says where a node's owner and mode come from; see attr.go.
@@ -45,23 +50,31 @@ const (
 
 // row is one file or directory of the tree.
 type row struct {
-	name string // directories with a name of their own have none here
+	name string // what has a name of its own has none here
 	in   place
 	kind kind
 	rule rule
-	// read renders the text. A write gives what read would show.
+	// read renders the text. If it finds that n is gone by now, it says so in
+	// n. A write gives what read would show.
 	read func(f *FS, n *node) string
 	// write takes one command whole, or refuses it and changes nothing.
-	write func(f *FS, n *node, command string) error
+	write func(f *FS, n *node, by *fuse.InHeader, command string) error
 	// emptyOK: an empty line is a command.
 	emptyOK bool
 
 	index uint8
+	slot  uint8 // of what a policy serves: which of it, from 0
 }
 
 func (r *row) isDir() bool { return r.kind >= netDir }
 
 func (r *row) isDoor() bool { return r.kind == portDoor || r.kind == streamDoor }
+
+// isText tells whether the row is read and written as text.
+func (r *row) isText() bool { return r.kind == textFile || r.kind == attachFile }
+
+// there tells whether this build has what serves the row.
+func (r *row) there() bool { return r.kind != attachFile || bus.AttacherOf(r.name) != nil }
 
 // unknownRow stands for a node id that never was.
 var unknownRow = row{name: "?"}
@@ -93,10 +106,13 @@ func init() { // in init, since readers look into the table themselves
 			write: change(func(s *bus.Settings, v int) { s.MaxPorts = v })},
 		{name: "persist", in: inNet, rule: setting, read: readPersist, write: writePersist},
 		{name: "linktype", in: inNet, rule: setting, read: readLinkType, write: writeLinkType},
+		{name: "tap", in: inNet, kind: attachFile, rule: setting, read: readAttached, write: writeAttached},
+		{name: "grab", in: inNet, kind: attachFile, rule: setting, read: readAttached, write: writeAttached},
 		{name: "stats", in: inNet, rule: setting, read: readStats, write: resetStats},
 		{name: "events", in: inNet, kind: eventFile},
 		{name: "errors", in: inNet, rule: setting, read: readErrors, write: clearErrors, emptyOK: true},
 		{name: "ports", in: inNet, kind: portsDir, rule: manageDir},
+		{in: inNet, kind: policyDir, rule: reportDir},
 
 		{in: inPorts, kind: portDir, rule: reportDir},
 
@@ -106,6 +122,12 @@ func init() { // in init, since readers look into the table themselves
 		{name: "name", in: inPort, rule: setting, read: readPortName, write: writePortName, emptyOK: true},
 		{name: "queue", in: inPort, rule: setting, read: readPortQueue, write: writePortQueue},
 		{name: "overflow", in: inPort, rule: setting, read: readPortOverflow, write: writePortOverflow},
+		{name: "mirror", in: inPort, rule: setting, read: readMirror, write: writeMirror, emptyOK: true},
+	}
+	for _, in := range []place{inPolicy, inPort} {
+		for i := range slots(in) {
+			table = append(table, row{in: in, rule: setting, read: readValue, write: writeValue, emptyOK: true, slot: uint8(i)})
+		}
 	}
 	for i := range table {
 		table[i].index = uint8(i + 1)
@@ -116,7 +138,7 @@ func init() { // in init, since readers look into the table themselves
 // though there is no file there yet.
 var reservedNames = map[string]bool{"policies.d": true}
 
-// rowOf finds a row by directory and name; dirs without a name by "".
+// rowOf finds a row by directory and name; "" finds the first without one.
 func rowOf(in place, name string) *row {
 	for i := range table {
 		if table[i].in == in && table[i].name == name {

@@ -96,7 +96,7 @@ func (f *FS) String() string { return "ipnfs" }
 func (f *FS) child(dir *node, name string) (node, bool) {
 	n := node{net: dir.net, port: dir.port}
 	switch {
-	case dir.gone:
+	case dir.gone || name == "":
 		return n, false
 	case dir.row == nil:
 		n.row = rowOf(inRoot, name)
@@ -107,8 +107,10 @@ func (f *FS) child(dir *node, name string) (node, bool) {
 				return n, false
 			}
 		}
-	case dir.row.kind == netDir:
-		n.row = rowOf(inNet, name)
+	case dir.row.kind == netDir, dir.row.kind == portDir, dir.row.kind == policyDir:
+		if n.row = rowOf(dir.inside(), name); n.row == nil {
+			return dir.servedChild(name)
+		}
 	case dir.row.kind == portsDir:
 		number, err := strconv.Atoi(name)
 		if err != nil || itoa(number) != name {
@@ -118,13 +120,11 @@ func (f *FS) child(dir *node, name string) (node, bool) {
 		if n.port = dir.net.Port(number); n.port == nil {
 			return n, false
 		}
-	case dir.row.kind == portDir:
-		n.row = rowOf(inPort, name)
 	}
-	if n.row == nil || n.row.name != name && n.row.name != "" || name == "" {
+	if n.row == nil || !n.row.there() {
 		return n, false
 	}
-	n.id = makeID(n.row, n.net, n.port)
+	n.id = makeID(n.row, n.net, n.port, 0)
 	return n, true
 }
 

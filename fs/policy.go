@@ -1,0 +1,166 @@
+package fs
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"ipnfs/bus"
+)
+
+// What the policy in force serves: the directory POLICY/ in NET/ with its
+// tables and knobs, and in ports/N/ the knobs that it has for each port. All
+// of that comes and goes with the policy, so it is looked at under the
+// network's lock, together with the policy's life.
+
+// slots is how many rows a directory has for what the policy serves there.
+func slots(in place) int {
+	switch in {
+	case inNet:
+		return 1
+	case inPolicy:
+		return 48
+	case inPort:
+		return 32
+	}
+	return 0
+}
+
+// slot is the i-th of these rows.
+func slot(in place, i int) *row { return &table[int(rowOf(in, "").index)-1+i] }
+
+// served lists what p serves in a directory, in the order of the rows, all in
+// the form of a port's knob: what can be the name of a file, each name once,
+// and none that the directory has anyway.
+func served(p bus.Policy, in place) (list []bus.PortKnob) {
+	add := func(k bus.PortKnob) {
+		twice := slices.ContainsFunc(list, func(other bus.PortKnob) bool { return other.Name == k.Name })
+		if !twice && bus.CheckName(k.Name) == nil && rowOf(in, k.Name) == nil && len(list) < slots(in) {
+			list = append(list, k)
+		}
+	}
+	switch in {
+	case inNet:
+		if len(served(p, inPolicy)) > 0 {
+			add(bus.PortKnob{Name: p.Name()})
+		}
+	case inPolicy:
+		if tabler, ok := p.(bus.Tabler); ok {
+			for _, t := range tabler.Tables() {
+				add(knobOf(t.Name, t.Read, t.Write))
+			}
+		}
+		if knobber, ok := p.(bus.Knobber); ok {
+			for _, k := range knobber.Knobs() {
+				add(knobOf(k.Name, k.Get, k.Set))
+			}
+		}
+	case inPort:
+		if knobber, ok := p.(bus.PortKnobber); ok {
+			for _, k := range knobber.PortKnobs() {
+				add(k)
+			}
+		}
+	}
+	return list
+}
+
+// knobOf makes what a policy has once into what it has for each port.
+func knobOf(name string, get func() string, set func(string) error) bus.PortKnob {
+	k := bus.PortKnob{Name: name, Get: func(*bus.Port) string { return get() }}
+	if set != nil {
+		k.Set = func(_ *bus.Port, value string) error { return set(value) }
+	}
+	return k
+}
+
+var errPolicyGone = bus.Errorf(bus.Gone, "another policy is in force now")
+
+// withPolicy calls f with the policy in force, under the network's lock: of a
+// port's file only while the port is there, and of a policy's only while that
+// policy is in force.
+func (n *node) withPolicy(f func(p bus.Policy) error) error {
+	use := n.net.UsePolicy
+	if n.port != nil {
+		use = n.port.UsePolicy
+	}
+	return use(func(p bus.Policy) error {
+		if n.life != 0 && n.life != n.net.PolicyLife() {
+			return errPolicyGone
+		}
+		return f(p)
+	})
+}
+
+// each calls f with the nodes of what the policy in force serves in the
+// directory n, until it returns false.
+func (n *node) each(in place, f func(n node) bool) error {
+	return n.withPolicy(func(p bus.Policy) error {
+		for i, k := range served(p, in) {
+			child := node{row: slot(in, i), net: n.net, port: n.port, life: n.net.PolicyLife(), policy: p.Name()}
+			child.id = makeID(child.row, child.net, child.port, child.life)
+			if !child.row.isDir() {
+				child.own, child.readOnly = k.Name, k.Set == nil
+			}
+			if !f(child) {
+				break
+			}
+		}
+		return nil
+	})
+}
+
+// servedChild finds a name among them.
+func (n *node) servedChild(name string) (child node, found bool) {
+	err := n.each(n.inside(), func(c node) bool {
+		found = c.name() == name
+		child = c
+		return !found
+	})
+	return child, err == nil && found
+}
+
+// resolve finds what n, of which only the id is known, is of the policy in
+// force, and tells whether that is anything.
+func (n *node) resolve() (ok bool) {
+	_ = n.each(n.row.in, func(is node) bool {
+		if ok = is.id == n.id; ok {
+			*n = is
+		}
+		return !ok
+	})
+	return ok
+}
+
+// useValue calls f with the file n itself.
+func (n *node) useValue(f func(k bus.PortKnob) error) error {
+	return n.withPolicy(func(p bus.Policy) error {
+		list := served(p, n.row.in)
+		if int(n.row.slot) >= len(list) {
+			return errPolicyGone
+		}
+		return f(list[n.row.slot])
+	})
+}
+
+// readValue reads a table or knob. If it is gone by now, so is n.
+func readValue(_ *FS, n *node) (text string) {
+	n.gone = n.useValue(func(k bus.PortKnob) error {
+		text = line(k.Get(n.port))
+		return nil
+	}) != nil
+	return text
+}
+
+func writeValue(_ *FS, n *node, _ *fuse.InHeader, command string) error {
+	return n.useValue(func(k bus.PortKnob) error { return k.Set(n.port, command) })
+}
+
+// line ends a text that is not empty with a newline.
+func line(text string) string {
+	if text == "" || strings.HasSuffix(text, "\n") {
+		return text
+	}
+	return text + "\n"
+}
