@@ -1,0 +1,180 @@
+package iface
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+	"ipnfs/iface/device"
+	"ipnfs/iface/link"
+	"ipnfs/iface/netns"
+)
+
+// attachment is one interface that is a port of a network. Its end comes from
+// Detach, from the device (Ended) or from the watch (Left), whichever is first.
+type attachment struct {
+	kind    string // the file it was written to
+	name    string // of the interface, when it was attached
+	options string // as List shows them, each with a space in front
+	net     *bus.Network
+	by      bus.Info
+	holder  holder
+
+	place place // under registry.mu
+	ended bool  // likewise
+
+	// Set by start, and not changed after ready is closed.
+	fds    []int        // that the device does not own yet
+	undo   func()       // what was changed on the interface; only if attaching fails
+	last   func() error // what is to be done if all else has succeeded
+	device *device.Device
+
+	ready chan struct{} // closed when attaching has succeeded or failed
+	done  chan struct{} // closed when nothing is left
+
+	following sync.Mutex // held while the interface is followed, and while all is undone
+
+	watch *link.Watch // until ready start's, then under following
+
+	mu    sync.Mutex
+	facts link.Facts
+	ns    netns.ID
+	away  bool // in a namespace that we must not look into
+}
+
+// holder is what holds the interface besides the device's descriptors.
+type holder interface {
+	// locate finds the interface, wherever it is. ns is open.
+	locate() (ns *netns.NS, f link.Facts, err error)
+	// release ends the hold.
+	release()
+}
+
+// maxFrame is the longest frame in bytes that fits an interface: header, one
+// VLAN tag and payload, as for the kernel's bridge (is_skb_forwardable).
+func maxFrame(f link.Facts) int { return 14 + 4 + f.MTU }
+
+// start makes a, which holds an interface of ns, a port of its network.
+func (a *attachment) start(kind device.Kind, ns *netns.NS) error {
+	info := a.by
+	info.Kind, info.Detail, info.Since = a.kind, a.name, time.Now()
+	var err error
+	a.device, err = device.Start(a.net, device.Config{
+		Kind: kind, Fds: a.fds, MaxFrame: maxFrame(a.known()), Info: info, Ended: func(string) { a.end(lost) },
+	})
+	if err != nil {
+		return err
+	}
+	a.fds = nil
+	if err := a.observe(ns, a.known().Index); err != nil {
+		return refuse(err, "watching %s", a.name)
+	}
+	if a.last != nil {
+		if err := a.last(); err != nil {
+			return err
+		}
+	}
+	return a.publish()
+}
+
+// observe watches the interface where it is now.
+func (a *attachment) observe(ns *netns.NS, index int) error {
+	w, f, err := link.Observe(ns, index, a)
+	if err != nil {
+		return err
+	}
+	if a.watch != nil {
+		a.watch.Close()
+	}
+	a.watch = w
+	a.mu.Lock()
+	a.ns, a.away = ns.ID(), false
+	a.mu.Unlock()
+	a.Changed(f)
+	return nil
+}
+
+// known returns the facts as far as they are known.
+func (a *attachment) known() link.Facts {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.facts
+}
+
+func (a *attachment) know(f link.Facts) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.facts = f
+}
+
+// port is the number of the port.
+func (a *attachment) port() int { return a.device.Port().Number() }
+
+// over tells whether a has ended, or is about to, since its port has gone.
+func (a *attachment) over() bool {
+	select {
+	case <-a.ready:
+		return a.isEnded() || a.net.Port(a.port()) != a.device.Port()
+	default:
+		return false
+	}
+}
+
+// cause is why an attachment ends.
+type cause int
+
+const (
+	detached  cause = iota // by command, or it was not attached in the end
+	lost                   // port or interface has gone
+	movedAway              // the interface was moved out of reach
+)
+
+// end ends the attachment, if nobody else did. It does not wait for it: see
+// done.
+func (a *attachment) end(why cause) {
+	if a.retire() {
+		go a.clear(why)
+	}
+}
+
+// clear undoes all of start.
+func (a *attachment) clear(why cause) {
+	<-a.ready
+	a.following.Lock() // who comes later sees that it has ended
+	defer a.following.Unlock()
+	if a.device != nil {
+		if why != detached {
+			a.tellEnd(why)
+		}
+		a.device.Close()
+	}
+	if a.watch != nil {
+		a.watch.Close()
+	}
+	if a.undo != nil {
+		a.undo()
+	}
+	for _, fd := range a.fds {
+		_ = unix.Close(fd)
+	}
+	if a.holder != nil {
+		a.holder.release()
+	}
+	a.forget()
+}
+
+// tellEnd publishes that the interface has gone, if it was that.
+func (a *attachment) tellEnd(why cause) {
+	ns, _, err := a.holder.locate()
+	switch {
+	case err == nil:
+		ns.Close()
+	case why == movedAway:
+		a.event("link-moved", "")
+	case !errors.Is(err, unix.EPERM):
+		a.event("link-gone", "")
+	}
+}

@@ -1,0 +1,185 @@
+package iface
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"ipnfs/bus"
+	"ipnfs/iface/link"
+)
+
+func TestParseTap(t *testing.T) {
+	for command, want := range map[string]tapCommand{
+		"tap0":            {name: "tap0", queues: 1},
+		"  tap0\t up ":    {name: "tap0", queues: 1, config: link.Config{Up: true}},
+		"tap0 netns=h1":   {name: "tap0", queues: 1, netns: "h1"},
+		"tap0 netns=/a=b": {name: "tap0", queues: 1, netns: "/a=b"},
+		"tap0 mac=02:00:00:00:00:01 mtu=68 queues=8 persist": {name: "tap0", queues: 8, persist: true, config: link.Config{
+			MAC: []byte{2, 0, 0, 0, 0, 1}, MTU: 68,
+		}},
+		"a-b_c.d+15bytes": {name: "a-b_c.d+15bytes", queues: 1},
+		"tap\u00e9":       {name: "tap\u00e9", queues: 1},
+	} {
+		got, err := parseTap(command)
+		if err != nil || !reflect.DeepEqual(*got, want) {
+			t.Errorf("%q is read as %+v, %v; want %+v", command, got, err, want)
+		}
+	}
+	c, err := parseTap("tap0 addr=10.0.0.1/24 addr=fd00::1/64 owner=5 group=6")
+	if err != nil || len(c.config.Addrs) != 2 || c.config.Addrs[1].String() != "fd00::1/64" || *c.owner != 5 || *c.group != 6 {
+		t.Errorf("it is read as %+v, %v", c, err)
+	}
+	if c, err := parseTap("tap0 owner=root group=root"); err != nil || *c.owner != 0 || *c.group != 0 {
+		t.Errorf("names are read as %+v, %v", c, err)
+	}
+}
+
+func TestParseGrab(t *testing.T) {
+	for command, want := range map[string]grabCommand{
+		"eth1":               {name: "eth1"},
+		"eth1 copy":          {name: "eth1", share: true},
+		"eth1 netns=h1 copy": {name: "eth1", share: true, netns: "h1"},
+	} {
+		if got, err := parseGrab(command); err != nil || *got != want {
+			t.Errorf("%q is read as %+v, %v; want %+v", command, got, err, want)
+		}
+	}
+}
+
+func TestParseRefused(t *testing.T) {
+	for command, kind := range map[string]bus.Kind{
+		"":                              bus.Invalid,
+		" \t":                           bus.Invalid,
+		".":                             bus.Invalid,
+		"..":                            bus.Invalid,
+		"a/b":                           bus.Invalid,
+		"a:b":                           bus.Invalid,
+		"tap%d":                         bus.Invalid,
+		"a\x00b":                        bus.Invalid,
+		"a\x7fb":                        bus.Invalid,
+		"a\u2028b":                      bus.Invalid, // white space to Unicode, if not to the kernel
+		"sixteen-bytes-xx":              bus.NameTooLong,
+		"t nonsense":                    bus.Invalid,
+		"t =":                           bus.Invalid,
+		"t up=1":                        bus.Invalid,
+		"t up=":                         bus.Invalid,
+		"t up up":                       bus.Invalid,
+		"t persist=yes":                 bus.Invalid,
+		"t netns":                       bus.Invalid,
+		"t netns=":                      bus.Invalid,
+		"t netns=a netns=b":             bus.Invalid,
+		"t mtu=x":                       bus.Invalid,
+		"t mtu=1500b":                   bus.Invalid,
+		"t mtu=67":                      bus.Range,
+		"t mtu=-1":                      bus.Range,
+		"t mtu=65522":                   bus.Range,
+		"t mtu=1500 mtu=1500":           bus.Invalid,
+		"t queues=0":                    bus.Range,
+		"t queues=9":                    bus.Range,
+		"t mac=x":                       bus.Invalid,
+		"t mac=01:00:00:00:00:01":       bus.Invalid,
+		"t mac=ff:ff:ff:ff:ff:ff":       bus.Invalid,
+		"t mac=00:00:00:00:00:00":       bus.Invalid,
+		"t mac=02:00:00:00:00:00:00:01": bus.Invalid,
+		"t addr=10.0.0.1":               bus.Invalid,
+		"t addr=10.0.0.1/33":            bus.Invalid,
+		"t addr=224.0.0.1/24":           bus.Invalid,
+		"t addr=0.0.0.0/0":              bus.Invalid,
+		"t addr=::/0":                   bus.Invalid,
+		"t addr=ff02::1/64":             bus.Invalid,
+		"t addr=fe80::1%eth0/64":        bus.Invalid,
+		"t addr=::ffff:1.2.3.4/96":      bus.Invalid,
+		"t owner=4294967295":            bus.Invalid,
+		"t owner=4294967296":            bus.Invalid,
+		"t owner=1x":                    bus.Invalid,
+		"t owner=no-such-user":          bus.Unknown,
+		"t group=no-such-group":         bus.Unknown,
+		"t copy":                        bus.Invalid,
+	} {
+		if _, err := parseTap(command); bus.KindOf(err) != kind || err.Error() == "" {
+			t.Errorf("%q: error %v of kind %d, want kind %d", command, err, bus.KindOf(err), kind)
+		}
+	}
+	for command, kind := range map[string]bus.Kind{
+		"": bus.Invalid, "a/b": bus.Invalid, "eth1 up": bus.Invalid, "eth1 copy=1": bus.Invalid, "eth1 copy copy": bus.Invalid,
+	} {
+		if _, err := parseGrab(command); bus.KindOf(err) != kind {
+			t.Errorf("%q: error %v of kind %d, want kind %d", command, err, bus.KindOf(err), kind)
+		}
+	}
+}
+
+func FuzzTapCommand(f *testing.F) {
+	for _, seed := range []string{
+		"tap0", "tap0 up", "eth0 netns=/run/netns/h1 mac=02:00:00:00:00:01 mtu=1500 addr=10.0.0.1/24 addr=fd00::1/64 up",
+		"t owner=5 group=root persist queues=8", "tap%d", "t =", "t netns==", "\x00",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, command string) {
+		c, err := parseTap(command)
+		if err != nil {
+			if bus.KindOf(err) == 0 || err.Error() == "" {
+				t.Errorf("a refusal without a kind or a reason: %v", err)
+			}
+			return
+		}
+		checkParsed(t, c.name)
+		if m := c.config.MTU; m != 0 && (m < minMTU || m > maxMTU) || c.queues < 1 || c.queues > maxQueues {
+			t.Errorf("out of range: %+v", c)
+		}
+		if mac := c.config.MAC; mac != nil && (len(mac) != 6 || mac[0]&1 != 0) {
+			t.Errorf("no station's address: %v", mac)
+		}
+		for _, a := range c.config.Addrs {
+			if !a.IsValid() {
+				t.Errorf("no address: %v", a)
+			}
+		}
+		if (c.owner != nil && *c.owner == link.Nobody) || (c.group != nil && *c.group == link.Nobody) {
+			t.Errorf("nobody: %+v", c)
+		}
+	})
+}
+
+func FuzzGrabCommand(f *testing.F) {
+	for _, seed := range []string{"eth1", "eth1 copy", "eth1 netns=h1", "eth1 netns=", "/"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, command string) {
+		if c, err := parseGrab(command); err == nil {
+			checkParsed(t, c.name)
+		}
+	})
+}
+
+func checkParsed(t *testing.T, name string) {
+	t.Helper()
+	if name == "" || len(name) > 15 || strings.ContainsAny(name, "/%: \t\n\x00") {
+		t.Errorf("the kernel gets the name %q", name)
+	}
+}
+
+func FuzzStatus(f *testing.F) {
+	f.Add("Name:\tx\nCapEff:\t000001ffffffffff\nGroups:\t1 2 4294967295 \n")
+	f.Add("CapEff\nGroups:x 1 -1 99999999999\n")
+	f.Fuzz(func(t *testing.T, status string) {
+		_, gids := parseStatus(status)
+		for _, gid := range gids {
+			if gid < 0 || gid > 1<<32-1 {
+				t.Errorf("group %d", gid)
+			}
+		}
+	})
+}
+
+func TestParseStatus(t *testing.T) {
+	caps, gids := parseStatus("Name:\tCapEff: 1\nUmask:\t0022\nGroups:\t4 24 4000000000 \nCapPrm:\t0000000000000001\nCapEff:\t000001fffeffffff\n")
+	if caps != 0x1fffeffffff || !reflect.DeepEqual(gids, []int{4, 24, 4000000000}) {
+		t.Errorf("read as %x, %v", caps, gids)
+	}
+	if caps, gids := parseStatus(""); caps != 0 || gids != nil {
+		t.Errorf("nothing is read as %x, %v", caps, gids)
+	}
+}

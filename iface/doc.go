@@ -1,0 +1,43 @@
+// Package iface makes network interfaces ports of a network. It serves the
+// files tap and grab: it registers a bus.Attacher for each.
+//
+//   - command.go: what may be written to the files.
+//   - caller.go, assume.go: who wrote it, and what he may do.
+//   - attacher.go: attach, detach, list. registry.go: what is attached where.
+//   - attachment.go: one interface that is a port, from attach to its end;
+//     follow.go when it moves, report.go what is told of it.
+//   - tap.go, maketap.go, queue.go: taps.
+//   - grab.go, packet.go, tcx.go: grabbed interfaces.
+//
+// Beside it, netns finds namespaces and works in them, link tells of interfaces
+// and watches them, and device carries the frames.
+//
+// # Taps
+//
+// A tap that does not exist is made in a private namespace of the process and
+// then moved to where it belongs. So nobody sees it half made; a process that
+// is killed in the middle leaves nothing, as the private namespace ends with
+// it; and the descriptors, which hold the namespace that they were opened in,
+// do not keep alive the one that the tap is for: when it ends, so does the tap.
+// A tap that exists has to be opened where it is and does hold its namespace,
+// as does a grabbed interface, whose socket must be where it is.
+//
+// A tap that persists gets its offloads cleared when it is released. If the
+// process is killed it keeps them, and a next user who knows no virtio-net
+// headers must clear them himself (TUNSETOFFLOAD), as QEMU does.
+//
+// # Rights
+//
+// The files are written by whoever may manage a network, who need not be root,
+// and the process usually is root. Each command is checked against what its
+// caller could do by himself (caller.go). Where the kernel is to decide, it is
+// asked under the caller's credentials (assume.go).
+//
+// # Locks
+//
+// registry.mu guards what is attached where, attachment.mu what is known of an
+// interface; both are leaves: no call of bus, device or link is made under them.
+// An end may be noticed by the network, by the device and by the watch, from
+// calls that must not block, so all that has to be undone is undone by a
+// goroutine of its own, once.
+package iface

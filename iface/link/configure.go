@@ -1,0 +1,84 @@
+package link
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"ipnfs/iface/netns"
+)
+
+// Config is what an interface is told. What is zero stays as it is.
+type Config struct {
+	MAC   net.HardwareAddr
+	MTU   int            // bytes, without the Ethernet header
+	Addrs []netip.Prefix // added; what is there already is no error
+	Up    bool
+}
+
+// Configure puts c in force on an interface, as described by f, of ns: as a
+// whole, or not at all. What it did, undo takes back, while ns is open.
+func Configure(ns *netns.NS, f Facts, c Config) (undo func(), err error) {
+	var done []func()
+	back := func() {
+		for i := len(done) - 1; i >= 0; i-- {
+			done[i]()
+		}
+	}
+	err = ns.Do(func() error {
+		err := configure(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: f.Index}}, f, c, &done)
+		if err != nil {
+			back()
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		_ = ns.Do(func() error { back(); return nil })
+	}, nil
+}
+
+// configure works in the namespace of the calling thread. It adds to done how
+// each of its steps is taken back; there is nobody to tell if that fails.
+func configure(l netlink.Link, f Facts, c Config, done *[]func()) error {
+	if c.MAC != nil && !bytes.Equal(c.MAC, f.MAC) {
+		if err := netlink.LinkSetHardwareAddr(l, c.MAC); err != nil {
+			return fmt.Errorf("mac=%v: %w", c.MAC, err)
+		}
+		*done = append(*done, func() { _ = netlink.LinkSetHardwareAddr(l, f.MAC) })
+	}
+	if c.MTU != 0 && c.MTU != f.MTU {
+		if err := netlink.LinkSetMTU(l, c.MTU); err != nil {
+			return fmt.Errorf("mtu=%d: %w", c.MTU, err)
+		}
+		*done = append(*done, func() { _ = netlink.LinkSetMTU(l, f.MTU) })
+	}
+	for _, a := range c.Addrs {
+		addr := &netlink.Addr{IPNet: &net.IPNet{
+			IP:   a.Addr().AsSlice(),
+			Mask: net.CIDRMask(a.Bits(), a.Addr().BitLen()),
+		}}
+		err := netlink.AddrAdd(l, addr)
+		if errors.Is(err, unix.EEXIST) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("addr=%v: %w", a, err)
+		}
+		*done = append(*done, func() { _ = netlink.AddrDel(l, addr) })
+	}
+	if c.Up && !f.Up {
+		if err := netlink.LinkSetUp(l); err != nil {
+			return fmt.Errorf("up: %w", err)
+		}
+		*done = append(*done, func() { _ = netlink.LinkSetDown(l) })
+	}
+	return nil
+}

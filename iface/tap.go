@@ -1,0 +1,247 @@
+package iface
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+	"ipnfs/iface/link"
+	"ipnfs/iface/netns"
+)
+
+// tap is the holder of a tap.
+type tap struct {
+	control int // a duplicate of the first queue
+}
+
+// openTap is attacher.open.
+func openTap(c *caller, command string, a *attachment) (*netns.NS, error) {
+	o, err := parseTap(command)
+	if err != nil {
+		return nil, err
+	}
+	if o.options() {
+		if err := c.need("an option of tap"); err != nil {
+			return nil, err
+		}
+	}
+	ns, err := c.namespace(o.netns)
+	if err != nil {
+		return nil, err
+	}
+	return ns, a.openTap(c, o, ns)
+}
+
+// options tells whether more is asked than to attach what exists; netns= is
+// up to namespace.
+func (o *tapCommand) options() bool {
+	return o.config.MAC != nil || o.config.MTU != 0 || len(o.config.Addrs) > 0 || o.config.Up ||
+		o.owner != nil || o.group != nil || o.persist || o.queues != 1
+}
+
+func (a *attachment) openTap(c *caller, o *tapCommand, ns *netns.NS) error {
+	a.name = o.name
+	err := a.findTap(c, o, ns)
+	if err != nil {
+		return refuse(err, "tap %s", o.name)
+	}
+	if o.queues > 1 {
+		a.options = fmt.Sprintf(" queues=%d", o.queues)
+	}
+	if err := a.setUpTap(o, ns); err != nil {
+		return refuse(err, "tap %s", o.name)
+	}
+	return nil
+}
+
+// setUpTap does what the options ask, but for what cannot be undone.
+func (a *attachment) setUpTap(o *tapCommand, ns *netns.NS) error {
+	f := a.known()
+	var err error
+	if a.undo, err = link.Configure(ns, f, o.config); err != nil {
+		return err
+	}
+	t := a.holder.(*tap)
+	a.last = func() error { return t.admit(o.owner, o.group) }
+	if o.persist && !f.Tun.Persist {
+		if err := unix.IoctlSetInt(t.control, unix.TUNSETPERSIST, 1); err != nil {
+			return fmt.Errorf("persist: %w", err)
+		}
+		reset := a.undo
+		a.undo = func() {
+			reset()
+			_ = unix.IoctlSetInt(t.control, unix.TUNSETPERSIST, 0)
+		}
+	}
+	if f, err = link.At(ns, f.Index); err != nil {
+		return err
+	}
+	a.know(f)
+	return nil
+}
+
+// findTap takes the tap if it exists, and else makes it.
+func (a *attachment) findTap(c *caller, o *tapCommand, ns *netns.NS) error {
+	for {
+		f, err := link.Get(ns, o.name)
+		if errors.Is(err, unix.ENODEV) {
+			if err := c.need("making a tap"); err != nil {
+				return err
+			}
+			return a.makeTap(o, ns)
+		}
+		if err != nil {
+			return err
+		}
+		if err := mayTake(c, o, f); err != nil {
+			return err
+		}
+		again, err := occupied(place{ns.ID(), f.Index})
+		if err != nil {
+			return err
+		}
+		if !again {
+			return a.takeTap(c, o, ns, f)
+		}
+	}
+}
+
+// mayTake tells whether the interface is a tap, and one that this caller might
+// be given. Whose it is the kernel decides.
+func mayTake(c *caller, o *tapCommand, f link.Facts) error {
+	isTap := f.Kind == "tun" && f.Tun.Tap
+	switch {
+	case c.admin && !isTap:
+		return bus.Errorf(bus.Exists, "%s exists and is no tap: take another name, or grab it", o.name)
+	case c.admin:
+		return nil
+	case c.UID == 0 || !isTap:
+		return c.need("interface " + o.name)
+	case f.Tun.Owner == link.Nobody && f.Tun.Group == link.Nobody:
+		return bus.Errorf(bus.Denied, "tap %s has neither owner nor group, so only root may attach it: ip tuntap add mode tap user %d makes one for uid %d", o.name, c.UID, c.UID)
+	}
+	return nil
+}
+
+// takeTap takes a tap that exists.
+func (a *attachment) takeTap(c *caller, o *tapCommand, ns *netns.NS, f link.Facts) error {
+	if o.queues > 1 && !f.Tun.MultiQueue {
+		return bus.Errorf(bus.Invalid, "queues=%d: tap %s was made for one queue: ip tuntap add mode tap multi_queue makes one for several", o.queues, o.name)
+	}
+	inUse := bus.Errorf(bus.Busy, "tap %s is in use by another program", o.name)
+	if f.Tun.Queues > 0 {
+		return inUse
+	}
+	var fds []int
+	err := ns.Do(func() (err error) {
+		fds, err = openQueues(f.Name, o.queues, f.Tun.MultiQueue, func() error {
+			if c.admin {
+				return nil
+			}
+			return c.assume()
+		})
+		return err
+	})
+	switch {
+	case errors.Is(err, unix.EPERM) && !c.admin:
+		return bus.Errorf(bus.Denied, "tap %s is not for uid %d: it is for %s", o.name, c.UID, admitted(f.Tun))
+	case errors.Is(err, unix.EBUSY):
+		return inUse
+	case err != nil:
+		return err
+	}
+	if err := a.hold(fds); err != nil {
+		return err
+	}
+	// The name may have come to mean another device, or somebody else got a
+	// queue of this one, with other headers.
+	_, flags, err := queueState(fds[0])
+	if err != nil {
+		return err
+	}
+	now, err := link.Get(ns, o.name)
+	if err != nil {
+		return err
+	}
+	shared := now.Tun.MultiQueue && now.Tun.Queues != o.queues
+	if now.Index != f.Index || shared || flags&unix.IFF_VNET_HDR == 0 {
+		return bus.Errorf(bus.Busy, "tap %s: somebody else takes or changes it just now", o.name)
+	}
+	a.know(now)
+	return a.claim(place{ns.ID(), now.Index})
+}
+
+// admitted tells whom the kernel lets attach a tap.
+func admitted(t link.Tun) string {
+	switch {
+	case t.Group == link.Nobody:
+		return fmt.Sprintf("uid %d", t.Owner)
+	case t.Owner == link.Nobody:
+		return fmt.Sprintf("gid %d", t.Group)
+	}
+	return fmt.Sprintf("uid %d and gid %d", t.Owner, t.Group)
+}
+
+// hold makes a the holder of the device that the queues are attached to.
+func (a *attachment) hold(fds []int) error {
+	a.fds = fds
+	control, err := unix.FcntlInt(uintptr(fds[0]), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	a.holder = &tap{control}
+	return nil
+}
+
+// locate is holder's.
+func (t *tap) locate() (*netns.NS, link.Facts, error) {
+	for {
+		name, _, err := queueState(t.control)
+		if err != nil {
+			return nil, link.Facts{}, err
+		}
+		fd, err := unix.IoctlRetInt(t.control, unix.TUNGETDEVNETNS)
+		if err != nil {
+			return nil, link.Facts{}, err
+		}
+		ns, err := netns.FromFD(fd)
+		if err != nil {
+			return nil, link.Facts{}, err
+		}
+		f, err := link.Get(ns, name)
+		if again, _, _ := queueState(t.control); err == nil && again == name {
+			return ns, f, nil
+		}
+		ns.Close()
+		if err != nil && !errors.Is(err, unix.ENODEV) {
+			return nil, link.Facts{}, err
+		}
+	}
+}
+
+// admit says who may attach a queue without CAP_NET_ADMIN. The kernel knows no
+// way back to nobody.
+func (t *tap) admit(owner, group *uint32) error {
+	if owner != nil {
+		if err := unix.IoctlSetInt(t.control, unix.TUNSETOWNER, int(*owner)); err != nil {
+			return refuse(err, "owner=%d", *owner)
+		}
+	}
+	if group != nil {
+		if err := unix.IoctlSetInt(t.control, unix.TUNSETGROUP, int(*group)); err != nil {
+			return refuse(err, "group=%d", *group)
+		}
+	}
+	return nil
+}
+
+// release lets go of the device: it disappears unless it persists. Then its
+// next user must find it as if it were new: he may know no virtio-net headers.
+func (t *tap) release() {
+	if _, flags, err := queueState(t.control); err == nil && flags&unix.IFF_PERSIST != 0 {
+		_ = setOffloads(t.control, 0)
+	}
+	_ = unix.Close(t.control)
+}

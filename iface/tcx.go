@@ -1,0 +1,82 @@
+package iface
+
+import (
+	"errors"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+)
+
+// programName is what the program is called, in all processes of ipnfs: so
+// they know each other's. The kernel takes 15 bytes.
+const programName = "ipnfs_grab"
+
+// tcxDrop is TCX_DROP of linux/bpf.h: the frame goes no further.
+const tcxDrop = 2
+
+// hide keeps what comes in by an interface from the host: a program of one
+// instruction, before all others at the interface's ingress, drops it. Packet
+// sockets have seen it by then. It ends when it is closed, at the latest with
+// the process. The interface is in the namespace of the calling thread.
+func hide(index int) (link.Link, error) {
+	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name:         programName,
+		Type:         ebpf.SchedCLS,
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, tcxDrop), asm.Return()},
+		License:      "BSD",
+	})
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer closeProgram(program)
+	for {
+		others, err := ingress(index)
+		if err != nil {
+			return nil, explain(err)
+		}
+		l, err := link.AttachTCX(link.TCXOptions{
+			Interface: index, Program: program, Attach: ebpf.AttachTCXIngress,
+			Anchor: link.Head(), ExpectedRevision: others.Revision,
+		})
+		if !errors.Is(err, unix.ESTALE) { // another program came or went meanwhile
+			return l, explain(err)
+		}
+	}
+}
+
+// ingress lists the programs at an interface's ingress. It is Busy if one is
+// that of hide.
+func ingress(index int) (*link.QueryResult, error) {
+	found, err := link.QueryPrograms(link.QueryOptions{Target: index, Attach: ebpf.AttachTCXIngress})
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range found.Programs {
+		program, err := ebpf.NewProgramFromID(p.ID)
+		if err != nil {
+			continue // it has gone
+		}
+		info, err := program.Info()
+		closeProgram(program)
+		if err == nil && info.Name == programName {
+			return nil, bus.Errorf(bus.Busy, "it is grabbed already, by another ipnfs")
+		}
+	}
+	return found, nil
+}
+
+// explain tells what is missing if the kernel has no TCX: the query knows the
+// attach type not at all then (EINVAL).
+func explain(err error) error {
+	if errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.EINVAL) {
+		return bus.Errorf(bus.Unsupported, "hiding frames from the host takes TCX, which this kernel lacks (Linux 6.6, CONFIG_NET_XGRESS): with copy the host sees them too")
+	}
+	return err
+}
+
+// closeProgram gives our descriptor back. There is nothing to do if it fails.
+func closeProgram(p *ebpf.Program) { _ = p.Close() }
