@@ -1,4 +1,9 @@
 package main
 
-// The policies of this build. A smaller build is an edit of this file.
-import _ "ipnfs/policies/broadcast"
+// The policies and devices of this build. A smaller build is an edit of this
+// file.
+import (
+	_ "ipnfs/iface"
+	_ "ipnfs/policies/broadcast"
+	_ "ipnfs/policies/l2switch"
+)

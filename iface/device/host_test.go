@@ -135,7 +135,21 @@ func veth(t testing.TB, a *host, nameA string, b *host, nameB string) (indexA, i
 		})
 	})
 	indexA, indexB = a.up(t, nameA), b.up(t, nameB)
+	a.awaitUp(t, nameA)
+	b.awaitUp(t, nameB)
 	return indexA, indexB
+}
+
+// awaitUp waits until an interface that is up carries frames.
+func (h *host) awaitUp(t testing.TB, name string) {
+	t.Helper()
+	bustest.WaitFor(t, name+" to be up", func() (up bool) {
+		h.change(t, name, func(l netlink.Link) error {
+			up = l.Attrs().OperState == netlink.OperUp
+			return nil
+		})
+		return up
+	})
 }
 
 // packetSocket opens one on an interface, with options of SOL_PACKET.
@@ -213,11 +227,12 @@ func (s *station) received() [][]byte {
 		}
 		frame := slices.Clone(s.buf[:n])
 		if tag := tagIn(control[:oobn]); tag != nil {
-			at := 12
-			if s.header {
-				at += vnet.HeaderLen
+			if s.header { // it means the frame without the tag
+				vnet.Parse(frame).Shift(len(tag)).Put(frame)
+				frame = slices.Insert(frame, vnet.HeaderLen+12, tag...)
+			} else {
+				frame = slices.Insert(frame, 12, tag...)
 			}
-			frame = slices.Insert(frame, at, tag...)
 		}
 		s.frames = append(s.frames, frame)
 	}

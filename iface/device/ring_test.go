@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ipnfs/bus/bustest"
 	"ipnfs/test/harness"
 )
 
@@ -245,7 +246,7 @@ func TestRingsRace(t *testing.T) {
 // A ring gives back its descriptor and its memory.
 func TestRingCloses(t *testing.T) {
 	testRing(t) // or skip
-	before := openFiles(t)
+	before := quiet(t)
 	for range 100 {
 		r, err := newRing()
 		if err != nil {
@@ -255,9 +256,7 @@ func TestRingCloses(t *testing.T) {
 		r.submit()
 		r.close()
 	}
-	if after := openFiles(t); after != before {
-		t.Errorf("%d descriptors were open, now %d", before, after)
-	}
+	awaitClosed(t, before)
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
 		t.Fatal(err)
@@ -288,12 +287,3 @@ func TestRingBreaks(t *testing.T) {
 	}
 }
 
-// openFiles counts the descriptors of this process.
-func openFiles(t testing.TB) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
-}

@@ -15,6 +15,10 @@ func tagged(frame []byte, ethers ...int) []byte {
 	return frame
 }
 
+func otherEther(frame []byte, ether int) []byte {
+	return slicesOf(frame[:12], be16(ether), frame[14:])
+}
+
 func TestControl(t *testing.T) {
 	for name, f := range kernelFrames(t) {
 		for _, tags := range [][]int{{}, {etherQ}, {etherAD}, {etherAD, etherQ}, {etherQ, etherQ}} {
@@ -41,7 +45,7 @@ func TestControl(t *testing.T) {
 	echo := mld("fe80::9", "ff02::1", []byte{128, 0}, make([]byte, 6))
 	noAlert := mld("fe80::9", "ff05::1", []byte{mldReportV1, 0}, make([]byte, 6), list("ff05::1"))
 	noAlert.options, noAlert.protocol = nil, protocolICMPv6
-	options := mld("fe80::9", "ff05::1")
+	options := mld("fe80::9", "ff05::1", []byte{mldReportV1, 0}, make([]byte, 6))
 	options.options = []byte{17, 0, 5, 2, 0, 0, 1, 0}
 	long := mld("fe80::9", "ff05::1")
 	long.options = []byte{protocolICMPv6, 255, 5, 2, 0, 0, 1, 0}
@@ -60,6 +64,8 @@ func TestControl(t *testing.T) {
 		{"ARP", slicesOf([]byte{255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 1, 8, 6}, make([]byte, 46)), false},
 		{"BPDU", slicesOf([]byte{1, 0x80, 0xc2, 0, 0, 0, 2, 0, 0, 0, 0, 1, 0, 38}, make([]byte, 46)), false},
 		{"IPv4 to an address of IPv6", slicesOf([]byte{0x33, 0x33}, report2("239.1.1.1")[2:]), false},
+		{"IPv6 to an address of IPv4", otherEther(report2("239.1.1.1"), etherIPv6), false},
+		{"IPv4 in what looks like MLD", otherEther(mldReport("ff05::1:3"), etherIPv4), false},
 		{"nothing", nil, false},
 	} {
 		if Control(c.frame) != c.want {

@@ -69,9 +69,10 @@ func (t *Table) drop(d *domain) {
 	delete(t.domains, d.domainKey)
 }
 
-// idle tells whether nothing is known of the domain.
+// idle tells whether nothing is known of the domain. If there is a querier
+// there is a router.
 func (d *domain) idle(at moment) bool {
-	return len(d.groups) == 0 && len(d.routers) == 0 && d.querier.until <= at && d.open <= at
+	return len(d.groups) == 0 && len(d.routers) == 0 && d.open <= at
 }
 
 // gate is the key under which a snapshot tells that the domain is pruned.

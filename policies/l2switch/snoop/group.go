@@ -35,7 +35,7 @@ type timer struct {
 	left  bool
 }
 
-func (t *timer) restart(until moment) { *t = timer{until: max(t.until, until)} }
+func (t *timer) restart(until moment) { *t = timer{until: until} }
 
 // shorten sets it to until if a host has left.
 func (t *timer) shorten(until moment) {

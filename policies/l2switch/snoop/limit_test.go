@@ -105,7 +105,15 @@ func TestNoRoomAtAll(t *testing.T) {
 		h := newSwitch(t, limit)
 		h.query()
 		h.want("239.1.1.1", "7")
+		h.from(1, report3(rec(allowNew, "239.1.1.1", "10.1.1.1")))
+		h.want("239.1.1.1", "flood")
+
+		// It is not forgotten that a report was refused before there was a
+		// querier.
+		h = newSwitch(t, limit)
 		h.from(1, report2("239.1.1.1"))
+		h.after(5)
+		h.query()
 		h.want("239.1.1.1", "flood")
 	}
 }

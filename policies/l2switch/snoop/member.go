@@ -106,9 +106,9 @@ func (t *Table) asked(d *domain, m *message, at moment) {
 	}
 	count := m.robustness
 	if count == 0 {
-		count = max(t.settings.Robustness, d.querier.robustness)
+		count = t.settings.Robustness
 	}
-	until := at + time.Duration(count)*max(m.response, 100*time.Millisecond)
+	until := at + time.Duration(count)*m.response
 	g.next = min(g.next, until)
 	if len(m.sources) == 0 {
 		for i := range g.members {

@@ -113,7 +113,7 @@ func TestEveryBit(t *testing.T) {
 // TestRules has messages with right checksums: what the RFCs say of each.
 func TestRules(t *testing.T) {
 	const bad = "bad"
-	edit := func(p packet, f func(*packet)) packet { f(&p); return p }
+	edit := func(p packet, f func(*packet)) packet { p.message = slicesOf(p.message); f(&p); return p }
 	query := igmp("10.0.0.1", "224.0.0.1", []byte{igmpQuery, 100, 0, 0, 0, 0, 0, 0})
 	join := igmp("10.0.0.9", "239.1.1.1", []byte{igmpReportV2, 0, 0, 0, 239, 1, 1, 1})
 	ask := mld("fe80::1", "ff02::1", []byte{mldQuery, 0, 0, 0, 0x27, 0x10, 0, 0}, list("::"))
@@ -186,6 +186,10 @@ func TestRules(t *testing.T) {
 		{"router alert behind others", edit(join6, func(p *packet) {
 			p.options = []byte{protocolICMPv6, 1, 0, 0, 1, 3, 0, 0, 0, 5, 2, 0, 0, 1, 1, 0}
 		}), "report v1 2 ff05::1:3"},
+		{"router alert behind one byte of padding", edit(join6, func(p *packet) {
+			p.options = []byte{protocolICMPv6, 1, 0, 1, 3, 0, 0, 0, 5, 2, 0, 0, 1, 2, 0, 0}
+		}), "report v1 2 ff05::1:3"},
+		{"echo request", edit(ask, func(p *packet) { p.message[0] = 128 }), bad},
 		{"option beyond the end", edit(join6, func(p *packet) { p.options = []byte{protocolICMPv6, 0, 1, 9, 5, 2, 0, 0} }), bad},
 		{"report from nobody yet", edit(join6, func(p *packet) { p.source = "::" }), "report v1 2 ff05::1:3"},
 		{"report from far away", edit(join6, func(p *packet) { p.source = "2001:db8::9" }), bad},
@@ -263,5 +267,16 @@ func TestHeaders(t *testing.T) {
 		if _, ok := parse(g); ok {
 			t.Errorf("IPv6 with byte %d set to %#x is taken", c.at, c.set)
 		}
+	}
+}
+
+// RFC 1071, section 3, and an odd length.
+func TestSum(t *testing.T) {
+	b := []byte{0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7}
+	if got := sum(0, b); got != 0xddf2 {
+		t.Errorf("sum %#x, want 0xddf2", got)
+	}
+	if got := sum(0xffff, b[:3]); got != 0xf201 {
+		t.Errorf("sum %#x, want 0xf201", got)
 	}
 }

@@ -54,18 +54,20 @@ func TestProxyQuery(t *testing.T) {
 // is not, and one that says days is not either.
 func TestQuerierTimes(t *testing.T) {
 	for _, c := range []struct {
+		response        byte
 		flags, qqic     byte
 		present, member int // seconds
 	}{
-		{2, 125, 255, 260},
-		{1, 10, 255, 260},
-		{0, 0, 255, 260},
-		{3, 125, 380, 385},
-		{2, 0x8c, 2*224 + 5, 2*224 + 10},
-		{7, 0xff, 3605, 3610}, // an hour and not 62
+		{100, 2, 125, 255, 260},
+		{100, 1, 10, 255, 260},
+		{10, 0, 0, 255, 260},
+		{100, 3, 125, 380, 385},
+		{100, 2, 0x8c, 2*224 + 5, 2*224 + 10},
+		{100, 7, 0xff, 3605, 3610}, // an hour and not 62
+		{0x94, 2, 125, 266, 282},   // 32 seconds
 	} {
 		h := newSwitch(t, 10)
-		h.from(7, query3("10.0.0.1", "0.0.0.0", 100, c.flags, c.qqic))
+		h.from(7, query3("10.0.0.1", "0.0.0.0", c.response, c.flags, c.qqic))
 		h.from(1, report2("239.1.1.1"))
 		present, member := h.tab.times(h.tab.domains[domainKey{1, false}])
 		if d := present - time.Duration(c.present)*time.Second; d.Abs() > time.Second {
@@ -74,9 +76,9 @@ func TestQuerierTimes(t *testing.T) {
 		if d := member - time.Duration(c.member)*time.Second; d.Abs() > time.Second {
 			t.Errorf("QRV %d QQIC %#x: member for %v, want %d s", c.flags, c.qqic, member, c.member)
 		}
-		h.after(10)
+		h.after(40)
 		h.want("239.1.1.1", "1 7")
-		h.after(c.present - 12)
+		h.after(c.present - 42)
 		h.want("239.1.1.1", "1 7")
 		h.after(4)
 		h.want("239.1.1.1", "flood")
@@ -87,8 +89,35 @@ func TestQuerierTimes(t *testing.T) {
 	h.from(1, report2("239.1.1.1"))
 	h.after(1)
 	h.want("239.1.1.1", "1 7")
-	h.after(6)
+	h.after(4)
+	h.want("239.1.1.1", "1 7")
+	h.after(1)
 	h.want("239.1.1.1", "flood")
+}
+
+// Who wants an answer at once gets a second.
+func TestNoResponseTime(t *testing.T) {
+	h := newSwitch(t, 10)
+	h.from(7, query3("10.0.0.1", "0.0.0.0", 0, 2, 125))
+	h.want("239.1.1.1", "flood")
+	h.after(1)
+	h.want("239.1.1.1", "7")
+}
+
+// A shorter interval holds from the next report on.
+func TestShorterInterval(t *testing.T) {
+	h := newSwitch(t, 10)
+	h.query()
+	h.from(1, report2("239.1.1.1"))
+	h.from(2, report2("239.1.1.1"))
+	s := DefaultSettings()
+	s.QueryInterval = 20 * time.Second
+	h.tab.SetSettings(s)
+	h.from(1, report2("239.1.1.1"))
+	h.after(49)
+	h.want("239.1.1.1", "1 2 7")
+	h.after(1)
+	h.want("239.1.1.1", "2 7")
 }
 
 // RFC 4286: an advertisement makes a router port for three of its intervals,
@@ -101,13 +130,18 @@ func TestAdvertisement(t *testing.T) {
 	h.want("239.1.1.1", "flood")
 	h.query()
 	h.want("239.1.1.1", "7 8")
+	h.from(7, adv) // takes nothing from the querier
 	h.after(29)
 	h.want("239.1.1.1", "7 8")
 	h.after(1)
 	h.want("239.1.1.1", "7")
+	h.after(60)
+	h.want("239.1.1.1", "7")
 	h.from(8, mld("fe80::2", "ff02::6a", []byte{mldAdvertisement, 0, 0, 0, 0, 125, 0, 2}).frame())
 	h.want("ff05::1:3", "7 8")
-	h.after(12)
+	h.after(11)
+	h.want("ff05::1:3", "7 8")
+	h.after(1)
 	h.want("ff05::1:3", "7")
 }
 
@@ -133,8 +167,11 @@ func TestSetRouter(t *testing.T) {
 	h.want("239.1.1.2", "7 9")
 	check(t, h.tab)
 	h.tab.Flush()
+	h.tab.SetRouter(7, true) // known already
 	h.query()
 	h.want("239.1.1.2", "7 9")
+	h.tab.SetRouter(9, false)
+	h.want("239.1.1.2", "7")
 }
 
 func TestFloodUnregistered(t *testing.T) {
@@ -173,6 +210,8 @@ func TestForget(t *testing.T) {
 	h.want("239.1.1.1", "1 7")
 	h.tab.Forget(7) // the querier: who knows who else will answer
 	check(t, h.tab)
+	h.want("239.1.1.1", "flood")
+	h.after(20)
 	h.want("239.1.1.1", "flood")
 	h.query()
 	h.want("239.1.1.1", "1 7")

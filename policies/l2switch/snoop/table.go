@@ -81,7 +81,7 @@ type Stats struct {
 // New makes a table for at most limit groups, over all VLANs.
 func New(limit int) *Table {
 	return &Table{
-		snapshot: newSnapshot(limit),
+		snapshot: newSnapshot(),
 		limit:    limit,
 		settings: DefaultSettings(),
 		domains:  map[domainKey]*domain{},

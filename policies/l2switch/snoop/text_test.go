@@ -7,6 +7,7 @@ func TestText(t *testing.T) {
 	if s := h.tab.Text(); s != "" {
 		t.Errorf("an empty table: %q", s)
 	}
+	h.after(5)
 	h.tab.SetRouter(9, true)
 	h.in(10, 7, query2("10.0.0.1", "0.0.0.0", 100))
 	h.in(10, 8, query2("10.0.0.2", "0.0.0.0", 100))

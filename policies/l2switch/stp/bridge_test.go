@@ -153,64 +153,6 @@ func TestFirstBPDU(t *testing.T) {
 	l.port(1, Designated, Forwarding)
 }
 
-// 17.20.4, 17.25: edges forward at once, and whoever hears no BPDU is one.
-func TestEdge(t *testing.T) {
-	l := newLab(t, 0, link)
-	admin, auto := link, link
-	admin.AdminEdge, auto.AutoEdge = true, true
-	l.ok(l.AddPort(1, admin))
-	l.port(1, Designated, Forwarding)
-	l.ok(l.AddPort(2, auto))
-	l.ok(l.AddPort(3, link))
-	l.ticks(2)
-	l.port(2, Designated, Discarding)
-	l.ticks(1)
-	l.port(2, Designated, Forwarding)
-	l.port(3, Designated, Discarding)
-	if st, _ := l.PortStatus(2); !st.Edge || l.Bridge.Status().TopologyChanges != 0 {
-		t.Errorf("edge %v, %d topology changes", st.Edge, l.Bridge.Status().TopologyChanges)
-	}
-	// A BPDU ends it. The port goes on forwarding, as nobody objects, but now
-	// that is a topology change.
-	l.take()
-	l.hear(1, l.reply(1, 0))
-	l.port(1, Designated, Forwarding)
-	if st, _ := l.PortStatus(1); st.Edge {
-		t.Error("still an edge")
-	}
-	l.want("events", l.take("event"), "event topology-change 1")
-	// A better bridge at an edge makes it the root port.
-	l.hear(2, better(0))
-	l.port(2, Root, Forwarding)
-}
-
-// Without an edge and without an answer it takes MaxAge and a hello time; if
-// another bridge is silent, it is STP.
-func TestNoAnswer(t *testing.T) {
-	for _, c := range []struct {
-		force    bool
-		learning int
-		forward  int
-	}{{false, 20, 22}, {true, 20, 35}} {
-		l := newLab(t, 0, link)
-		l.ok(l.Configure(Config{Priority: DefaultPriority, MAC: testMAC, ForceSTP: c.force}))
-		l.ok(l.AddPort(1, link))
-		l.ticks(c.learning - 1)
-		l.port(1, Designated, Discarding)
-		l.ticks(1)
-		l.port(1, Designated, Learning)
-		l.ticks(c.forward - c.learning - 1)
-		l.port(1, Designated, Learning)
-		l.ticks(1)
-		l.port(1, Designated, Forwarding)
-		for _, m := range l.sent[1] {
-			if (m.kind == configBPDU) != c.force {
-				t.Fatalf("force %v: sends %v", c.force, show(&m))
-			}
-		}
-	}
-}
-
 func TestHello(t *testing.T) {
 	l := newLab(t, 2, link)
 	l.hear(2, better(0))
@@ -309,6 +251,84 @@ func TestProposal(t *testing.T) {
 	l.port(2, Designated, Forwarding)
 }
 
+// A blocked port that is proposed to has the others blocked as well, before it
+// agrees.
+func TestProposalToAlternate(t *testing.T) {
+	l := newLab(t, 3, link)
+	l.hear(1, better(0))
+	for range 11 {
+		l.ticks(2)
+		l.hear(1, better(0))
+	}
+	m := better(0)
+	m.vector.cost = 1000
+	l.hear(1, m) // nobody agreed to that
+	l.port(2, Designated, Forwarding)
+	l.take()
+	m.flags |= flagProposal
+	m.vector.bridge = 0x1000_020000000007
+	m.vector.cost = 15000
+	l.hear(3, m)
+	l.port(3, Alternate, Discarding)
+	l.want("calls", l.take("d", "send 3"), "discarding 3, discarding 2, send 3 0x44")
+}
+
+// Of two ports on one LAN the better one becomes the root port. If it was the
+// backup of the other, it waits: the other's frames may be on their way.
+func TestRootOfTwo(t *testing.T) {
+	l := newLab(t, 3, PortConfig{})
+	l.hear(3, better(0))
+	l.hear(2, better(0))
+	l.port(2, Root, Forwarding)
+	l.port(3, Alternate, Discarding)
+
+	l = newLab(t, 1, PortConfig{})
+	l.ok(l.AddPort(2, PortConfig{Cost: 1}))
+	l.hear(2, l.sent[1][0])
+	l.port(2, Backup, Discarding)
+	l.ticks(1)
+	l.hear(1, better(0))
+	l.hear(2, better(0))
+	l.port(1, Alternate, Discarding)
+	l.port(2, Root, Discarding)
+	l.ticks(3)
+	l.port(2, Root, Learning)
+	l.ticks(1)
+	l.port(2, Root, Forwarding)
+}
+
+// A root port among STP bridges gives way to a new one at once.
+func TestRerootFromSTP(t *testing.T) {
+	l := newLab(t, 1, link)
+	l.ticks(3)
+	old := better(0)
+	old.kind = configBPDU
+	old.vector.cost = 1000
+	for range 20 {
+		l.hear(1, old)
+		l.ticks(2)
+	}
+	l.port(1, Root, Forwarding)
+	l.ok(l.AddPort(2, link))
+	l.take()
+	m := better(0)
+	m.vector = vector{0, 0, 0, 0x8001}
+	l.hear(2, m)
+	l.want("calls", l.take("d", "forw"), "discarding 1, forwarding 2")
+}
+
+// A bridge that is told to be an STP bridge takes its time.
+func TestForceSTP(t *testing.T) {
+	l := newLab(t, 0, link)
+	l.ok(l.Configure(Config{Priority: DefaultPriority, MAC: testMAC, ForceSTP: true}))
+	l.ok(l.AddPort(1, link))
+	l.ok(l.AddPort(2, link))
+	l.hear(2, l.reply(2, flagAgreement))
+	l.port(2, Designated, Discarding)
+	l.hear(1, better(0))
+	l.port(1, Root, Discarding)
+}
+
 // On a LAN that may have more than two bridges, agreements count for nothing.
 func TestSharedLAN(t *testing.T) {
 	shared := link
@@ -359,151 +379,6 @@ func TestDispute(t *testing.T) {
 	worse.flags |= flagLearning
 	l.hear(1, worse)
 	l.port(1, Designated, Discarding)
-}
-
-func TestGuard(t *testing.T) {
-	guarded := link
-	guarded.Guard, guarded.AdminEdge = true, true
-	for name, again := range map[string]func(l *lab){
-		"configured": func(l *lab) { l.ok(l.ConfigurePort(1, guarded)) },
-		"enabled":    func(l *lab) { l.EnablePort(1, true) },
-	} {
-		l := newLab(t, 1, guarded)
-		l.port(1, Designated, Forwarding)
-		l.take()
-		l.hear(1, better(0))
-		l.port(1, Disabled, Discarding)
-		l.want("calls", l.take(""), "event bpdu-guard 1, discarding 1, flush 1")
-		l.ticks(100)
-		l.port(1, Disabled, Discarding)
-		if st, _ := l.PortStatus(1); !st.Guarded || st.Enabled || st.Received != 1 {
-			t.Errorf("%+v", st)
-		}
-		again(l)
-		l.port(1, Designated, Forwarding)
-		if st, _ := l.PortStatus(1); st.Guarded || !st.Enabled {
-			t.Errorf("%s: %+v", name, st)
-		}
-	}
-}
-
-func TestRootGuard(t *testing.T) {
-	guarded := link
-	guarded.RootGuard = true
-	l := newLab(t, 1, guarded)
-	l.hear(1, better(0))
-	l.port(1, Alternate, Discarding)
-	l.ticks(6)
-	l.port(1, Designated, Discarding)
-	l.hear(1, better(0))
-	l.ok(l.ConfigurePort(1, link))
-	l.port(1, Root, Forwarding)
-}
-
-// 17.24: a port speaks STP to who speaks STP, and RSTP to who speaks RSTP.
-func TestMigration(t *testing.T) {
-	l := newLab(t, 1, link)
-	stp := func() bool {
-		st, _ := l.PortStatus(1)
-		return st.STP
-	}
-	worse := better(0)
-	worse.kind = configBPDU
-	worse.vector = vector{0xf000_020000000009, 0, 0xf000_020000000009, 0x8001}
-	l.ticks(2)
-	l.hear(1, worse)
-	if stp() {
-		t.Error("fell back at once")
-	}
-	l.ticks(1)
-	l.hear(1, worse)
-	if !stp() {
-		t.Error("did not fall back")
-	}
-	l.ticks(4)
-	if m := l.sent[1][len(l.sent[1])-1]; m.kind != configBPDU {
-		t.Errorf("sends %v", show(&m))
-	}
-	l.hear(1, l.reply(1, 0))
-	if stp() {
-		t.Error("did not come back")
-	}
-	l.ticks(3)
-	l.hear(1, worse)
-	l.CheckProtocol(1)
-	l.ticks(1)
-	if stp() {
-		t.Error("mcheck did nothing")
-	}
-}
-
-func TestConfigure(t *testing.T) {
-	l := newLab(t, 1, link)
-	l.hear(1, better(0))
-	l.port(1, Root, Forwarding)
-	cfg := Config{Priority: DefaultPriority, MAC: testMAC}
-	for _, c := range []struct {
-		what   string
-		change func()
-		role   Role
-	}{
-		{"times", func() { cfg.HelloTime = 1 }, Root},
-		{"hold count", func() { cfg.TxHoldCount = 10 }, Root},
-		{"lower priority", func() { cfg.Priority = 61440 }, Root},
-		{"system id", func() { cfg.SystemIDExt = 7 }, Designated},
-	} {
-		l.hear(1, better(0))
-		c.change()
-		l.ok(l.Configure(cfg))
-		checkBridge(t, l.Bridge)
-		if st, _ := l.PortStatus(1); st.Role != c.role {
-			t.Errorf("%s: %v", c.what, st.Role)
-		}
-		if st := l.Bridge.Status(); st.BridgeID != makeBridgeID(cfg) {
-			t.Errorf("%s: bridge id %v", c.what, st.BridgeID)
-		}
-	}
-	before := l.Bridge.Status()
-	if l.Configure(Config{MaxAge: 1}) == nil || l.Bridge.Status() != before {
-		t.Error("a bad Config was taken")
-	}
-}
-
-func TestPorts(t *testing.T) {
-	l := newLab(t, 1, link)
-	for _, err := range []error{
-		l.AddPort(0, link), l.AddPort(-1, link), l.AddPort(MaxPort+1, link), l.AddPort(65536, link),
-		l.AddPort(1, link), l.AddPort(2, PortConfig{Priority: 1}),
-		l.ConfigurePort(2, link), l.ConfigurePort(1, PortConfig{Priority: 1}),
-	} {
-		if err == nil {
-			t.Error("no error")
-		}
-	}
-	l.ok(l.AddPort(MaxPort, link))
-	if id := l.sent[MaxPort][0].vector.port; id != 0x8fff {
-		t.Errorf("port id %v", id)
-	}
-	// Nothing happens to ports that are not known.
-	l.take()
-	l.RemovePort(7)
-	l.EnablePort(7, true)
-	l.CheckProtocol(7)
-	l.Receive(7, frameOf(t, bpdus[2].hex))
-	if _, ok := l.PortStatus(7); ok || len(l.calls) > 0 {
-		t.Error("port 7 is known")
-	}
-	// The root port goes.
-	l.hear(1, better(0))
-	l.RemovePort(1)
-	checkBridge(t, l.Bridge)
-	if st := l.Bridge.Status(); st.RootID != st.BridgeID {
-		t.Errorf("%+v", st)
-	}
-	l.EnablePort(MaxPort, false)
-	l.port(MaxPort, Disabled, Discarding)
-	l.RemovePort(MaxPort)
-	l.ticks(1)
 }
 
 // A port that is down, or a frame that is no good BPDU, changes nothing.

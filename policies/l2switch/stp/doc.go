@@ -42,7 +42,6 @@
 //   - recordDispute sets disputed and clears agreed.
 //   - An Alternate Port waits forwardDelay, not FwdDelay. The two differ, and
 //     the machine of 2004 then never comes to rest.
-//   - Information that is the port's own is no RepeatedDesignatedInfo.
 //   - A TCN BPDU sets rcvdTcn when it arrives. In 2004 nothing would.
 //   - allSynced asks for updtInfo to be clear, too.
 //

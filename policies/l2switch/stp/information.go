@@ -71,7 +71,7 @@ func (p *port) message() {
 		p.fdWhile = max(p.fdWhile, 3*p.helloTime())
 	case designated && (m.vector.superior(p.portPriority) || m.vector == p.portPriority && m.times != p.portTimes):
 		p.superiorDesignated()
-	case designated && m.vector == p.portPriority && p.infoIs == infoReceived: // REPEATED_DESIGNATED
+	case designated && m.vector == p.portPriority: // REPEATED_DESIGNATED
 		p.recordProposal()
 		p.setTcFlags()
 		p.updtRcvdInfoWhile()

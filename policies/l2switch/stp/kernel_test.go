@@ -16,26 +16,35 @@ import (
 )
 
 // A ring of three: a Bridge, and two bridges of the kernel with its own STP. It
-// makes one tree, whoever is the root, and again when a link is cut and healed.
+// makes one tree, whoever is the root, also when a link is cut, and the same
+// again when it is healed.
 func TestKernel(t *testing.T) {
 	harness.NeedRoot(t)
 	harness.NeedProgram(t, "ip")
 	for i, c := range []struct {
 		name                string
 		ours, first, second uint16 // priorities
+		cut                 func(r *kernelRing, to string)
+		before, after       string // links that forward
 	}{
-		{"root", 0x1000, 0x8000, 0x8000},
-		{"neighbour of the root", 0x8000, 0x1000, 0x8000},
-		{"last", 0xf000, 0x1000, 0x8000},
+		{"the Bridge is the root", 0x1000, 0x8000, 0x8000, func(r *kernelRing, to string) {
+			r.link("k2a", to)
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.bridge.EnablePort(2, to == "up")
+		}, "1 2", "1 3"},
+		{"the kernel is the root", 0xf000, 0x1000, 0x8000, func(r *kernelRing, to string) {
+			r.link("k1b", to)
+		}, "1 3", "1 2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := newKernelRing(t, fmt.Sprintf("stp%d-%d", os.Getpid(), i), c.ours, c.first, c.second)
-			r.wait("start", 2)
-			r.link("k1b", "down")
-			r.wait("cut", 2)
-			r.link("k1b", "up")
-			r.wait("heal", 2)
+			r.wait("start", c.before)
+			c.cut(r, "down")
+			r.wait("cut", c.after)
+			c.cut(r, "up")
+			r.wait("heal", c.before)
 		})
 	}
 }
@@ -203,50 +212,47 @@ func (r *kernelRing) link(name, to string) {
 	r.ip("-n", r.ns, "link", "set", name, to)
 }
 
-// wait waits until so many of the three links forward at both ends, and all
-// bridges agree on the root. Never do all three forward.
-func (r *kernelRing) wait(what string, links int) {
+// wait waits until exactly those links forward at both ends, and all bridges
+// agree on the root. Never do all three forward.
+func (r *kernelRing) wait(what, links string) {
 	r.t.Helper()
 	begin := time.Now()
 	for {
-		active, roots, ports := r.look()
-		if active == 3 {
-			r.t.Fatalf("%s: a loop: %s", what, ports)
-		}
-		if active == links && roots == 1 {
-			r.t.Logf("%s: after %.1f s: %s", what, time.Since(begin).Seconds(), ports)
+		active, roots := r.look()
+		switch {
+		case active == "1 2 3":
+			r.t.Fatalf("%s: a loop", what)
+		case active == links && len(roots) == 1:
+			r.t.Logf("%s: after %.1f s", what, time.Since(begin).Seconds())
 			return
-		}
-		if time.Since(begin) > 90*time.Second {
-			r.t.Fatalf("%s: %d links forward, %d roots: %s", what, active, roots, ports)
+		case time.Since(begin) > 90*time.Second:
+			r.t.Fatalf("%s: links %q forward, want %q, roots %v", what, active, links, roots)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
 }
 
-// look counts the links that forward, and the roots that bridges believe in.
-func (r *kernelRing) look() (active, roots int, ports string) {
+// look tells which links forward, and the roots that bridges believe in. Link 3
+// is that between the kernel's bridges.
+func (r *kernelRing) look() (active string, roots map[string]bool) {
 	out, err := exec.Command("ip", "netns", "exec", r.ns, "sh", "-c",
 		"cd /sys/class/net; cat k1a/brport/state k2a/brport/state k1b/brport/state k2b/brport/state k1/bridge/root_id k2/bridge/root_id").Output()
 	words := strings.Fields(string(out))
 	if err != nil || len(words) != 6 {
 		r.t.Fatalf("the kernel's bridges: %v, %q", err, out)
 	}
-	kernel := [4]bool{}
-	for i := range kernel {
-		kernel[i] = words[i] == "3"
-	}
+	kernel := func(i int) bool { return words[i] == "3" } // BR_STATE_FORWARDING
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, forwards := range []bool{
-		r.states[1] == Forwarding && kernel[0],
-		r.states[2] == Forwarding && kernel[1],
-		kernel[2] && kernel[3],
+	var list []string
+	for i, forwards := range []bool{
+		r.states[1] == Forwarding && kernel(0),
+		r.states[2] == Forwarding && kernel(1),
+		kernel(2) && kernel(3),
 	} {
 		if forwards {
-			active++
+			list = append(list, fmt.Sprint(i+1))
 		}
 	}
-	known := map[string]bool{words[4]: true, words[5]: true, r.bridge.Status().RootID.String(): true}
-	return active, len(known), fmt.Sprintf("ports %v %v, kernel %v", r.states[1], r.states[2], words)
+	return strings.Join(list, " "), map[string]bool{words[4]: true, words[5]: true, r.bridge.Status().RootID.String(): true}
 }

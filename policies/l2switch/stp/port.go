@@ -111,7 +111,6 @@ func (p *port) begin() {
 		received: p.received, sent: p.sent, invalid: p.invalid, forwards: p.forwards,
 		designatedTimes: b.rootTimes,
 		operEdge:        p.cfg.AdminEdge,
-		newInfo:         true,
 		synced:          true,
 	}
 	p.edgeDelayWhile = migrateTime

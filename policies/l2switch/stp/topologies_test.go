@@ -228,5 +228,8 @@ func TestReflection(t *testing.T) {
 		if s.loopSeconds > 0 {
 			s.fail("%+v: forwards", cfg)
 		}
+		if s.quiet < 90 {
+			s.fail("%+v: does not come to rest", cfg)
+		}
 	}
 }

@@ -77,6 +77,12 @@ func TestTopologyChange(t *testing.T) {
 			l.hear(1, better(flagTC))
 			l.hear(1, better(flagTC))
 		}, "flush 2, flush 3, flush 2, flush 3", []int{2, 3}, 1},
+		{"told, and a port has become an edge", func(l *lab) {
+			edge := link
+			edge.AdminEdge = true
+			l.ok(l.ConfigurePort(2, edge))
+			l.hear(1, better(flagTC))
+		}, "flush 3", []int{3}, 1},
 		{"an inferior bridge tells", func(l *lab) {
 			m := better(flagTC)
 			m.vector = vector{0xf000_020000000009, 0, 0xf000_020000000009, 0x8001}

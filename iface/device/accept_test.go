@@ -1,0 +1,173 @@
+package device
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"ipnfs/bus"
+	"ipnfs/bus/bustest"
+	"ipnfs/bus/vnet"
+)
+
+// lies are headers with frames that no kernel gives, as a peer might make
+// them up.
+func lies() map[string][]byte {
+	super := bustest.Super{To: 0xff, Size: 1448, Payload: 5000}
+	change := func(f func(h *vnet.Header, frame []byte)) []byte {
+		h, frame := super.Build()
+		f(&h, frame)
+		return bustest.WithHeader(h, frame)
+	}
+	plain := make([]byte, 60)
+	all := map[string][]byte{
+		"a giant segment":          change(func(h *vnet.Header, _ []byte) { h.GSOSize = 65535 }),
+		"no segment":               change(func(h *vnet.Header, _ []byte) { h.GSOSize = 0 }),
+		"an unknown type":          change(func(h *vnet.Header, _ []byte) { h.GSOType = 77 }),
+		"fragments":                change(func(h *vnet.Header, _ []byte) { h.GSOType = vnet.UDP }),
+		"another version":          change(func(h *vnet.Header, _ []byte) { h.GSOType = vnet.TCP6 }),
+		"another protocol":         change(func(h *vnet.Header, _ []byte) { h.GSOType, h.CsumOffset = vnet.UDPL4, 6 }),
+		"no checksum":              change(func(h *vnet.Header, _ []byte) { h.Flags = 0 }),
+		"a checksum in the MACs":   change(func(h *vnet.Header, _ []byte) { h.CsumStart = 0 }),
+		"a checksum in the header": change(func(h *vnet.Header, _ []byte) { h.CsumStart = 14 }),
+		"a checksum at the end":    change(func(h *vnet.Header, f []byte) { h.CsumStart = uint16(len(f) - 1) }),
+		"a checksum behind it":     change(func(h *vnet.Header, _ []byte) { h.CsumStart = 65535 }),
+		"a checksum far behind it": change(func(h *vnet.Header, _ []byte) { h.CsumOffset = 65535 }),
+		"a header behind the end":  change(func(h *vnet.Header, f []byte) { h.HdrLen = uint16(len(f) + 1) }),
+		"a short data offset":      change(func(h *vnet.Header, f []byte) { f[h.CsumStart+12] = 4 << 4 }),
+		"a long data offset":       change(func(h *vnet.Header, f []byte) { h.HdrLen = 0; f[h.CsumStart+12] = 0xf0 })[:10+54],
+		"no IP":                    change(func(_ *vnet.Header, f []byte) { f[12] = 0x77 }),
+		"a long IP header":         change(func(_ *vnet.Header, f []byte) { f[14] = 0x4f }),
+		"a fragment":               change(func(_ *vnet.Header, f []byte) { f[20] = 0x20 }),
+		"too many segments":        bustest.Super{To: 0xff, Size: 1, Payload: 60000}.Raw(),
+		"a thousand datagrams":     bustest.Super{To: 0xff, Size: 1, Payload: 1000, UDP: true}.Raw(),
+		"unknown flags":            change(func(h *vnet.Header, _ []byte) { h.Flags |= 0x80 }),
+		"an unfinished checksum":   bustest.WithHeader(vnet.Header{Flags: vnet.NeedsCsum, CsumStart: 59, CsumOffset: 16}, plain),
+
+		// The kernel looks at these of a complete frame as well: a tap or
+		// packet socket that it goes on to would refuse it.
+		"complete, a header behind the end": bustest.WithHeader(vnet.Header{HdrLen: 61}, plain),
+		"complete, a giant header":          bustest.WithHeader(vnet.Header{HdrLen: 65535}, plain),
+	}
+	for n := range 14 {
+		all["too short: "+string(rune('a'+n))] = bustest.WithHeader(vnet.Header{}, make([]byte, n))
+	}
+	for n := 1; n < vnet.HeaderLen; n++ {
+		all["half a header: "+string(rune('0'+n))] = make([]byte, n)
+	}
+	return all
+}
+
+// What cannot be is counted where it came from and reaches nobody, and what
+// comes between is not disturbed.
+func TestMalformed(t *testing.T) {
+	withAndWithoutRing(t, func(t *testing.T) {
+		l := hubLab(t)
+		a, b := newFakeTap(t), newFakeTap(t)
+		da := a.start(t, l, Config{})
+		db := b.start(t, l, Config{})
+		cut := &bustest.Recorder{}
+		l.JoinAs(t, cut, bus.JoinOptions{Recv: true})
+		seen := uint64(0)
+		for what, raw := range lies() {
+			a.bring(t, raw)
+			seen++
+			counted := func() uint64 { return count(da.Port(), "drop_malformed") + da.Port().Stats().Frames }
+			bustest.WaitFor(t, what, func() bool { return counted() == seen })
+			if got := da.Port().Stats().Frames; got != 0 {
+				t.Errorf("%s: it was let in", what)
+				l.Net.ResetStats()
+				seen = 0
+			}
+		}
+		if n := len(b.received()) + len(cut.Frames()); n != 0 {
+			t.Errorf("%d of them came to others", n)
+		}
+
+		// Many at once, good ones between.
+		l.Net.ResetStats()
+		before := len(b.received())
+		var bad, good [][]byte
+		for range 20 {
+			for _, raw := range lies() {
+				bad = append(bad, raw)
+			}
+		}
+		for i, raw := range bad {
+			a.bring(t, raw)
+			if i%3 == 0 {
+				a.bring(t, marked(1, i))
+				good = append(good, marked(1, i))
+			}
+			b.await(t, before) // read what is there
+		}
+		bustest.WaitFor(t, "all to be read", func() bool {
+			return count(da.Port(), "drop_malformed")+da.Port().Stats().Frames == uint64(len(bad)+len(good))
+		})
+		got := b.received()[before:]
+		if !slices.EqualFunc(got, good, bytes.Equal) {
+			t.Errorf("%d good frames came, want %d, or others", len(got), len(good))
+		}
+		if stats := db.Port().Stats(); bustest.CheckBalance(stats) != nil || count(db.Port(), "drop_device") != 0 {
+			t.Errorf("the other tap's are %+v", stats)
+		}
+		if got := count(da.Port(), "drop_malformed"); got != uint64(len(bad)) {
+			t.Errorf("%d are counted as malformed, %d were sent", got, len(bad))
+		}
+	})
+}
+
+// acceptor is a queue of a device that has joined and is not read.
+func acceptor(t testing.TB, l *bustest.Lab) *queue {
+	t.Helper()
+	d := &Device{}
+	l.JoinAs(t, d, bus.JoinOptions{Recv: true, Send: true, Offload: true})
+	return &queue{dev: d}
+}
+
+// FuzzAccept reads anything from a tap: it enters the network, and then is
+// what can be relied on, or it is counted.
+func FuzzAccept(f *testing.F) {
+	for _, raw := range lies() {
+		f.Add(raw[:min(len(raw), 3000)], uint16(1500))
+	}
+	for _, raw := range superFrames() {
+		f.Add(raw[:min(len(raw), 3000)], uint16(1500))
+	}
+	f.Add(marked(1, 1), uint16(65535))
+	f.Fuzz(func(t *testing.T, raw []byte, mtu uint16) {
+		l := hubLab(t)
+		if err := l.Net.Change(func(s *bus.Settings) { s.MTU = max(int(mtu), bus.MinMTU) }); err != nil {
+			t.Fatal(err)
+		}
+		cut := &bustest.Recorder{}
+		l.JoinAs(t, cut, bus.JoinOptions{Recv: true})
+		q := acceptor(t, l)
+		before := bytes.Clone(raw)
+		var b bus.Batch
+		q.accept(&b, raw)
+		port := q.dev.Port()
+		entered, malformed, refused := len(b.Frames), count(port, "drop_malformed"), port.Stats().Refused
+		if uint64(entered)+malformed+refused != 1 {
+			t.Fatalf("it entered %d times, is malformed %d times and too long %d times", entered, malformed, refused)
+		}
+		if entered == 0 {
+			return
+		}
+		h, frame := vnet.Parse(raw), raw[vnet.HeaderLen:]
+		if err := vnet.Check(h, frame); err != nil {
+			t.Errorf("%+v of %d bytes entered: %v", h, len(frame), err)
+		}
+		if n := b.Frames[0].WireLen(); n > l.Net.MTU() {
+			t.Errorf("%d bytes entered where the mtu is %d", n, l.Net.MTU())
+		}
+		q.dev.conn.Send(&b)
+		b.Reset()
+		if !bytes.Equal(raw, before) {
+			t.Error("it was changed on its way")
+		}
+		if want := bustest.Complete(raw); !slices.EqualFunc(cut.Frames(), want, bytes.Equal) {
+			t.Errorf("%d complete frames came, want %d, or others", len(cut.Frames()), len(want))
+		}
+	})
+}
