@@ -20,6 +20,7 @@ var switches = []netSwitch{
 	{"bridge", nil, (*session).startBridge},
 	{"vde", []string{"vde_switch"}, (*session).startVDE},
 	{"ovs-tap-tso", []string{"ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-vsctl"}, (*session).startOVS},
+	{"ipnfs-grab", nil, (*session).startGrab},
 	{"ipnfs", nil, (*session).startIPNFS},
 }
 
@@ -133,15 +134,41 @@ func (b *session) startOVS(l *lan) error {
 	return nil
 }
 
-// startIPNFS: a network with policy switch and a tap in each host.
-func (b *session) startIPNFS(l *lan) error {
+// startNetwork starts ipnfs with a network whose policy is switch.
+func (b *session) startNetwork(l *lan) error {
 	d, err := b.start("ipnfs", false)
 	if err != nil {
 		return err
 	}
 	l.daemons = append(l.daemons, d)
 	l.doors = filepath.Join(d.dir, "lan")
-	if err := write(l.doors, "policy", "switch"); err != nil {
+	return write(l.doors, "policy", "switch")
+}
+
+// startGrab: a network with policy switch that grabs the other ends of the hosts' veth pairs.
+func (b *session) startGrab(l *lan) error {
+	if err := b.startNetwork(l); err != nil {
+		return err
+	}
+	for i := range l.hosts {
+		port, peer := fmt.Sprint("port", i), fmt.Sprint("peer", i)
+		err := b.ip("-n "+l.space+" link add "+port+" type veth peer name "+peer, "-n "+l.space+" link set "+port+" up")
+		if err == nil {
+			err = write(l.doors, "grab", port+" netns="+l.space)
+		}
+		if err == nil {
+			err = b.plug(l, i, peer)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startIPNFS: a network with policy switch and a tap in each host.
+func (b *session) startIPNFS(l *lan) error {
+	if err := b.startNetwork(l); err != nil {
 		return err
 	}
 	for _, h := range l.hosts {
