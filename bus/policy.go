@@ -37,12 +37,15 @@ type (
 	}
 	// Ticker is called about once a second, for ageing.
 	Ticker interface{ Tick(now time.Time) }
-	// Tabler offers tables for people and programs to read and edit.
+	// Tabler offers tables for people and programs to read and edit: the same
+	// ones at each call, at most 48 together with the knobs.
 	Tabler interface{ Tables() []Table }
-	// Knobber offers values to read and set.
+	// Knobber offers values to read and set, the same ones at each call.
 	Knobber interface{ Knobs() []Knob }
-	// PortKnobber offers values of each port to read and set. They stand
-	// beside the port's own files, and so need names of their own.
+	// PortKnobber offers values of each port to read and set, at most 32 and
+	// the same ones at each call. They stand beside the port's own files, and
+	// so need names of their own. They are asked for ports, too, that are
+	// reserved and that nobody has joined.
 	PortKnobber interface{ PortKnobs() []PortKnob }
 )
 
@@ -66,7 +69,7 @@ type Knob struct {
 type PortKnob struct {
 	Name string
 	Get  func(p *Port) string
-	// Set takes what Get gives; nil: read only.
+	// Set takes the first line of what Get gives; nil: read only.
 	Set func(p *Port, value string) error
 }
 

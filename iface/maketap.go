@@ -11,6 +11,11 @@ import (
 	"ipnfs/iface/netns"
 )
 
+// tapQueue is how many frames wait in the kernel for us to read a tap that we
+// made. The 1000 of the kernel's default are a burst of some milliseconds: as
+// long as a loop may not run on a machine that has other things to do.
+const tapQueue = 4096
+
 // making is held while there may be a tap in the private namespace, so that
 // each can have its name there already.
 var making sync.Mutex
@@ -62,6 +67,9 @@ func (a *attachment) makeHere(o *tapCommand, ns *netns.NS) error {
 	}
 	l, err := netlink.LinkByName(o.name)
 	if err != nil {
+		return err
+	}
+	if err := netlink.LinkSetTxQLen(l, tapQueue); err != nil {
 		return err
 	}
 	return netlink.LinkSetNsFd(l, ns.FD())

@@ -6,6 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// packetRoom is how many bytes of frames may wait in the kernel for us, and how
+// many of ours for the interface: some milliseconds. The kernel's default is
+// three super-frames.
+const packetRoom = 8 << 20
+
 // openPacket opens a socket on an interface in the namespace of the calling
 // thread. It takes no frame before bindPacket.
 func openPacket(index int) (fd int, err error) {
@@ -23,6 +28,9 @@ func openPacket(index int) (fd int, err error) {
 			return -1, fmt.Errorf("packet socket, option %d: %w", option, err)
 		}
 	}
+	// What root may have, or else what is allowed.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, packetRoom)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, packetRoom)
 	promiscuous := unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC}
 	if err := unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &promiscuous); err != nil {
 		_ = unix.Close(fd)
