@@ -56,9 +56,8 @@ func New(c Config, out Output) (*Bridge, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	b := &Bridge{cfg: c.withDefaults(), out: out}
+	b := &Bridge{cfg: c.withDefaults(), out: out, toldRoot: makeBridgeID(c)}
 	b.restart()
-	b.toldRoot = b.id
 	return b, nil
 }
 

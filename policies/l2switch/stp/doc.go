@@ -36,18 +36,17 @@
 //
 // # Where it departs from 802.1D-2004
 //
-// The later text of IEEE Std 802.1Q, clause 13, is followed where that of 2004
-// is at fault:
+// The later text of IEEE Std 802.1Q, clause 13, is followed where it says more,
+// or better:
 //
 //   - recordDispute sets disputed and clears agreed.
-//   - An Alternate Port waits forwardDelay, not FwdDelay. The two differ, and
-//     the machine of 2004 then never comes to rest.
-//   - A TCN BPDU sets rcvdTcn when it arrives. In 2004 nothing would.
+//   - An Alternate Port waits forwardDelay, not FwdDelay.
+//   - A TCN BPDU sets rcvdTcn when it arrives, whatever else the port knows.
 //   - allSynced asks for updtInfo to be clear, too.
 //
-// Two things are stricter, as the protocol lets loops happen when the root is
-// lost and old news of it is still on its way, counting to infinity. Both are
-// for neighbours that talk RSTP, who agree again at once:
+// Two things are stricter. When the root is lost while there are loops of links,
+// old news of it may go round and count to infinity, until MaxAge ends it; in
+// that time RSTP lets loops of frames happen. These make them rare, and short:
 //
 //   - An agreement may be older than what the port said last. If the port told
 //     something better in between, the neighbour may have acted on that. So for

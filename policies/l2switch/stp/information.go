@@ -66,9 +66,7 @@ func (p *port) message() {
 	self := vector{bridge: p.bridge.id, port: p.id}
 	switch designated := m.flags&roleMask == roleDesignated; {
 	case designated && m.vector.sameSource(self):
-		// The port hears itself. It stops, and waits until that is over.
-		p.disputed, p.agreed = true, false
-		p.fdWhile = max(p.fdWhile, 3*p.helloTime())
+		p.disputed, p.agreed = true, false // the port hears itself
 	case designated && (m.vector.superior(p.portPriority) || m.vector == p.portPriority && m.times != p.portTimes):
 		p.superiorDesignated()
 	case designated && m.vector == p.portPriority: // REPEATED_DESIGNATED

@@ -236,7 +236,7 @@ func TestOldBridges(t *testing.T) {
 // Among old bridges the new ones fall back to STP, each port for itself. All
 // together make one tree.
 func TestInterop(t *testing.T) {
-	for seed := range int64(150) {
+	for seed := range int64(100) {
 		s := newSim(t, seed)
 		randomOldWorld(s, 1+s.rng.Intn(3))
 		s.settle(50, 120)

@@ -2,7 +2,7 @@ package stp
 
 import "fmt"
 
-// State is what a port does with frames (17.4, 7.4).
+// State is what a port does with frames (7.4).
 type State uint8
 
 // The states. Whatever the state, BPDUs are sent and received.

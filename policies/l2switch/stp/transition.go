@@ -7,20 +7,18 @@ func (p *port) forwarding() bool { return p.state == Forwarding }
 
 // transitState is the Port State Transition machine (17.30).
 func (p *port) transitState() bool {
-	state := p.state
 	switch {
 	case p.state == Discarding && p.learn:
-		state = Learning
+		p.state = Learning
 	case p.state == Learning && !p.learn, p.state == Forwarding && !p.forward:
-		state = Discarding
+		p.state = Discarding
 	case p.state == Learning && p.forward:
-		state = Forwarding
+		p.state = Forwarding
 		p.forwards++
 	default:
 		return false
 	}
-	p.state = state
-	p.bridge.out.SetState(p.n, state)
+	p.bridge.out.SetState(p.n, p.state)
 	return true
 }
 

@@ -117,7 +117,7 @@ func disturb(s *sim) (rootLost bool) {
 func TestRandomLinks(t *testing.T) {
 	for _, ordered := range []bool{false, true} {
 		t.Run(fmt.Sprintf("ordered=%v", ordered), func(t *testing.T) {
-			const worlds, changes = 400, 5
+			const worlds, changes = 250, 5
 			lost, loops, seconds, longest := 0, 0, 0, 0
 			for seed := range int64(worlds) {
 				s := newSim(t, seed)
@@ -149,7 +149,7 @@ func TestRandomLinks(t *testing.T) {
 // MaxAge and a few hello times.
 func TestRandomSharedLANs(t *testing.T) {
 	worst := 0
-	for seed := range int64(100) {
+	for seed := range int64(60) {
 		s := newSim(t, seed)
 		randomWorld(s, true)
 		worst = max(worst, s.settle(25, 60))
@@ -172,7 +172,7 @@ func TestRandomSharedLANs(t *testing.T) {
 
 // Several changes at once, and frames on their way between them.
 func TestRandomChanges(t *testing.T) {
-	for seed := range int64(200) {
+	for seed := range int64(100) {
 		s := newSim(t, seed)
 		randomWorld(s, seed%2 == 0)
 		for range 4 {
