@@ -53,9 +53,10 @@ type Conn struct {
 	offload    bool         // takes super-frames
 	maxLen     atomic.Int64 // longest frame in bytes the endpoint can take; 0: any
 
-	closed  bool        // Close was called; under Network.mu
-	gone    atomic.Bool // off the network; set under mu
-	wantOut atomic.Bool // Wake when a send need not wait any more
+	linkDown bool        // under Network.mu
+	closed   bool        // Close was called; under Network.mu
+	gone     atomic.Bool // off the network; set under mu
+	wantOut  atomic.Bool // Wake when a send need not wait any more
 
 	// Counters of the sending side, in frames and bytes.
 	sent, sentBytes, nobody, refused atomic.Uint64
@@ -136,6 +137,21 @@ func (c *Conn) Lost(n, bytes int) {
 	c.got.drops[dropDevice] += uint64(n)
 	c.got.delivered -= uint64(n)
 	c.got.deliveredBytes -= min(uint64(bytes), c.got.deliveredBytes)
+}
+
+// SetLink says whether frames pass the endpoint, such as whether its interface
+// is up and has a carrier. Until it is called, they do.
+func (c *Conn) SetLink(up bool) {
+	n := c.net
+	n.mu.Lock()
+	changed := c.linkDown == up
+	c.linkDown = !up
+	if l, ok := n.policy.(Linker); ok && changed && !c.gone.Load() {
+		l.Link(c.port)
+	}
+	n.mu.Unlock()
+	n.settle()
+	n.ease()
 }
 
 // countFull counts a frame for which there was no room before it came here.

@@ -21,6 +21,12 @@ func (e Env) Kind(p *Port) string {
 	return p.conns[0].info.Kind
 }
 
+// LinkUp tells whether frames pass what is connected to p, as far as that says
+// so (Conn.SetLink), from within the calls that hold the network's lock.
+func (e Env) LinkUp(p *Port) bool {
+	return slices.ContainsFunc(p.conns, func(c *Conn) bool { return !c.linkDown })
+}
+
 // Keeps tells whether p will exist, or goes on to exist, with nobody
 // connected: its number is reserved. From within the calls that hold the
 // network's lock.

@@ -35,6 +35,9 @@ type (
 		Join(p *Port)
 		Leave(p *Port)
 	}
+	// Linker is told when frames begin or cease to pass what is connected to
+	// p: see Env.LinkUp.
+	Linker interface{ Link(p *Port) }
 	// Ticker is called about once a second, for ageing.
 	Ticker interface{ Tick(now time.Time) }
 	// Tabler offers tables for people and programs to read and edit: the same

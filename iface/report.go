@@ -15,6 +15,7 @@ func (a *attachment) Changed(f link.Facts) {
 	before := a.facts
 	a.facts = f
 	a.mu.Unlock()
+	a.device.SetLink(state(f) == "up")
 	if f.Name != before.Name {
 		a.event("link-renamed", "from=%s", bus.Quote(before.Name))
 	}

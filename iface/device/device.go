@@ -90,6 +90,10 @@ func Start(n *bus.Network, c Config) (*Device, error) {
 // Port returns the device's port.
 func (d *Device) Port() *bus.Port { return d.conn.Port() }
 
+// SetLink says whether the interface can pass frames: it is up and has a
+// carrier.
+func (d *Device) SetLink(up bool) { d.conn.SetLink(up) }
+
 // SetMaxFrame changes Config.MaxFrame.
 func (d *Device) SetMaxFrame(bytes int) { d.conn.SetMaxLen(bytes) }
 

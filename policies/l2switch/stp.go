@@ -162,6 +162,8 @@ func (sp *spanning) place(t *tree, p *port) {
 	case belongs && !there:
 		if err := t.bridge.AddPort(p.number, c.stp); err != nil {
 			t.Event("refused", p.number, err.Error())
+		} else if !t.s.env.LinkUp(p.bus) {
+			t.bridge.EnablePort(p.number, false)
 		}
 	case !belongs && there:
 		t.bridge.RemovePort(p.number)

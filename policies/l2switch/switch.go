@@ -153,6 +153,23 @@ func (s *Switch) Join(p *bus.Port) {
 	s.spanning.join(s, n)
 }
 
+// Link forgets who was behind a link that went down, and lets the spanning
+// trees look for another way.
+func (s *Switch) Link(p *bus.Port) {
+	n := s.ports.Load().get(p.Number())
+	if n == nil || n.bus != p {
+		return
+	}
+	up := s.env.LinkUp(p)
+	for _, t := range s.spanning.sorted() {
+		t.bridge.EnablePort(n.number, up)
+	}
+	if !up {
+		s.fdb.FlushPort(n.number, false)
+		s.groups.Forget(n.number)
+	}
+}
+
 // configOf is how a port is or will be set up.
 func (s *Switch) configOf(p *bus.Port) *config {
 	if n := s.ports.Load().get(p.Number()); n != nil && n.bus == p {
