@@ -2,6 +2,7 @@ package device
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -41,8 +42,8 @@ type Device struct {
 	queues []*queue
 	ended  func(string)
 
-	once sync.Once
-	done chan struct{} // closed at the end
+	ending atomic.Bool
+	done   chan struct{} // closed at the end
 
 	mu     sync.RWMutex // held for reading while frames are written
 	closed bool
@@ -100,28 +101,28 @@ func (d *Device) SetMaxFrame(bytes int) { d.conn.SetMaxLen(bytes) }
 // Close takes the device off its network and closes the descriptors. No call
 // of Ended comes after it.
 func (d *Device) Close() {
-	d.once.Do(func() { d.finish() })
+	if d.ending.CompareAndSwap(false, true) {
+		d.conn.Close()
+		d.release()
+		close(d.done)
+	}
 	<-d.done
 }
 
-// fail ends the device from within its own or the network's calls.
+// fail ends the device from within its own or the network's calls. It does not
+// wait for anything: a queue that is being served may have called it.
 func (d *Device) fail(reason string) {
-	d.once.Do(func() {
-		go func() {
-			d.conn.Close()
-			d.release()
-			if d.ended != nil {
-				d.ended(reason)
-			}
-			close(d.done)
-		}()
-	})
-}
-
-func (d *Device) finish() {
-	d.conn.Close()
-	d.release()
-	close(d.done)
+	if !d.ending.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		d.conn.Close()
+		d.release()
+		if d.ended != nil {
+			d.ended(reason)
+		}
+		close(d.done)
+	}()
 }
 
 // release gives back descriptors and loops.
