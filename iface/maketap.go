@@ -59,6 +59,7 @@ func (a *attachment) makeHere(o *tapCommand, ns *netns.NS) error {
 		return err
 	}
 	if err := a.hold(fds); err != nil {
+		closeAll(fds)
 		return err
 	}
 	// From here on the descriptors alone keep it.

@@ -82,9 +82,13 @@ func (a *attachment) setUpTap(o *tapCommand, ns *netns.NS) error {
 	return nil
 }
 
+// looks is how often an interface is looked for anew if it has changed
+// between one look and the next.
+const looks = 10
+
 // findTap takes the tap if it exists, and else makes it.
 func (a *attachment) findTap(c *caller, o *tapCommand, ns *netns.NS) error {
-	for {
+	for range looks {
 		f, err := link.Get(ns, o.name)
 		if errors.Is(err, unix.ENODEV) {
 			if err := c.need("making a tap"); err != nil {
@@ -102,10 +106,14 @@ func (a *attachment) findTap(c *caller, o *tapCommand, ns *netns.NS) error {
 		if err != nil {
 			return err
 		}
-		if !again {
-			return a.takeTap(c, o, ns, f)
+		if again {
+			continue
+		}
+		if again, err = a.takeTap(c, o, ns, f); !again {
+			return err
 		}
 	}
+	return bus.Errorf(bus.Busy, "tap %s: somebody else makes and deletes it all the time", o.name)
 }
 
 // mayTake tells whether the interface is a tap, and one that this caller might
@@ -125,17 +133,18 @@ func mayTake(c *caller, o *tapCommand, f link.Facts) error {
 	return nil
 }
 
-// takeTap takes a tap that exists.
-func (a *attachment) takeTap(c *caller, o *tapCommand, ns *netns.NS, f link.Facts) error {
+// takeTap takes a tap that exists. If another one has that name by now, or
+// none, the caller must look again.
+func (a *attachment) takeTap(c *caller, o *tapCommand, ns *netns.NS, f link.Facts) (again bool, err error) {
 	if o.queues > 1 && !f.Tun.MultiQueue {
-		return bus.Errorf(bus.Invalid, "queues=%d: tap %s was made for one queue: ip tuntap add mode tap multi_queue makes one for several", o.queues, o.name)
+		return false, bus.Errorf(bus.Invalid, "queues=%d: tap %s was made for one queue: ip tuntap add mode tap multi_queue makes one for several", o.queues, o.name)
 	}
 	inUse := bus.Errorf(bus.Busy, "tap %s is in use by another program", o.name)
 	if f.Tun.Queues > 0 {
-		return inUse
+		return false, inUse
 	}
 	var fds []int
-	err := ns.Do(func() (err error) {
+	err = ns.Do(func() (err error) {
 		fds, err = openQueues(f.Name, o.queues, f.Tun.MultiQueue, func() error {
 			if c.admin {
 				return nil
@@ -146,31 +155,36 @@ func (a *attachment) takeTap(c *caller, o *tapCommand, ns *netns.NS, f link.Fact
 	})
 	switch {
 	case errors.Is(err, unix.EPERM) && !c.admin:
-		return bus.Errorf(bus.Denied, "tap %s is not for uid %d: it is for %s", o.name, c.UID, admitted(f.Tun))
+		return false, bus.Errorf(bus.Denied, "tap %s is not for uid %d: it is for %s", o.name, c.UID, admitted(f.Tun))
 	case errors.Is(err, unix.EBUSY):
-		return inUse
+		return false, inUse
 	case err != nil:
-		return err
+		return false, err
 	}
-	if err := a.hold(fds); err != nil {
-		return err
+	// If the tap has gone meanwhile, the kernel has made another one, which
+	// ends with the descriptors.
+	now, err := link.Get(ns, f.Name)
+	if errors.Is(err, unix.ENODEV) || err == nil && now.Index != f.Index {
+		closeAll(fds)
+		return true, nil
 	}
-	// The name may have come to mean another device, or somebody else got a
-	// queue of this one, with other headers.
+	if err == nil {
+		err = a.hold(fds)
+	}
+	if err != nil {
+		closeAll(fds)
+		return false, err
+	}
+	// If somebody else got a queue first, the headers are as he wants them.
 	_, flags, err := queueState(fds[0])
-	if err != nil {
-		return err
+	if err == nil && (now.Tun.MultiQueue && now.Tun.Queues != o.queues || flags&unix.IFF_VNET_HDR == 0) {
+		err = inUse
 	}
-	now, err := link.Get(ns, o.name)
 	if err != nil {
-		return err
-	}
-	shared := now.Tun.MultiQueue && now.Tun.Queues != o.queues
-	if now.Index != f.Index || shared || flags&unix.IFF_VNET_HDR == 0 {
-		return bus.Errorf(bus.Busy, "tap %s: somebody else takes or changes it just now", o.name)
+		return false, err
 	}
 	a.know(now)
-	return a.claim(place{ns.ID(), now.Index})
+	return false, a.claim(place{ns.ID(), now.Index})
 }
 
 // admitted tells whom the kernel lets attach a tap.
@@ -184,14 +198,14 @@ func admitted(t link.Tun) string {
 	return fmt.Sprintf("uid %d and gid %d", t.Owner, t.Group)
 }
 
-// hold makes a the holder of the device that the queues are attached to.
+// hold makes a the holder of the device that the queues are attached to, and
+// their owner, unless it fails.
 func (a *attachment) hold(fds []int) error {
-	a.fds = fds
 	control, err := unix.FcntlInt(uintptr(fds[0]), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	a.holder = &tap{control}
+	a.fds, a.holder = fds, &tap{control}
 	return nil
 }
 

@@ -3,7 +3,11 @@ package main
 // The policies and devices of this build. A smaller build is an edit of this
 // file.
 import (
-	_ "ipnfs/iface"
+	"ipnfs/iface"
 	_ "ipnfs/policies/broadcast"
 	_ "ipnfs/policies/l2switch"
 )
+
+// finish waits until what the modules made for networks that have ended is
+// undone: taps released, persistent ones left as others expect them.
+func finish() { iface.Wait() }

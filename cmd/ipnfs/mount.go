@@ -137,6 +137,7 @@ func serve(o *mountOptions) error {
 		return tell.report(failf(exitMount, "%s: %w", o.dir, err))
 	}
 	tree := fs.New(fd, fs.Options{Root: o.root, Limits: o.limits, Policy: broadcast.Name, Version: versionLine()})
+	defer finish()
 	served := make(chan error, 1)
 	go func() { served <- tree.Serve() }()
 

@@ -252,7 +252,7 @@ func tagIn(control []byte) []byte {
 		return nil
 	}
 	for _, m := range messages {
-		if m.Header.Level != unix.SOL_PACKET || m.Header.Type != unix.PACKET_AUXDATA {
+		if m.Header.Level != unix.SOL_PACKET || m.Header.Type != unix.PACKET_AUXDATA || len(m.Data) < 20 {
 			continue
 		}
 		if native := binary.NativeEndian; native.Uint32(m.Data)&unix.TP_STATUS_VLAN_VALID != 0 {

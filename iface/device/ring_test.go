@@ -14,7 +14,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus/bustest"
 	"ipnfs/test/harness"
 )
 
@@ -286,4 +285,3 @@ func TestRingBreaks(t *testing.T) {
 		t.Errorf("broken %v, results %v", r.broken, got)
 	}
 }
-
