@@ -124,6 +124,14 @@ func (f *fabric) pull(c *cable) {
 	f.settle()
 }
 
+// carrier says whether there is one, at both ends.
+func (c *cable) carrier(on bool) {
+	c.mute = !on
+	for _, e := range c.ends {
+		e.conn.SetLink(on)
+	}
+}
+
 // ports are the port numbers at the cable's ends.
 func (c *cable) ports() (a, b int) {
 	return c.ends[0].conn.Port().Number(), c.ends[1].conn.Port().Number()
@@ -148,13 +156,25 @@ func (f *fabric) settle() {
 	}
 }
 
-// tick lets a second pass. Before and after it no broadcast may come twice.
+// tick lets a second pass. After it no broadcast may come twice.
 func (f *fabric) tick() {
+	f.tb.Helper()
+	f.second()
+	f.probe()
+}
+
+// hello lets a hello time pass, in which no station says anything.
+func (f *fabric) hello() {
+	f.tb.Helper()
+	f.second()
+	f.second()
+}
+
+func (f *fabric) second() {
 	f.tb.Helper()
 	f.now = f.now.Add(time.Second)
 	f.bus.Tick(f.now)
 	f.settle()
-	f.probe()
 }
 
 // probe sends a broadcast from each station and tells how many copies came. A

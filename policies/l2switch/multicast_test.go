@@ -123,3 +123,34 @@ func TestSnoopingForgets(t *testing.T) {
 		t.Errorf("%d frames came to the router", n)
 	}
 }
+
+// A topology change moves members to other ports: groups go everywhere until
+// the next query was answered.
+func TestTopologyChangeForgetsGroups(t *testing.T) {
+	l := newLab(t, Name+" snooping=on", 3)
+	tap := l.tap() // port 4
+	l.set("4/stp=edge=off", "stp=rstp")
+	tap.send(rstBPDU(0x1000<<48|1, flagDesignated|flagForwarding))
+	for i := 0; i < 60 && l.field(4, 0, "state") != "forwarding"; i++ {
+		l.tick(1)
+		tap.send(rstBPDU(0x1000<<48|1, flagDesignated|flagForwarding))
+	}
+	other := l.tap() // port 5, from which the change will be told on
+	l.set("5/stp=edge=off")
+	for i := 0; i < 60 && l.field(5, 0, "state") != "forwarding"; i++ {
+		l.tick(1)
+		tap.send(rstBPDU(0x1000<<48|1, flagDesignated|flagForwarding))
+	}
+	l.at(1).send(generalQuery(1))
+	other.send(membershipReport(5, "224.1.2.3"))
+	for range 6 {
+		l.tick(2)
+		tap.send(rstBPDU(0x1000<<48|1, flagDesignated|flagForwarding))
+	}
+	l.heard()
+	l.at(2).say(toGroup, "before")
+	l.wantHeard("a group with a member", "before", 1, 5)
+	tap.send(rstBPDU(0x1000<<48|1, flagDesignated|flagForwarding|flagTC))
+	l.at(2).say(toGroup, "after")
+	l.wantHeard("after a topology change", "after", 1, 3, 4, 5)
+}

@@ -98,6 +98,10 @@ func TestSettingsEndWithThePort(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	l.tick(1)
+	if kept := l.Net.Policy().(*Switch).kept; len(kept) != 0 {
+		t.Errorf("the settings of %d ports that have ended are kept", len(kept))
+	}
 }
 
 // Isolated ports talk to the others, but not to one another.

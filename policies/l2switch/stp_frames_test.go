@@ -202,3 +202,66 @@ func TestTopologyChangeInRing(t *testing.T) {
 		t.Errorf("%d copies came by the new way, want 1\n%s", got, f)
 	}
 }
+
+// What a port does with frames by its state (IEEE 802.1D-2004, 7.4): it learns
+// before it forwards, and a frame to a station behind it is dropped meanwhile.
+// On a link that may have several bridges each state takes the forward delay.
+func TestStates(t *testing.T) {
+	l := newLab(t, Name, 1)
+	tap := l.tap()
+	l.set("2/stp=edge=off p2p=off", "stp=rstp")
+	for _, c := range []struct {
+		state           string
+		learns, forward bool
+		seconds         int // until the next state
+	}{
+		{"discarding", false, false, 15},
+		{"learning", true, false, 15},
+		{"forwarding", true, true, 0},
+	} {
+		if got := l.field(2, 0, "state"); got != c.state && c.state != "discarding" {
+			t.Fatalf("the port is %s, want %s", got, c.state)
+		}
+		l.set("fdb=flush")
+		before := tap.dropped(bus.DropSTP)
+		tap.say(toAll, "from it")
+		if got := len(l.at(1).heard()) == 1; got != c.forward {
+			t.Errorf("%s: a frame from the port came: %v", c.state, got)
+		}
+		if got := tap.dropped(bus.DropSTP) == before; got != c.forward {
+			t.Errorf("%s: a frame from the port was not counted as stp: %v", c.state, got)
+		}
+		if got := linesOf(l.get("fdb"), macOf(2).String()) == 1; got != c.learns {
+			t.Errorf("%s: the address was learned: %v", c.state, got)
+		}
+		l.set("fdb=add " + macOf(9).String() + " port=2")
+		before = l.at(1).dropped(bus.DropSTP)
+		l.at(1).say(macOf(9), "to it")
+		if got := len(tap.heard()) == 1; got != c.forward {
+			t.Errorf("%s: a frame to the port came: %v", c.state, got)
+		}
+		if got := l.at(1).dropped(bus.DropSTP) == before; got != c.forward {
+			t.Errorf("%s: a frame to the port was not counted as stp: %v", c.state, got)
+		}
+		for i := 0; i < 2*c.seconds && l.field(2, 0, "state") == c.state; i++ {
+			l.tick(1)
+		}
+	}
+}
+
+// What was learned without trees is of no use with them, and the other way
+// round.
+func TestModesFlush(t *testing.T) {
+	l := newLab(t, Name+" vlan=on", 2)
+	for _, mode := range []string{"rstp", "per-vlan", "rstp", "off", "per-vlan", "off"} {
+		l.at(1).say(toAll, "x")
+		if l.get("fdb") == "" {
+			t.Fatalf("before %s: nothing was learned", mode)
+		}
+		l.set("stp=" + mode)
+		l.want("fdb", "")
+	}
+	l.at(1).say(toAll, "x")
+	l.set("stp=off", "stp=priority=4096") // no other mode
+	l.want("fdb", entry(macOf(1), 1, 1, 0))
+}

@@ -30,7 +30,8 @@ type Switch struct {
 	groups *snoop.Table
 	mode   atomic.Pointer[mode]
 	ports  atomic.Pointer[portSet]
-	now    atomic.Int64 // the last Tick, in nanoseconds since 1970
+	start  time.Time
+	now    atomic.Int64 // the last Tick: nanoseconds since 1970 at start, and on from there by a clock that does not jump
 
 	names    map[uint16]string     // VLANs that were added, and their names
 	kept     map[*bus.Port]*config // of reserved ports that nobody is connected to
@@ -97,14 +98,15 @@ func (s *portSet) get(number int) *port {
 // New makes a switch. Its arguments are its knobs.
 func New(args map[string]string) (bus.Policy, error) {
 	s := &Switch{
-		fdb: fdb.New(fdb.DefaultLimit), groups: snoop.New(maxGroups),
+		fdb: fdb.New(fdb.DefaultLimit), groups: snoop.New(snoop.DefaultLimit),
 		names: map[uint16]string{}, kept: map[*bus.Port]*config{},
 	}
 	s.spanning.init()
 	s.mode.Store(&mode{})
 	s.ports.Store(&portSet{})
 	s.fdb.SetAgeing(fdb.DefaultAgeing)
-	s.now.Store(time.Now().UnixNano())
+	s.start = time.Now()
+	s.now.Store(s.start.UnixNano())
 	if _, err := rand.Read(s.spanning.config.MAC[:]); err != nil {
 		return nil, bus.Errorf(bus.Unsupported, "no random MAC address for the switch: %v", err)
 	}
@@ -250,7 +252,7 @@ func (s *Switch) configure(b *bus.Port, c config) {
 
 // Tick ages what is to age, once a second.
 func (s *Switch) Tick(now time.Time) {
-	s.now.Store(now.UnixNano())
+	s.now.Store(s.start.UnixNano() + int64(now.Sub(s.start)))
 	s.fdb.Tick(s.seconds())
 	s.groups.Tick(now)
 	for _, p := range s.ports.Load().list {

@@ -11,9 +11,6 @@ import (
 	"ipnfs/policies/l2switch/fdb"
 )
 
-// maxGroups bounds the multicast groups that are known at a time.
-const maxGroups = 4096
-
 // Tables are what the switch knows.
 func (s *Switch) Tables() []bus.Table {
 	return []bus.Table{

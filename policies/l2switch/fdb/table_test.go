@@ -309,16 +309,17 @@ func TestSweepOld(t *testing.T) {
 }
 
 func TestNoAllocation(t *testing.T) {
-	tab, keys := benchTable(1000)
+	tab := fullTable(1000)
 	now, i := uint32(1), 0
 	if n := testing.AllocsPerRun(1000, func() {
-		tab.Learn(keys[i], 1, now) // known
+		k := randomKey(i % 1000)
+		tab.Learn(k, 1, now) // known
 		now++
-		tab.Learn(keys[i], 1, now) // another second
-		tab.Learn(keys[i], 2, now) // moved
-		tab.Learn(keys[i], 1, now)
-		tab.Learn(keys[i]^1<<47, 1, now) // refused
-		tab.Lookup(keys[i])
+		tab.Learn(k, 1, now) // another second
+		tab.Learn(k, 2, now) // moved
+		tab.Learn(k, 1, now)
+		tab.Learn(k^1, 1, now) // refused
+		tab.Lookup(k)
 		i++
 	}); n != 0 {
 		t.Errorf("%v allocations a frame", n)
