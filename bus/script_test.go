@@ -35,11 +35,11 @@ type script struct {
 var scripts struct {
 	sync.Mutex
 	last int
-	of   map[string]*script
+	of   map[string]bus.Policy
 }
 
 func init() {
-	scripts.of = map[string]*script{}
+	scripts.of = map[string]bus.Policy{}
 	bus.RegisterPolicy(bus.PolicyType{Name: scriptName, New: func(args map[string]string) (bus.Policy, error) {
 		scripts.Lock()
 		defer scripts.Unlock()
@@ -47,19 +47,24 @@ func init() {
 	}})
 }
 
-// register makes s known, until the test ends, and returns what to call it.
-func (s *script) register(t testing.TB) string {
+// register makes p known, until the test ends, and returns what to call it.
+func register(t testing.TB, p bus.Policy) (spec string) {
 	scripts.Lock()
 	defer scripts.Unlock()
 	scripts.last++
 	n := strconv.Itoa(scripts.last)
-	scripts.of[n] = s
+	scripts.of[n] = p
 	t.Cleanup(func() {
 		scripts.Lock()
 		defer scripts.Unlock()
 		delete(scripts.of, n)
 	})
-	s.spec = scriptName + " n=" + n
+	return scriptName + " n=" + n
+}
+
+// register makes s known.
+func (s *script) register(t testing.TB) string {
+	s.spec = register(t, s)
 	return s.spec
 }
 
