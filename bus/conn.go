@@ -53,14 +53,12 @@ type Conn struct {
 	offload    bool         // takes super-frames
 	maxLen     atomic.Int64 // longest frame in bytes the endpoint can take; 0: any
 
-	linkDown bool        // under Network.mu
 	closed   bool        // Close was called; under Network.mu
+	linkDown bool        // under Network.mu
 	gone     atomic.Bool // off the network; set under mu
 	wantOut  atomic.Bool // Wake when a send need not wait any more
 
-	// Counters of the sending side, in frames and bytes.
-	sent, sentBytes, nobody, refused atomic.Uint64
-	barred                           [dropKinds]atomic.Uint64
+	out *sending // never nil
 
 	mu       sync.Mutex
 	q        queue
@@ -120,11 +118,11 @@ func (c *Conn) Gone() bool { return c.gone.Load() }
 
 // CountRefused counts a frame that was refused to the sender's face, for
 // being too long; it never entered.
-func (c *Conn) CountRefused() { c.refused.Add(1) }
+func (c *Conn) CountRefused() { c.out.refused.Add(1) }
 
 // CountDrop counts n frames that the endpoint brought but that were dropped
 // before they entered.
-func (c *Conn) CountDrop(why Drop, n int) { c.barred[why].Add(uint64(n)) }
+func (c *Conn) CountDrop(why Drop, n int) { c.out.barred[why].Add(uint64(n)) }
 
 // Lost says that n frames of so many bytes, claimed or popped, did not reach what
 // is behind the endpoint.

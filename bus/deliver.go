@@ -108,9 +108,9 @@ func (b *Batch) push(i, j int, to target, reserved int) (eased bool) {
 func (c *Conn) countUnsent(e *Egress, n, targets int) {
 	switch {
 	case e.drop != 0:
-		c.barred[e.drop].Add(uint64(n))
+		c.out.barred[e.drop].Add(uint64(n))
 	case targets == 0:
-		c.nobody.Add(uint64(n))
+		c.out.nobody.Add(uint64(n))
 	}
 }
 
@@ -119,6 +119,6 @@ func (c *Conn) count(b *Batch, i, j int) {
 	for k := i; k < j; k++ {
 		bytes += b.Frames[k].Len()
 	}
-	c.sent.Add(uint64(j - i))
-	c.sentBytes.Add(uint64(bytes))
+	c.out.frames.Add(uint64(j - i))
+	c.out.bytes.Add(uint64(bytes))
 }

@@ -15,8 +15,11 @@ type JoinOptions struct {
 // shared with its holder if both have the same user (vde_switch does so),
 // else it is Busy.
 func (n *Network) Join(ep Endpoint, o JoinOptions) (*Conn, error) {
-	c := &Conn{net: n, ep: ep, info: o.Info, recv: o.Recv, send: o.Send, offload: o.Offload}
+	c := &Conn{net: n, ep: ep, info: o.Info, recv: o.Recv, send: o.Send, offload: o.Offload, out: &unsent}
 	c.maxLen.Store(int64(o.MaxLen))
+	if o.Send {
+		c.out = &sending{}
+	}
 	n.mu.Lock()
 	err := n.joinLocked(c, o)
 	n.mu.Unlock()

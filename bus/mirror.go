@@ -17,7 +17,10 @@ type mirror struct {
 func (p *Port) Mirror() []int {
 	p.net.mu.Lock()
 	defer p.net.mu.Unlock()
-	return slices.Clone(p.mirrored)
+	if p.mirrored == nil {
+		return nil
+	}
+	return slices.Clone(*p.mirrored)
 }
 
 // SetMirror makes p get a copy, in the form they came in, of all frames that
@@ -37,7 +40,10 @@ func (p *Port) SetMirror(numbers []int) error {
 	}
 	n := p.net
 	n.mu.Lock()
-	p.mirrored = list
+	p.mirrored = nil
+	if len(list) > 0 {
+		p.mirrored = &list
+	}
 	n.invalidateLocked()
 	n.eventLocked("mirror", "port=%d of=%s", p.number, strings.ReplaceAll(strings.Trim(fmt.Sprint(list), "[]"), " ", ","))
 	n.mu.Unlock()

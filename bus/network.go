@@ -78,8 +78,8 @@ func (n *Network) load() *snapshot {
 		s.receivers = append(s.receivers, receivers...)
 		_, overflow := p.limitsLocked()
 		s.blocking = s.blocking || (overflow == BlockSender && len(receivers) > 0)
-		if len(p.mirrored) > 0 && len(receivers) > 0 {
-			s.mirrors = append(s.mirrors, mirror{p, p.mirrored})
+		if p.mirrored != nil && len(receivers) > 0 {
+			s.mirrors = append(s.mirrors, mirror{p, *p.mirrored})
 		}
 	}
 	n.snap.Store(s)

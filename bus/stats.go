@@ -38,6 +38,16 @@ type counters struct {
 	drops                              [dropReasons]uint64
 }
 
+// sending are the counters of what a Conn sends. They are apart, since those
+// that may only receive need none.
+type sending struct {
+	frames, bytes, nobody, refused atomic.Uint64
+	barred                         [dropKinds]atomic.Uint64
+}
+
+// unsent is of all who may not send; nobody reads it.
+var unsent sending
+
 // Stats are the counters of a network or a port since its start or its last
 // reset. Directions are those of the port's holder: he sends and receives.
 type Stats struct {
@@ -117,12 +127,14 @@ func (c *Conn) stats(reset bool) Stats {
 		read = func(n *atomic.Uint64) uint64 { return n.Swap(0) }
 	}
 	s := Stats{
-		Frames: read(&c.sent), Bytes: read(&c.sentBytes), Refused: read(&c.refused), Nobody: read(&c.nobody),
 		Offered: c.got.offered, Received: c.got.delivered, ReceivedBytes: c.got.deliveredBytes,
 		Queued: uint64(c.q.len), QueuedBytes: uint64(c.q.bytes), Drops: c.got.drops,
 	}
-	for i := range s.Barred {
-		s.Barred[i] = read(&c.barred[i])
+	if out := c.out; out != &unsent {
+		s.Frames, s.Bytes, s.Refused, s.Nobody = read(&out.frames), read(&out.bytes), read(&out.refused), read(&out.nobody)
+		for i := range s.Barred {
+			s.Barred[i] = read(&out.barred[i])
+		}
 	}
 	if reset {
 		c.got = counters{offered: uint64(c.q.len)} // what waits stays accounted for

@@ -20,7 +20,7 @@ import (
 // gcPercent keeps the heap close to what is in use. The path of frames
 // allocates nothing, so that collecting more often costs only those who open
 // and close.
-const gcPercent = 50
+const gcPercent = 25
 
 func mountCommand() *cobra.Command {
 	var foreground, fake bool

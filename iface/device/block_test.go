@@ -113,6 +113,25 @@ func TestBlockedSuperFrames(t *testing.T) {
 	}
 }
 
+// Cut, they may be more than one call can carry.
+func TestManyCutFrames(t *testing.T) {
+	withAndWithoutRing(t, func(t *testing.T) {
+		l := hubLab(t)
+		if err := l.Net.Change(func(s *bus.Settings) { s.Overflow = bus.BlockSender }); err != nil {
+			t.Fatal(err)
+		}
+		a, b := newFakeTap(t), newFakeTap(t)
+		a.start(t, l, Config{})
+		b.start(t, l, Config{})
+		raw := bustest.Super{To: 0xff, Size: 500, Payload: 500 * 3 * maxBurst}.Raw()
+		want := bustest.Complete(raw)
+		a.bring(t, raw)
+		if got := bare(b.await(t, len(want))); !slices.EqualFunc(got, want, bytes.Equal) {
+			t.Errorf("%d frames came, want %d, or others", len(got), len(want))
+		}
+	})
+}
+
 // Several devices wait at the same receiver, and all go on.
 func TestSeveralWait(t *testing.T) {
 	const taps, frames = 4, 20

@@ -31,7 +31,8 @@ type Config struct {
 	Number   int // port number wanted; 0: any
 	// Ended is called once if the port ended otherwise than by Close: it was
 	// removed, or what is behind the descriptors vanished. They are closed
-	// then. It must not call Close.
+	// then. It must not call Close. A packet socket cannot tell an interface
+	// that was deleted from one that is down: its owner has to watch it.
 	Ended func(reason string)
 }
 
