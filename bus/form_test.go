@@ -41,7 +41,7 @@ func retaggedRaw(raw []byte, e bus.Edit) []byte {
 	out := retagged(frame, e)
 	by := len(out) - len(frame)
 	if h.HdrLen != 0 {
-		h.HdrLen = uint16(int(h.HdrLen) + by)
+		h.HdrLen = uint16(max(int(h.HdrLen)+by, 14)) // no tap takes less than an ethernet header
 	}
 	if h.Flags&vnet.NeedsCsum != 0 {
 		h.CsumStart = uint16(int(h.CsumStart) + by)
