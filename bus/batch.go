@@ -95,11 +95,18 @@ func (b *Batch) releaseFrames(n int) {
 }
 
 // AddVnet adds a frame with a virtio-net header in front, which the caller has
-// checked (vnet.Check). raw is lent. All frames of the batch must be added so.
+// checked (vnet.Check). raw is lent. All frames of the batch must be added so,
+// or by AddPlain.
 func (b *Batch) AddVnet(raw []byte) {
 	b.scattered = true
 	b.offloads = b.offloads || !vnet.Parse(raw).Plain()
 	b.Frames = append(b.Frames, Frame{raw: raw, head: vnet.HeaderLen})
+}
+
+// AddPlain adds a complete frame, which is lent, to a batch of AddVnet.
+func (b *Batch) AddPlain(data []byte) {
+	b.scattered = true
+	b.Frames = append(b.Frames, Frame{raw: data})
 }
 
 // Offset tells where in the span that SetStream was given frame i begins, its

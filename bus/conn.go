@@ -120,9 +120,14 @@ func (c *Conn) Gone() bool { return c.gone.Load() }
 // being too long; it never entered.
 func (c *Conn) CountRefused() { c.out.refused.Add(1) }
 
-// CountDrop counts n frames that the endpoint brought but that were dropped
-// before they entered.
-func (c *Conn) CountDrop(why Drop, n int) { c.out.barred[why].Add(uint64(n)) }
+// CountDrop counts a frame of so many bytes that the endpoint brought and
+// that is dropped at the door: as sent, as every frame that a port brings, and
+// as dropped.
+func (c *Conn) CountDrop(why Drop, bytes int) {
+	c.out.frames.Add(1)
+	c.out.bytes.Add(uint64(bytes))
+	c.out.barred[why].Add(1)
+}
 
 // Lost says that n frames of so many bytes, claimed or popped, did not reach what
 // is behind the endpoint.

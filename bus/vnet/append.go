@@ -2,6 +2,7 @@ package vnet
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 )
 
@@ -38,17 +39,23 @@ func segments(h Header, frame []byte) (headers, n int) {
 // Append appends to dst the finished frames that a frame stands for, back to
 // back, and to lens their lengths in bytes: the segments of a super-frame,
 // else the frame with its checksum completed. Check has returned nil for h
-// and frame; frame does not overlap dst and is only read. Nothing is
-// allocated if dst and lens have the capacity that Size tells.
+// and frame, or Adopt has told to cut it; frame does not overlap dst and is
+// only read. Nothing is allocated if dst and lens have the capacity that Size
+// tells.
 //
 // The frames are byte for byte those of Linux (tcp_gso_segment,
-// __udp_gso_segment, inet_gso_segment, ipv6_gso_segment, skb_checksum_help):
-// all headers are replicated, lengths and checksums made anew, IPv4
-// identifications and TCP sequence numbers count up, FIN and PSH stay on the
-// last segment and CWR on the first.
+// __udp_gso_segment, skb_udp_tunnel_segment, gre_gso_segment,
+// inet_gso_segment, ipv6_gso_segment, skb_checksum_help): all headers are
+// replicated, lengths and checksums made anew, IPv4 identifications and TCP
+// sequence numbers count up, FIN and PSH stay on the last segment and CWR on
+// the first.
 func Append(dst []byte, lens []int, h Header, frame []byte) ([]byte, []int) {
 	headers, n := segments(h, frame)
-	if n == 1 {
+	var l layers
+	if h.GSOType != None {
+		l, _ = layersOf(h, frame)
+	}
+	if n == 1 && !l.tunnel() {
 		from := len(dst)
 		dst = append(dst, frame...)
 		if h.Flags&NeedsCsum != 0 {
@@ -60,7 +67,6 @@ func Append(dst []byte, lens []int, h Header, frame []byte) ([]byte, []int) {
 	from, size := len(dst), int(h.GSOSize)
 	all := len(frame) + (n-1)*headers
 	dst = slices.Grow(dst, all)[:from+all]
-	etherType, ip := network(frame)
 	base := pseudo(h, frame)
 	payload := frame[headers:]
 	for i := range n {
@@ -70,18 +76,45 @@ func Append(dst []byte, lens []int, h Header, frame []byte) ([]byte, []int) {
 		copy(seg, frame[:headers])
 		copy(seg[headers:], part)
 
-		if etherType == typeIPv4 {
-			setIPv4(seg[ip:], i)
+		transport := seg[h.CsumStart:]
+		if h.GSOType == UDPL4 {
+			setUDP(transport, base, h.Flags&NeedsCsum != 0)
 		} else {
-			setIPv6(seg[ip:])
+			setTCP(transport, uint32(i*size), i == 0, i == n-1)
+			binary.BigEndian.PutUint16(transport[tcpCsum:], add16(base, uint16(len(transport))))
+			store(transport[tcpCsum:], sum(transport))
 		}
-		if transport := seg[h.CsumStart:]; h.GSOType == UDPL4 {
-			setUDP(transport, base)
-		} else {
-			setTCP(transport, base, uint32(i*size), i == 0, i == n-1)
-		}
+		l.finish(seg, i)
 		lens = append(lens, len(seg))
 		from += len(seg)
+	}
+	return dst, lens
+}
+
+// Divide appends to dst the super-frames of at most 64 KiB that a larger one
+// of TCP stands for, each behind its virtio-net header, and to lens their
+// lengths with it. Adopt has told to divide the frame. Check passes all of
+// them, and what Append makes of them is what Linux makes of the larger one.
+func Divide(dst []byte, lens []int, h Header, frame []byte) ([]byte, []int) {
+	l, _ := layersOf(h, frame)
+	headers, n := segments(h, frame)
+	each := (math.MaxUint16 - (headers - l.list[0].at)) / int(h.GSOSize) // segments in a piece
+	base, step := pseudo(h, frame), each*int(h.GSOSize)
+	h.HdrLen = uint16(headers)
+	for i, payload := 0, frame[headers:]; i < n; i += each {
+		part := payload[:min(step, len(payload))]
+		payload = payload[len(part):]
+		from := len(dst)
+		dst = append(dst, make([]byte, HeaderLen)...)
+		dst = append(append(dst, frame[:headers]...), part...)
+		h.Put(dst[from:])
+		piece := dst[from+HeaderLen:]
+		transport := piece[h.CsumStart:]
+		setTCP(transport, uint32(i*int(h.GSOSize)), i == 0, i+each >= n)
+		binary.BigEndian.PutUint16(transport[tcpCsum:], add16(base, fold32(len(transport))))
+		l.finish(piece, i)
+		lens = append(lens, len(dst)-from)
+		h.GSOType &^= ECN // CWR is on the first alone
 	}
 	return dst, lens
 }
@@ -104,11 +137,11 @@ func complete(frame []byte, start, offset int) {
 func pseudo(h Header, frame []byte) uint16 {
 	transport := frame[h.CsumStart:]
 	sum := binary.BigEndian.Uint16(transport[h.CsumOffset:])
-	length := uint16(len(transport))
+	length := len(transport)
 	if h.GSOType == UDPL4 {
-		length = binary.BigEndian.Uint16(transport[4:])
+		length = int(binary.BigEndian.Uint16(transport[4:]))
 	}
-	return sub16(sum, length)
+	return sub16(sum, fold32(length))
 }
 
 // setIPv4 sets what differs in the IPv4 header of segment i. A header of
@@ -124,8 +157,8 @@ func setIPv4(ip []byte, i int) {
 func setIPv6(ip []byte) { binary.BigEndian.PutUint16(ip[4:], uint16(len(ip)-ipv6Len)) }
 
 // setTCP sets what differs in the TCP header of a segment whose payload
-// starts at offset, and the checksum.
-func setTCP(tcp []byte, pseudo uint16, offset uint32, first, last bool) {
+// starts at offset, but for the checksum.
+func setTCP(tcp []byte, offset uint32, first, last bool) {
 	binary.BigEndian.PutUint32(tcp[4:], binary.BigEndian.Uint32(tcp[4:])+offset)
 	if !first {
 		tcp[13] &^= tcpCWR
@@ -133,13 +166,14 @@ func setTCP(tcp []byte, pseudo uint16, offset uint32, first, last bool) {
 	if !last {
 		tcp[13] &^= tcpFIN | tcpPSH
 	}
-	binary.BigEndian.PutUint16(tcp[tcpCsum:], add16(pseudo, uint16(len(tcp))))
-	store(tcp[tcpCsum:], sum(tcp))
 }
 
-// setUDP does it in the header of a datagram.
-func setUDP(udp []byte, pseudo uint16) {
+// setUDP sets length and checksum in the header of a datagram.
+func setUDP(udp []byte, pseudo uint16, checksum bool) {
 	binary.BigEndian.PutUint16(udp[4:], uint16(len(udp)))
+	if !checksum { // it has none
+		return
+	}
 	binary.BigEndian.PutUint16(udp[udpCsum:], add16(pseudo, uint16(len(udp))))
 	complete(udp, 0, udpCsum)
 }

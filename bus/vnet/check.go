@@ -64,9 +64,8 @@ const (
 
 // Check returns nil if everything downstream can rely on the header: Append,
 // and a tap or packet socket that h is passed on to with the frame. What
-// Linux itself writes to taps and packet sockets passes, as long as UFO, UDP
-// tunnels, LRO and BIG TCP (packets over 64 KiB) are not switched on; a peer
-// may write anything. The errors are the variables above.
+// Linux itself writes to taps passes; what it hands to packet sockets does
+// after Adopt. A peer may write anything. The errors are the variables above.
 //
 // Length fields of IP and UDP and the sum of the pseudo header are not looked
 // at: like Linux, Append replaces lengths, and sums that lie stay wrong.
@@ -182,7 +181,7 @@ func ipv4(frame []byte, at int) (proto byte, transport int) {
 // ipv6 returns the same of an IPv6 packet, behind those extension headers
 // that Linux can replicate. It looks at no header at start or behind.
 func ipv6(frame []byte, at, start int) (proto byte, transport int) {
-	if frame[at]>>4 != 6 || at+ipv6Len > start {
+	if at+ipv6Len > start || frame[at]>>4 != 6 {
 		return 0, 0
 	}
 	next := frame[at+6]

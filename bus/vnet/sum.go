@@ -34,13 +34,19 @@ func sum(b []byte) uint64 {
 }
 
 // store writes the complement of a sum to the 2 bytes at b: the checksum.
-func store(b []byte, s uint64) {
+func store(b []byte, s uint64) { binary.LittleEndian.PutUint16(b, ^reduce(s)) }
+
+// reduce makes a sum one of 16 bits, in the order of bytes that sum has.
+func reduce(s uint64) uint16 {
 	s = s>>32 + s&0xffffffff
 	s = s>>16 + s&0xffff
 	s = s>>16 + s&0xffff
 	s = s>>16 + s&0xffff
-	binary.LittleEndian.PutUint16(b, ^uint16(s))
+	return uint16(s)
 }
+
+// fold makes a sum one of 16 bits in network byte order.
+func fold(s uint64) uint16 { return bits.ReverseBytes16(reduce(s)) }
 
 // add16 returns the ones' complement sum of two words.
 func add16(a, b uint16) uint16 {
@@ -50,3 +56,6 @@ func add16(a, b uint16) uint16 {
 
 // sub16 returns the ones' complement difference.
 func sub16(a, b uint16) uint16 { return add16(a, ^b) }
+
+// fold32 is the sum of the two words of a length.
+func fold32(n int) uint16 { return add16(uint16(n>>16), uint16(n)) }

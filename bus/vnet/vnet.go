@@ -6,7 +6,10 @@
 //
 //   - vnet.go: the header.
 //   - check.go: which headers may be believed. They come from a peer.
+//   - adopt.go: what packet sockets hand over besides: tunnels, BIG TCP,
+//     fraglist GRO, SCTP.
 //   - append.go: segmentation, as Linux does it in software.
+//   - layers.go: the headers in front of TCP and UDP, those of tunnels too.
 //   - sum.go: the Internet checksum.
 //
 // Everything is a pure function of its arguments, allocates nothing, and is

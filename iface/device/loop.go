@@ -39,7 +39,7 @@ type loop struct {
 	batch   bus.Batch
 	buffers []byte // maxBurst times frameRoom
 	iov     [2 * maxBurst]unix.Iovec
-	packets *packetReader
+	packets *packetReader // nil before the first packet socket
 }
 
 // loops are those that run: as many as there are devices for, up to half of
@@ -112,6 +112,9 @@ func newLoop() (*loop, error) {
 func (l *loop) close() {
 	if l.ring != nil {
 		l.ring.close()
+	}
+	if l.packets != nil {
+		l.packets.close()
 	}
 	_ = unix.Close(l.stop)
 	_ = unix.Close(l.epoll)

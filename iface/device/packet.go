@@ -2,10 +2,12 @@ package device
 
 import (
 	"encoding/binary"
+	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"ipnfs/bus"
 	"ipnfs/bus/vnet"
 )
 
@@ -32,19 +34,46 @@ type mmsghdr struct {
 // controlRoom is enough for the one control message: PACKET_AUXDATA.
 const controlRoom = 64
 
+// packetRoom is the most that a packet socket gives: what frameRoom is, for BIG
+// TCP, whose packets have up to 512 KiB (GSO_MAX_SIZE).
+const packetRoom = 512<<10 + 4<<10
+
 // packetReader is what recvmmsg needs, made when a loop gets its first packet
 // socket.
 type packetReader struct {
 	headers  [maxBurst]mmsghdr
 	iov      [maxBurst]unix.Iovec
 	controls [maxBurst][controlRoom]byte
+	buffers  []byte // maxBurst times packetRoom; the kernel gives memory where frames lay
+
+	// Frames that could not go on as they came, made anew: a buffer for each
+	// that was read, of which the first cut are in use.
+	cuts [maxBurst][]byte
+	cut  int
+	lens []int
 }
+
+func newPacketReader() (*packetReader, error) {
+	buffers, err := unix.Mmap(-1, 0, maxBurst*packetRoom, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+	if err != nil {
+		return nil, os.NewSyscallError("mmap", err)
+	}
+	// Of a page that is touched it shall not give 2 MiB.
+	_ = unix.Madvise(buffers, unix.MADV_NOHUGEPAGE)
+	return &packetReader{buffers: buffers}, nil
+}
+
+func (p *packetReader) close() { _ = unix.Munmap(p.buffers) }
+
+// buffer is the i-th place for a frame.
+func (p *packetReader) buffer(i int) []byte { return p.buffers[i*packetRoom : (i+1)*packetRoom] }
 
 // prepare readies n places. A frame is read tagLen behind the beginning of
 // its buffer, so that its tag can be put back.
-func (p *packetReader) prepare(l *loop, n int) {
+func (p *packetReader) prepare(n int) {
+	p.cut = 0
 	for i := range n {
-		buf := l.buffer(i)[tagLen:]
+		buf := p.buffer(i)[tagLen:]
 		p.iov[i] = unix.Iovec{Base: &buf[0], Len: uint64(len(buf))}
 		p.headers[i] = mmsghdr{hdr: unix.Msghdr{
 			Iov: &p.iov[i], Iovlen: 1, Control: &p.controls[i][0], Controllen: controlRoom,
@@ -55,29 +84,62 @@ func (p *packetReader) prepare(l *loop, n int) {
 // readPackets reads up to asked frames from a packet socket into l.batch.
 func (q *queue) readPackets(l *loop, asked int) (got, bytes int, errno unix.Errno) {
 	if l.packets == nil {
-		l.packets = &packetReader{}
+		var err error
+		if l.packets, err = newPacketReader(); err != nil {
+			return 0, 0, unix.ENOMEM
+		}
 	}
 	p := l.packets
-	p.prepare(l, asked)
+	p.prepare(asked)
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(q.fd), uintptr(unsafe.Pointer(&p.headers[0])), uintptr(asked), unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
 		return 0, 0, errno
 	}
 	for i := range int(n) {
 		h := &p.headers[i]
-		buf := l.buffer(i)
+		buf := p.buffer(i)
 		size := int(h.len)
 		bytes += size
 		if h.hdr.Flags&unix.MSG_TRUNC != 0 || size < vnet.HeaderLen+minFrame {
-			size = 0 // accept counts it
+			q.dev.conn.CountDrop(bus.DropMalformed, size)
+			continue
 		}
 		raw := buf[tagLen:][:size]
-		if tag := auxTag(p.controls[i][:h.hdr.Controllen]); tag != 0 && size > 0 {
+		if tag := auxTag(p.controls[i][:h.hdr.Controllen]); tag != 0 {
 			raw = putTag(buf[:tagLen+size], tag)
 		}
-		q.accept(&l.batch, raw)
+		q.adopt(&l.batch, p, raw)
 	}
 	return int(n), bytes, 0
+}
+
+// adopt adds a frame to the batch, in the form in which it can go on: see
+// vnet.Adopt.
+func (q *queue) adopt(b *bus.Batch, p *packetReader, raw []byte) {
+	h, frame, way := vnet.Adopt(vnet.Parse(raw), raw[vnet.HeaderLen:])
+	raw = raw[len(raw)-len(frame)-vnet.HeaderLen:]
+	h.Put(raw)
+	if way == vnet.AsItIs {
+		q.add(b, raw, h)
+		return
+	}
+	buf := &p.cuts[p.cut]
+	p.cut++
+	if way == vnet.ToBeCut {
+		*buf, p.lens = vnet.Append((*buf)[:0], p.lens[:0], h, frame)
+	} else {
+		*buf, p.lens = vnet.Divide((*buf)[:0], p.lens[:0], h, frame)
+	}
+	rest := *buf
+	for _, n := range p.lens {
+		piece := rest[:n]
+		rest = rest[n:]
+		if way == vnet.ToBeParted {
+			q.add(b, piece, vnet.Parse(piece))
+		} else if q.fits(n) {
+			b.AddPlain(piece)
+		}
+	}
 }
 
 // auxTag finds the tag that the kernel took out, as TPID<<16 | TCI, or 0, in

@@ -68,6 +68,8 @@ func (q *queue) serve(l *loop) {
 	case unix.EOPNOTSUPP: // Linux before 5.11 knows no such reads from a tap
 		l.ring.broken = true
 	case 0, unix.EAGAIN, unix.EINTR, unix.ENETDOWN, unix.ENOBUFS:
+	case unix.EINVAL: // a super-frame that no virtio-net header can tell of, such as SCTP's; it is lost
+		q.dev.conn.CountDrop(bus.DropMalformed, 0)
 	default: // EBADFD: the interface was deleted
 		q.dev.fail(errno.Error())
 	}
@@ -117,25 +119,38 @@ func (q *queue) readTap(l *loop, asked int) (got, bytes int, errno unix.Errno) {
 // accept adds a frame with its header to the batch, if it is one that may
 // enter the network.
 func (q *queue) accept(b *bus.Batch, raw []byte) {
-	c := q.dev.conn
 	if len(raw) < vnet.HeaderLen+minFrame {
-		c.CountDrop(bus.DropMalformed, 1)
+		q.dev.conn.CountDrop(bus.DropMalformed, max(0, len(raw)-vnet.HeaderLen))
 		return
 	}
 	h, data := vnet.Parse(raw), raw[vnet.HeaderLen:]
 	if vnet.Check(h, data) != nil {
-		c.CountDrop(bus.DropMalformed, 1)
+		q.dev.conn.CountDrop(bus.DropMalformed, len(data))
 		return
 	}
+	q.add(b, raw, h)
+}
+
+// add adds a frame whose header h was checked, if its length fits.
+func (q *queue) add(b *bus.Batch, raw []byte, h vnet.Header) {
+	data := raw[vnet.HeaderLen:]
 	wire := len(data)
 	if !h.Plain() {
 		wire = vnet.WireLen(h, data)
 	}
-	if wire > c.Network().MTU() {
-		c.CountRefused()
-		return
+	if q.fits(wire) {
+		b.AddVnet(raw)
 	}
-	b.AddVnet(raw)
+}
+
+// fits tells whether a frame of n bytes on the wire may enter the network, and
+// counts it if not.
+func (q *queue) fits(n int) bool {
+	if n > q.dev.conn.Network().MTU() {
+		q.dev.conn.CountRefused()
+		return false
+	}
+	return true
 }
 
 // park keeps what could not be sent until there is room, and reads nothing
