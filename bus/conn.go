@@ -52,6 +52,7 @@ type Conn struct {
 	recv, send bool
 	offload    bool         // takes super-frames
 	maxLen     atomic.Int64 // longest frame in bytes the endpoint can take; 0: any
+	freeTags   Tags         // JoinOptions.FreeTags
 
 	closed   bool        // Close was called; under Network.mu
 	linkDown bool        // under Network.mu
@@ -250,7 +251,8 @@ func (c *Conn) queueLocked(b *Batch, k, j, reserved int) (overflowed bool) {
 func (c *Conn) tooLong(b *Batch, i, j int) bool {
 	maxLen := int(c.maxLen.Load())
 	for k := i; maxLen != 0 && k < j; k++ {
-		if b.Frames[k].WireLen() > maxLen {
+		f := &b.Frames[k]
+		if n := f.WireLen(); n > maxLen && (n > maxLen+tagLen || !c.freeTags.has(f.Data())) {
 			return true
 		}
 	}

@@ -82,3 +82,26 @@ func (f *Frame) Release() {
 
 // PutLength writes the 2-byte length of an n byte frame to dst.
 func PutLength(dst []byte, n int) { binary.BigEndian.PutUint16(dst, uint16(n)) }
+
+// Tags is a set of kinds of VLAN tags.
+type Tags uint8
+
+// The kinds (IEEE 802.1Q table 9-1).
+const (
+	CTag Tags = 1 << iota // 0x8100
+	STag                  // 0x88a8
+)
+
+// has tells whether the outermost tag of a frame is one of t.
+func (t Tags) has(frame []byte) bool {
+	if len(frame) < addrLen+tagLen {
+		return false
+	}
+	switch binary.BigEndian.Uint16(frame[addrLen:]) {
+	case 0x8100:
+		return t&CTag != 0
+	case 0x88a8:
+		return t&STag != 0
+	}
+	return false
+}

@@ -7,6 +7,7 @@ type JoinOptions struct {
 	Number     int  // port number; 0: the lowest free one
 	Recv, Send bool // the rights it has
 	MaxLen     int  // longest frame in bytes it can take; 0: any
+	FreeTags   Tags // of which one, the outermost, does not count in MaxLen
 	Offload    bool // it takes super-frames: see Frame.Offload
 	Info       Info
 }
@@ -15,7 +16,7 @@ type JoinOptions struct {
 // shared with its holder if both have the same user (vde_switch does so),
 // else it is Busy.
 func (n *Network) Join(ep Endpoint, o JoinOptions) (*Conn, error) {
-	c := &Conn{net: n, ep: ep, info: o.Info, recv: o.Recv, send: o.Send, offload: o.Offload, out: &unsent}
+	c := &Conn{net: n, ep: ep, info: o.Info, recv: o.Recv, send: o.Send, offload: o.Offload, freeTags: o.FreeTags, out: &unsent}
 	c.maxLen.Store(int64(o.MaxLen))
 	if o.Send {
 		c.out = &sending{}

@@ -53,17 +53,13 @@ type holder interface {
 	release()
 }
 
-// maxFrame is the longest frame in bytes that fits an interface: header, one
-// VLAN tag and payload, as for the kernel's bridge (is_skb_forwardable).
-func maxFrame(f link.Facts) int { return 14 + 4 + f.MTU }
-
 // start makes a, which holds an interface of ns, a port of its network.
 func (a *attachment) start(kind device.Kind, ns *netns.NS) error {
 	info := a.by
 	info.Kind, info.Detail, info.Since = a.kind, a.name, time.Now()
 	var err error
 	a.device, err = device.Start(a.net, device.Config{
-		Kind: kind, Fds: a.fds, MaxFrame: maxFrame(a.known()), Info: info, Ended: func(string) { a.end(lost) },
+		Kind: kind, Fds: a.fds, MTU: a.known().MTU, Info: info, Ended: func(string) { a.end(lost) },
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package iface_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net"
 	"sync"
@@ -14,9 +15,10 @@ import (
 	"ipnfs/iface/nstest"
 )
 
-// Frames that the interface's MTU does not allow do not get out, as with the
-// kernel's bridge: header, tag and MTU fit, one byte more does not.
-func TestMaxFrame(t *testing.T) {
+// Frames that the interface's MTU does not allow do not get out: of a tap as of
+// the kernel's bridge, header, room for a tag, and MTU; of a grabbed one header
+// and MTU. An outermost tag does not count. What fits reaches the kernel.
+func TestMTU(t *testing.T) {
 	l := newLab(t)
 	veth, _ := nstest.Veth(t, l.ns)
 	nstest.Change(t, l.ns, veth, netlink.LinkSetUp)
@@ -35,9 +37,12 @@ func TestMaxFrame(t *testing.T) {
 		}
 		return n
 	}
-	send := func(size int) {
+	send := func(size int, tags ...uint32) {
 		frame := make([]byte, size)
 		copy(frame, bustest.EthernetHeader(1))
+		for i, tag := range tags {
+			binary.BigEndian.PutUint32(frame[12+4*i:], tag)
+		}
 		bustest.Send(sender, frame)
 	}
 	for i, mtu := range []int{1500, 9000, 68} {
@@ -48,15 +53,27 @@ func TestMaxFrame(t *testing.T) {
 			return hasWords(l.list("tap")[0], fmt.Sprintf("mtu=%d", mtu)) && hasWords(l.list("grab")[0], fmt.Sprintf("mtu=%d", mtu))
 		})
 		before := tooLong()
-		nstest.Wait(t, "frames to be dropped", func() bool { // SetMaxFrame comes after the list
+		nstest.Wait(t, "frames to be dropped", func() bool { // SetMTU comes after the list
 			send(14 + 4 + mtu + 1)
 			now := tooLong()
 			return now[0] > before[0] && now[1] > before[1]
 		})
 		before = tooLong()
-		send(14 + 4 + mtu)
+		send(14 + mtu)
+		send(14+4+mtu, 0x81000007)
 		if now := tooLong(); now != before {
 			t.Errorf("mtu %d, step %d: a frame that fits was dropped", mtu, i)
+		}
+		send(14 + 4 + mtu)
+		send(14+8+mtu, 0x88a80007, 0x81000008)
+		if now := tooLong(); now[0] != before[0] || now[1] != before[1]+2 {
+			t.Errorf("mtu %d, step %d: of two frames that a tap takes, and a packet socket not, %d and %d were dropped", mtu, i, now[0]-before[0], now[1]-before[1])
+		}
+		stats := l.Net.Port(2).Stats()
+		for _, s := range stats.List() {
+			if s.Name == "drop_device" && s.Value != 0 {
+				t.Errorf("mtu %d: the kernel refused %d frames that were to fit", mtu, s.Value)
+			}
 		}
 	}
 }

@@ -20,7 +20,7 @@ func (a *attachment) Changed(f link.Facts) {
 		a.event("link-renamed", "from=%s", bus.Quote(before.Name))
 	}
 	if f.MTU != before.MTU {
-		a.device.SetMaxFrame(maxFrame(f))
+		a.device.SetMTU(f.MTU)
 		a.event("link-mtu", "mtu=%d", f.MTU)
 	}
 	switch was, is := state(before), state(f); {

@@ -92,12 +92,20 @@ func (h Header) way(frame []byte) (Way, bool) {
 			return 0, false
 		}
 		if !l.tunnel() && len(frame)-l.list[0].at > math.MaxUint16 {
-			headers, _ := segments(h, frame)
-			return ToBeParted, headers-l.list[0].at+int(h.GSOSize) <= math.MaxUint16
+			return ToBeParted, h.partable(l.list[0].at, frame)
 		}
 	}
 	bytes, _ := Size(h, frame)
 	return ToBeCut, bytes <= MaxAppend
+}
+
+// partable tells whether Check will pass what Divide makes of a super-frame
+// with its network header at ip.
+func (h Header) partable(ip int, frame []byte) bool {
+	headers, _ := segments(h, frame)
+	each := perPart(h, headers-ip)
+	return each > 0 && each*(headers+int(h.GSOSize)) <= MaxAppend &&
+		ip <= etherLen+maxSuperTags*vlanLen && h.CsumStart <= maxCsumStart
 }
 
 // claim makes a super-frame with a complete checksum one whose checksum is to

@@ -98,7 +98,7 @@ func Append(dst []byte, lens []int, h Header, frame []byte) ([]byte, []int) {
 func Divide(dst []byte, lens []int, h Header, frame []byte) ([]byte, []int) {
 	l, _ := layersOf(h, frame)
 	headers, n := segments(h, frame)
-	each := (math.MaxUint16 - (headers - l.list[0].at)) / int(h.GSOSize) // segments in a piece
+	each := perPart(h, headers-l.list[0].at)
 	base, step := pseudo(h, frame), each*int(h.GSOSize)
 	h.HdrLen = uint16(headers)
 	for i, payload := 0, frame[headers:]; i < n; i += each {
@@ -118,6 +118,10 @@ func Divide(dst []byte, lens []int, h Header, frame []byte) ([]byte, []int) {
 	}
 	return dst, lens
 }
+
+// perPart is how many segments fit a super-frame of 64 KiB whose headers from
+// IP on have so many bytes.
+func perPart(h Header, headers int) int { return (math.MaxUint16 - headers) / int(h.GSOSize) }
 
 // complete writes the checksum of frame[start:] to offset behind start. 0
 // becomes 0xffff, its equal, as 0 means none in UDP (RFC 768); Linux does it

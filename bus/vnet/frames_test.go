@@ -157,7 +157,7 @@ func pseudoSum(frame []byte, proto byte, n int) uint16 {
 	if ip[0]>>4 == 6 {
 		addresses = ip[8:40]
 	}
-	return fold(addresses, []byte{0, proto, byte(n >> 8), byte(n)})
+	return fold(addresses, []byte{0, proto, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
 }
 
 // tellPseudo puts the true sum of the pseudo header where the checksum goes.

@@ -138,7 +138,7 @@ func TestSeveralWait(t *testing.T) {
 	l, sink := blocking(t, 2)
 	for who := range taps {
 		f := newFakeTap(t)
-		f.start(t, l, Config{MaxFrame: 20}) // it takes nothing
+		f.start(t, l, Config{MTU: 2}) // it takes nothing
 		for i := range frames {
 			f.bring(t, marked(who, i))
 		}

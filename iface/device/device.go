@@ -24,11 +24,11 @@ type Config struct {
 	// Fds are the queues of a tap, or one bound packet socket. The device
 	// owns them if Start succeeds.
 	Fds []int
-	// MaxFrame is how long in bytes a frame may be that goes out, tag
-	// included; one that is to be cut counts as what it is cut to.
-	MaxFrame int
-	Info     bus.Info
-	Number   int // port number wanted; 0: any
+	// MTU is the interface's, in bytes: frames that go out and do not fit it are
+	// lost. One that is to be cut counts as what it is cut to.
+	MTU    int
+	Info   bus.Info
+	Number int // port number wanted; 0: any
 	// Ended is called once if the port ended otherwise than by Close: it was
 	// removed, or what is behind the descriptors vanished. They are closed
 	// then. It must not call Close. A packet socket cannot tell an interface
@@ -65,8 +65,9 @@ func Start(n *bus.Network, c Config) (*Device, error) {
 			return nil, bus.Errorf(bus.NoSpace, "no event loop for the device: %v", err)
 		}
 	}
+	maxLen, freeTags := c.Kind.fits(c.MTU)
 	_, err := n.Join(d, bus.JoinOptions{
-		Number: c.Number, Recv: true, Send: true, Offload: true, MaxLen: c.MaxFrame, Info: c.Info,
+		Number: c.Number, Recv: true, Send: true, Offload: true, MaxLen: maxLen, FreeTags: freeTags, Info: c.Info,
 	})
 	if err != nil {
 		for _, q := range d.queues {
@@ -96,8 +97,26 @@ func (d *Device) Port() *bus.Port { return d.conn.Port() }
 // carrier.
 func (d *Device) SetLink(up bool) { d.conn.SetLink(up) }
 
-// SetMaxFrame changes Config.MaxFrame.
-func (d *Device) SetMaxFrame(bytes int) { d.conn.SetMaxLen(bytes) }
+// SetMTU changes Config.MTU.
+func (d *Device) SetMTU(bytes int) {
+	maxLen, _ := d.kind.fits(bytes)
+	d.conn.SetMaxLen(maxLen)
+}
+
+// fits tells the longest frame in bytes that may go out of an interface, and
+// the outermost tag that does not count. A tap takes what the kernel's bridge
+// would forward to it: the header, payload and room for a tag, while the frame's
+// own outermost tag is apart (is_skb_forwardable). A packet socket takes the
+// header, the payload and one tag of 802.1Q (packet_snd).
+func (k Kind) fits(mtu int) (maxLen int, freeTags bus.Tags) {
+	switch {
+	case mtu == 0: // any
+		return 0, 0
+	case k == Packet:
+		return minFrame + mtu, bus.CTag
+	}
+	return minFrame + tagLen + mtu, bus.CTag | bus.STag
+}
 
 // Close takes the device off its network and closes the descriptors. No call
 // of Ended comes after it.

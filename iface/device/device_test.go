@@ -2,6 +2,7 @@ package device
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 	"testing"
 
@@ -160,17 +161,17 @@ func TestLostOnWrite(t *testing.T) {
 
 // A frame goes out if it, or what it is to be cut to, is as short as the
 // interface takes.
-func TestMaxFrame(t *testing.T) {
+func TestMTU(t *testing.T) {
 	l := hubLab(t)
 	a := newFakeTap(t)
-	d := a.start(t, l, Config{MaxFrame: 1518})
+	d := a.start(t, l, Config{MTU: 1500})
 	from := l.Join(t, &bustest.Sink{})
 	fits := bustest.Super{To: 0xff, Size: 1518 - 54, Payload: 60000}.Raw()
 	longer := bustest.Super{To: 0xff, Size: 1518 - 53, Payload: 60000}.Raw()
 	bustest.SendVnet(from, fits, longer, fits)
 	bustest.Send(from, make([]byte, 1518))
 	bustest.Send(from, make([]byte, 1519))
-	d.SetMaxFrame(1519)
+	d.SetMTU(1501)
 	bustest.SendVnet(from, longer)
 	bustest.Send(from, make([]byte, 1519))
 	want := [][]byte{fits, fits, make([]byte, 10+1518), longer, make([]byte, 10+1519)}
@@ -179,6 +180,38 @@ func TestMaxFrame(t *testing.T) {
 	}
 	if got := count(d.Port(), "drop_too_long"); got != 2 {
 		t.Errorf("%d are counted as too long, want 2", got)
+	}
+}
+
+// The outermost tag of a frame is apart from its length, as far as the kernel
+// takes such a frame.
+func TestFits(t *testing.T) {
+	tagged := func(n int, tpid ...uint16) []byte {
+		f := make([]byte, n)
+		for i, t := range tpid {
+			binary.BigEndian.PutUint16(f[12+4*i:], t)
+		}
+		return f
+	}
+	for _, c := range []struct {
+		kind Kind
+		f    []byte
+		fits bool
+	}{
+		{Tap, tagged(1518), true}, {Tap, tagged(1519), false},
+		{Tap, tagged(1522, 0x8100), true}, {Tap, tagged(1523, 0x8100), false},
+		{Tap, tagged(1522, 0x88a8, 0x8100), true}, {Tap, tagged(1523, 0x88a8, 0x8100), false},
+		{Packet, tagged(1514), true}, {Packet, tagged(1515), false},
+		{Packet, tagged(1518, 0x8100), true}, {Packet, tagged(1519, 0x8100, 0x8100), false},
+		{Packet, tagged(1515, 0x88a8), false},
+	} {
+		l := hubLab(t)
+		maxLen, freeTags := c.kind.fits(1500)
+		to := l.JoinAs(t, &bustest.Recorder{}, bus.JoinOptions{Recv: true, MaxLen: maxLen, FreeTags: freeTags})
+		bustest.Send(l.Join(t, &bustest.Sink{}), c.f)
+		if lost := count(to.Port(), "drop_too_long") == 1; lost == c.fits {
+			t.Errorf("kind %d, %d bytes, types % x: fits is %v", c.kind, len(c.f), c.f[12:20], !lost)
+		}
 	}
 }
 

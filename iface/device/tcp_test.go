@@ -143,8 +143,8 @@ func TestTCP(t *testing.T) {
 			a, b := newHost(t), newHost(t)
 			fdsA, _ := a.tap(t, "dvt0", 1, "10.77.0.1/24", "fd77::1/64")
 			fdsB, _ := b.tap(t, "dvt0", 1, "10.77.0.2/24", "fd77::2/64")
-			da := start(t, l, Config{Fds: fdsA, MaxFrame: 1518})
-			db := start(t, l, Config{Fds: fdsB, MaxFrame: 1518})
+			da := start(t, l, Config{Fds: fdsA, MTU: 1500})
+			db := start(t, l, Config{Fds: fdsB, MTU: 1500})
 			whole, cut := &observer{}, &observer{}
 			l.JoinAs(t, whole, bus.JoinOptions{Recv: true, Offload: true})
 			l.JoinAs(t, cut, bus.JoinOptions{Recv: true, MaxLen: 1518})
