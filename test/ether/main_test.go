@@ -6,6 +6,7 @@
 //   - wire_test.go: frames, as an interface sees them.
 //   - probe_test.go: what two hosts can do, as text.
 //   - same_test.go: the same through a kernel's bridge and through ipnfs.
+//   - offload_test.go: what arrives whatever ethtool(8) switches on.
 //   - vlan_test.go: tags through every door.
 //   - rstp_test.go: rings with the kernel's bridges.
 //   - crowd_test.go, change_test.go, end_test.go, rights_test.go: many hosts;
