@@ -83,6 +83,9 @@ func (s *Switch) learn(from *port, vlan uint16, data []byte) {
 			})
 		}
 	case fdb.Moved:
+		if s.mode.Load().snooping { // the station reported its groups where it was
+			s.groups.Open(vlan)
+		}
 		if s.env.Listening() {
 			s.env.Defer(func() {
 				s.env.Event("moved", "mac=%s vlan=%d from=%d port=%d", macString(key.MAC()), vlan, before, from.number)

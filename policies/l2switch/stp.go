@@ -114,6 +114,13 @@ func (t *tree) SetState(number int, state stp.State) {
 	} else if states := p.states.Load(); states != nil {
 		states[t.vlan].Store(uint32(state))
 	}
+	if state == stp.Forwarding && p.device { // no query passed before
+		in := t.s.vlansOf(p)
+		if t.vlan != 0 {
+			in = func(vlan uint16) bool { return vlan == t.vlan }
+		}
+		t.s.groups.Renew(number, in)
+	}
 	t.Event("state", number, state.String())
 }
 
@@ -237,15 +244,14 @@ func (s *Switch) setMode(want stpMode, config stp.Config) error {
 		p.states.Store(nil)
 	}
 	s.updateMode(func(m *mode) { m.stp = want })
-	if want == stpOff {
-		s.fdb.Flush()
-		return nil
+	if want != stpOff {
+		for _, p := range s.ports.Load().list {
+			sp.enter(s, p)
+		}
+		sp.update(s)
 	}
-	for _, p := range s.ports.Load().list {
-		sp.enter(s, p)
-	}
-	sp.update(s)
 	s.fdb.Flush()
+	s.groups.Flush()
 	return nil
 }
 
