@@ -24,8 +24,10 @@ func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 	if from == nil || from.bus != in {
 		return // it is just leaving
 	}
-	if m.stp != stpOff && reserved(data) {
-		s.receiveBPDU(m, from, data)
+	if reserved(data) && !m.passes(data) {
+		if data[5] == 0 {
+			s.receiveBPDU(m, from, data)
+		}
 		out.Drop(bus.DropFiltered)
 		return
 	}
@@ -57,12 +59,6 @@ func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 // neither a group's nor 0.
 func validSource(data []byte) bool {
 	return data[6]&1 == 0 && binary.BigEndian.Uint32(data[6:])|uint32(binary.BigEndian.Uint16(data[10:])) != 0
-}
-
-// reserved tells whether the destination is one that bridges do not forward:
-// 01-80-C2-00-00-00 to 0F (IEEE 802.1Q table 8-1).
-func reserved(data []byte) bool {
-	return data[0] == 1 && binary.BigEndian.Uint32(data[1:]) == 0x80c20000 && data[5]&0xf0 == 0
 }
 
 func (s *Switch) learn(from *port, vlan uint16, data []byte) {

@@ -61,9 +61,10 @@ func (p *port) stpState(m *mode, vlan uint16) stp.State {
 	return stp.Forwarding
 }
 
-// receiveBPDU gives a BPDU to its tree, when the network's lock can be had.
+// receiveBPDU gives a BPDU, which came to 01-80-C2-00-00-00, to its tree, when
+// the network's lock can be had.
 func (s *Switch) receiveBPDU(m *mode, from *port, data []byte) {
-	if data[5] != 0 || from.bpdus.Add(1) > maxBPDUs { // 01-80-C2-00-00-00 is the bridges' own
+	if from.bpdus.Add(1) > maxBPDUs {
 		return
 	}
 	var t tag

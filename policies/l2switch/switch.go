@@ -46,6 +46,8 @@ type mode struct {
 	isolation bool // some port is isolated
 	storms    bool // some port has a rate
 	snooping  bool
+
+	groupForward uint16 // reserved addresses that are forwarded, by their last byte
 }
 
 // plain tells that a frame to all really goes to all ports, as it is.
