@@ -47,7 +47,7 @@ func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 		out.Drop(bus.DropSTP)
 		return
 	}
-	e := egress{mode: m, ports: ports, from: from, tag: t, out: out}
+	e := egress{mode: m, ports: ports, from: from, frame: f, tag: t, out: out}
 	if data[0]&1 == 0 {
 		s.forwardUnicast(&e, data)
 	} else {
@@ -95,6 +95,7 @@ type egress struct {
 	mode  *mode
 	ports *portSet
 	from  *port
+	frame *bus.Frame
 	tag   tag
 	out   *bus.Egress
 }
@@ -110,11 +111,9 @@ func (s *Switch) forwardUnicast(e *egress, data []byte) {
 			return
 		}
 	}
-	if e.mode.storms && !e.from.storm[stormUnknown].take(e.from.config.Load().rates[stormUnknown]) {
-		e.out.Drop(bus.DropStorm)
-		return
+	if e.withinRate(stormUnknown) {
+		e.flood()
 	}
-	e.flood()
 }
 
 func (s *Switch) forwardGroup(e *egress, data []byte) {
@@ -122,8 +121,7 @@ func (s *Switch) forwardGroup(e *egress, data []byte) {
 	if binary.BigEndian.Uint32(data) == 0xffffffff && binary.BigEndian.Uint16(data[4:]) == 0xffff {
 		kind = stormBroadcast
 	}
-	if e.mode.storms && !e.from.storm[kind].take(e.from.config.Load().rates[kind]) {
-		e.out.Drop(bus.DropStorm)
+	if !e.withinRate(kind) {
 		return
 	}
 	if !e.mode.snooping || kind == stormBroadcast {
