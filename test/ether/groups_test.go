@@ -3,6 +3,7 @@ package ether
 import (
 	"fmt"
 	"net"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -36,6 +37,9 @@ func startGroups(t *testing.T) *groupLab {
 	g.set(lan, "switch/snooping=on")
 	g.a.tap(g.lab, "eth0")
 	g.a.address(1, 1500)
+	for name, value := range map[string]string{"mcast_solicit": "1", "retrans_time_ms": "10000"} { // it asks for a neighbour once
+		g.a.in(func() error { return os.WriteFile("/proc/sys/net/ipv6/neigh/eth0/"+name, []byte(value), 0) })
+	}
 	g.k.ip("link add br0 type bridge stp_state 0 mcast_snooping 0")
 	g.k.ip("link set br0 up")
 	g.k.veth("member", g.h)
@@ -98,13 +102,10 @@ func (g *groupLab) groups() string {
 	return ages.ReplaceAllString(harness.Get(g.t, g.Path(lan, "switch", "groups")), "")
 }
 
-// probe finds the member anew by IPv6, and sends one datagram to its group.
+// probe sends one datagram to the member's group, and finds the member anew by
+// IPv6, with one neighbour solicitation.
 func (g *groupLab) probe(what string) {
 	g.t.Helper()
-	g.a.ip("-6 neigh flush dev eth0")
-	if got := ping("fd00::2", "56")(pair{a: g.a}, 1500); got != "answered" {
-		g.t.Fatalf("%s: ping fd00::2: %s\n%s", what, got, g.groups())
-	}
 	g.sent++
 	body := fmt.Sprintf("%d %s", g.sent, what)
 	if _, err := g.sender.Write([]byte(body)); err != nil {
@@ -116,6 +117,10 @@ func (g *groupLab) probe(what string) {
 		defer g.mu.Unlock()
 		return g.came[body]
 	})
+	g.a.ip("-6 neigh flush dev eth0")
+	if got := ping("fd00::2", "56")(pair{a: g.a}, 1500); got != "answered" {
+		g.t.Fatalf("%s: ping fd00::2: %s\n%s", what, got, g.groups())
+	}
 }
 
 // settle waits until there is pruning for both protocols and the member is
