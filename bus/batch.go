@@ -39,6 +39,7 @@ type Batch struct {
 	targets       []target
 	room          []int
 	forms         forms
+	whole         *form // what finish has made
 }
 
 // SetFrame makes b a batch of the one frame data, lent by the caller.

@@ -16,7 +16,7 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 	}
 	s := c.net.load()
 	if s.blocking && b.offloads {
-		b.finish()
+		b.finish(0)
 	}
 	b.forward(s, c.port, 0)
 	for done < len(b.Frames) {
@@ -47,9 +47,14 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 
 // forward asks the policy for the egress of frame i, into b.egress.
 func (b *Batch) forward(s *snapshot, in *Port, i int) {
-	b.egress.Reset()
 	e := &b.egress
+	e.Reset()
 	s.policy.Forward(in, &b.Frames[i], e)
+	if _, super := b.Frames[i].Offload(); e.split && super {
+		b.finish(i)
+		e.Reset()
+		s.policy.Forward(in, &b.Frames[i], e)
+	}
 	if e.flood || len(e.ports) > 0 {
 		e.drop = 0
 	}

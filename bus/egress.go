@@ -9,6 +9,7 @@ type Egress struct {
 	ports []*Port
 	edits []Edit // of ports, by index; shorter: none
 	drop  Drop
+	split bool
 }
 
 // Edit is a change to the tags of a frame on its way to a port: first Strip
@@ -39,6 +40,12 @@ func (e *Egress) AddEdited(p *Port, edit Edit) {
 // Drop drops the frame, counted by reason, if no port was added.
 func (e *Egress) Drop(why Drop) { e.drop = why }
 
+// Split asks that Forward be called again for each of the frames that this one
+// stands for (Frame.WireFrames), in order, as not all of them go the same way.
+// Whatever else was said of it is void. It costs the cutting of the rest of the
+// batch, and has no effect on a frame that stands for itself alone.
+func (e *Egress) Split() { e.split = true }
+
 // Flooded tells whether Flood was called, and Ports lists those added: for
 // tests of policies.
 func (e *Egress) Flooded() bool { return e.flood }
@@ -58,7 +65,9 @@ func (e *Egress) Edit(i int) Edit {
 func (e *Egress) Dropped() Drop { return e.drop }
 
 // Reset empties the set.
-func (e *Egress) Reset() { e.flood, e.ports, e.edits, e.drop = false, e.ports[:0], e.edits[:0], 0 }
+func (e *Egress) Reset() {
+	e.flood, e.ports, e.edits, e.drop, e.split = false, e.ports[:0], e.edits[:0], 0, false
+}
 
 // same tells whether two frames go to the same ports in the same form.
 func same(a, b *Egress) bool {

@@ -125,12 +125,15 @@ func (f *form) retag(from Frame) Frame {
 	return Frame{raw: raw, head: from.head}
 }
 
-// finish makes all frames of b complete. It is for networks where senders
-// wait: what they have sent is counted in frames.
-func (b *Batch) finish() {
-	whole := &form{plain: true}
-	whole.make(b.Frames)
-	b.releaseFrames(len(b.Frames))
-	b.Frames = append(b.Frames[:0], whole.batch.Frames...)
-	b.offloads = false
+// finish makes the frames of b from the i-th on complete, which were carried to
+// nobody yet. It is for networks where senders wait, as what they have sent is
+// counted in frames, and for Egress.Split.
+func (b *Batch) finish(i int) {
+	if b.whole == nil {
+		b.whole = &form{plain: true}
+	}
+	b.whole.batch.Reset()
+	b.whole.make(b.Frames[i:])
+	b.Frames = append(b.Frames[:i], b.whole.batch.Frames...)
+	b.offloads = i > 0
 }

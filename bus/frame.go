@@ -72,6 +72,16 @@ func (f *Frame) WireLen() int {
 	return f.Len()
 }
 
+// WireFrames is how many frames f is on a wire: more than 1 if f is to be cut.
+func (f *Frame) WireFrames() int {
+	h, ok := f.Offload()
+	if !ok {
+		return 1
+	}
+	_, n := vnet.Size(h, f.Data())
+	return n
+}
+
 // Release gives the reference back. A lent frame has none and stays as it is.
 func (f *Frame) Release() {
 	if f.block != nil {

@@ -17,6 +17,10 @@ type Policy interface {
 	// in. The frame is lent. Forward is called from many threads at once; it
 	// must not block, allocate, log or keep f. The port in is never sent to,
 	// whatever out says: a frame does not return to its sender.
+	//
+	// f may be a super-frame that stands for many of one sender and destination
+	// (Frame.WireFrames). A policy that would treat some of them otherwise asks
+	// for Egress.Split, and is called for each.
 	Forward(in *Port, f *Frame, out *Egress)
 }
 

@@ -64,7 +64,8 @@ func TestForwardAllocatesNothing(t *testing.T) {
 
 // Nor for what moves, is refused or is malformed.
 func TestLearningAllocatesNothing(t *testing.T) {
-	l := newMode(t, nil)
+	l := newMode(t, []string{"snooping=on"})
+	l.at(1).send(generalQuery(1))
 	policy := l.Net.Policy()
 	var out bus.Egress
 	var f bus.Frame
@@ -74,7 +75,7 @@ func TestLearningAllocatesNothing(t *testing.T) {
 		policy.Forward(from.conn.Port(), &f, &out)
 	}
 	moving := frame(toAll, macOf(1), "x")
-	malformed := [][]byte{{}, {1}, moving[:13], frame(toAll, toAll, "x"), frame(toAll, mac{}, "x")}
+	malformed := [][]byte{{}, {1}, moving[:13], frame(toAll, toAll, "x"), frame(toAll, mac{}, "x"), frame(bridgeGroup(14), macOf(1), "x")}
 	i := 0
 	if n := testing.AllocsPerRun(100, func() {
 		i++

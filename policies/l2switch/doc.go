@@ -4,7 +4,7 @@
 // A frame's way (forward.go):
 //
 //	runt or bad source          dropped as malformed
-//	reserved address, STP on    to the spanning tree, or dropped (802.1Q 8.6.3)
+//	reserved address            to the spanning tree, or dropped (reserved.go)
 //	VLAN of the frame           ingress rules of 802.1Q 8.6.1, 8.6.2 (vlan.go)
 //	port's state                discarding: dropped; learning: learned, dropped (stp.go)
 //	source address              learned (package fdb)
@@ -19,6 +19,7 @@
 //   - switch.go: the policy and its ports.
 //   - forward.go: what happens to a frame.
 //   - vlan.go, storm.go: what a port allows. multicast.go: groups.
+//   - reserved.go: addresses that bridges keep to themselves.
 //   - stp.go, stpreport.go: spanning trees, one or one for each VLAN.
 //   - tables.go, knobs.go, portknobs.go: what people read and write.
 package l2switch

@@ -24,8 +24,10 @@ func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 	if from == nil || from.bus != in {
 		return // it is just leaving
 	}
-	if m.stp != stpOff && reserved(data) {
-		s.receiveBPDU(m, from, data)
+	if reserved(data) && !m.passes(data) {
+		if data[5] == 0 {
+			s.receiveBPDU(m, from, data)
+		}
 		out.Drop(bus.DropFiltered)
 		return
 	}
@@ -45,7 +47,7 @@ func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 		out.Drop(bus.DropSTP)
 		return
 	}
-	e := egress{mode: m, ports: ports, from: from, tag: t, out: out}
+	e := egress{mode: m, ports: ports, from: from, frame: f, tag: t, out: out}
 	if data[0]&1 == 0 {
 		s.forwardUnicast(&e, data)
 	} else {
@@ -57,12 +59,6 @@ func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 // neither a group's nor 0.
 func validSource(data []byte) bool {
 	return data[6]&1 == 0 && binary.BigEndian.Uint32(data[6:])|uint32(binary.BigEndian.Uint16(data[10:])) != 0
-}
-
-// reserved tells whether the destination is one that bridges do not forward:
-// 01-80-C2-00-00-00 to 0F (IEEE 802.1Q table 8-1).
-func reserved(data []byte) bool {
-	return data[0] == 1 && binary.BigEndian.Uint32(data[1:]) == 0x80c20000 && data[5]&0xf0 == 0
 }
 
 func (s *Switch) learn(from *port, vlan uint16, data []byte) {
@@ -83,6 +79,9 @@ func (s *Switch) learn(from *port, vlan uint16, data []byte) {
 			})
 		}
 	case fdb.Moved:
+		if s.mode.Load().snooping { // the station reported its groups where it was
+			s.groups.Open(vlan)
+		}
 		if s.env.Listening() {
 			s.env.Defer(func() {
 				s.env.Event("moved", "mac=%s vlan=%d from=%d port=%d", macString(key.MAC()), vlan, before, from.number)
@@ -96,6 +95,7 @@ type egress struct {
 	mode  *mode
 	ports *portSet
 	from  *port
+	frame *bus.Frame
 	tag   tag
 	out   *bus.Egress
 }
@@ -111,11 +111,9 @@ func (s *Switch) forwardUnicast(e *egress, data []byte) {
 			return
 		}
 	}
-	if e.mode.storms && !e.from.storm[stormUnknown].take(e.from.config.Load().rates[stormUnknown]) {
-		e.out.Drop(bus.DropStorm)
-		return
+	if e.withinRate(stormUnknown) {
+		e.flood()
 	}
-	e.flood()
 }
 
 func (s *Switch) forwardGroup(e *egress, data []byte) {
@@ -123,8 +121,7 @@ func (s *Switch) forwardGroup(e *egress, data []byte) {
 	if binary.BigEndian.Uint32(data) == 0xffffffff && binary.BigEndian.Uint16(data[4:]) == 0xffff {
 		kind = stormBroadcast
 	}
-	if e.mode.storms && !e.from.storm[kind].take(e.from.config.Load().rates[kind]) {
-		e.out.Drop(bus.DropStorm)
+	if !e.withinRate(kind) {
 		return
 	}
 	if !e.mode.snooping || kind == stormBroadcast {

@@ -21,6 +21,7 @@ func (s *Switch) Knobs() []bus.Knob {
 			func() int { return s.fdb.Limit() }, func(v int) { s.fdb.SetLimit(v) }),
 		s.number("damping", 0, maxAgeing,
 			func() int { return int(s.fdb.Damping()) }, func(v int) { s.fdb.SetDamping(uint32(v)) }),
+		s.groupForwardKnob(),
 		{
 			Name: "vlan",
 			Get:  func() string { return onOff(s.mode.Load().vlans) },

@@ -7,6 +7,14 @@ import (
 	"ipnfs/policies/l2switch/snoop"
 )
 
+// vlansOf tells of a VLAN whether the port is in it: what Table.Renew is to know
+// if others may be behind the port. A program that opened a port is alone behind
+// it, and reports its groups itself.
+func (s *Switch) vlansOf(p *port) func(vlan uint16) bool {
+	c, vlans := p.config.Load(), s.mode.Load().vlans
+	return func(vlan uint16) bool { return !vlans || c.member(vlan) }
+}
+
 // snoopControl sends a message of IGMP or MLD where RFC 4541 wants it.
 func (s *Switch) snoopControl(e *egress, data []byte) {
 	switch v := s.groups.Snoop(e.tag.vlan, e.from.number, data, time.Unix(0, s.now.Load())); v.Action {

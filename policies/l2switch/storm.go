@@ -24,14 +24,44 @@ const maxRate = 100_000_000
 // bucket is what is left of a second's frames.
 type bucket struct{ left atomic.Int64 }
 
-// take takes a frame, if the second's rate allows it; 0 allows any.
-func (b *bucket) take(rate int) bool { return rate == 0 || b.left.Add(-1) >= 0 }
+// take takes n frames, if there are as many left; else it takes none and
+// returns how many there are.
+func (b *bucket) take(n int64) int64 {
+	for {
+		left := b.left.Load()
+		if left < n {
+			return left
+		}
+		if b.left.CompareAndSwap(left, left-n) {
+			return n
+		}
+	}
+}
 
 // refill begins a second.
 func (b *bucket) refill(rate int) {
 	if rate != 0 {
 		b.left.Store(int64(rate))
 	}
+}
+
+// withinRate tells whether the frame, with all that it stands for, is within
+// the rate of its port for frames of that kind. If not, it is dropped, or cut so
+// that as many of its frames as are left pass.
+func (e *egress) withinRate(kind int) bool {
+	if !e.mode.storms || e.from.config.Load().rates[kind] == 0 {
+		return true
+	}
+	n := int64(e.frame.WireFrames())
+	switch left := e.from.storm[kind].take(n); {
+	case left == n:
+		return true
+	case left > 0:
+		e.out.Split()
+	default:
+		e.out.Drop(bus.DropStorm)
+	}
+	return false
 }
 
 // ratesString gives rates as parseRates takes them.

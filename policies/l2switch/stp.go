@@ -61,9 +61,10 @@ func (p *port) stpState(m *mode, vlan uint16) stp.State {
 	return stp.Forwarding
 }
 
-// receiveBPDU gives a BPDU to its tree, when the network's lock can be had.
+// receiveBPDU gives a BPDU, which came to 01-80-C2-00-00-00, to its tree, when
+// the network's lock can be had.
 func (s *Switch) receiveBPDU(m *mode, from *port, data []byte) {
-	if data[5] != 0 || from.bpdus.Add(1) > maxBPDUs { // 01-80-C2-00-00-00 is the bridges' own
+	if from.bpdus.Add(1) > maxBPDUs {
 		return
 	}
 	var t tag
@@ -113,6 +114,13 @@ func (t *tree) SetState(number int, state stp.State) {
 		p.state.Store(uint32(state))
 	} else if states := p.states.Load(); states != nil {
 		states[t.vlan].Store(uint32(state))
+	}
+	if state == stp.Forwarding && p.device { // no query passed before
+		in := t.s.vlansOf(p)
+		if t.vlan != 0 {
+			in = func(vlan uint16) bool { return vlan == t.vlan }
+		}
+		t.s.groups.Renew(number, in)
 	}
 	t.Event("state", number, state.String())
 }
@@ -237,15 +245,14 @@ func (s *Switch) setMode(want stpMode, config stp.Config) error {
 		p.states.Store(nil)
 	}
 	s.updateMode(func(m *mode) { m.stp = want })
-	if want == stpOff {
-		s.fdb.Flush()
-		return nil
+	if want != stpOff {
+		for _, p := range s.ports.Load().list {
+			sp.enter(s, p)
+		}
+		sp.update(s)
 	}
-	for _, p := range s.ports.Load().list {
-		sp.enter(s, p)
-	}
-	sp.update(s)
 	s.fdb.Flush()
+	s.groups.Flush()
 	return nil
 }
 

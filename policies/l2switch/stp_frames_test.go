@@ -40,31 +40,6 @@ func (l *lab) tap() *station {
 	return l.join(bus.JoinOptions{Info: bus.Info{Kind: "tap"}})
 }
 
-// Addresses reserved for bridges are data without a spanning tree, and not
-// forwarded with one (IEEE 802.1Q 8.6.3, table 8-1), tagged or not.
-func TestReservedAddresses(t *testing.T) {
-	for _, mode := range []string{"off", "rstp", "per-vlan"} {
-		l := newLab(t, Name+" vlan=on", 2)
-		l.set("1/vlans=10", "2/vlans=10", "stp="+mode)
-		filtered := 0
-		for n := range byte(0x20) {
-			for _, tags := range [][]uint32{nil, {ctag(10)}} {
-				l.at(1).say(bridgeGroup(n), "reserved", tags...)
-				came := len(l.at(2).heard()) == 1
-				if want := mode == "off" || n > 0x0f; came != want {
-					t.Errorf("stp %s: a frame to %s with tags %x came: %v, want %v", mode, bridgeGroup(n), tags, came, want)
-				}
-				if !came {
-					filtered++
-				}
-			}
-		}
-		if got := l.at(1).dropped(bus.DropFiltered); got != filtered {
-			t.Errorf("stp %s: %d frames were counted as filtered, want %d", mode, got, filtered)
-		}
-	}
-}
-
 // A guarded port is disabled by the first BPDU until it is set again.
 func TestBPDUGuard(t *testing.T) {
 	l := newLab(t, Name, 2)

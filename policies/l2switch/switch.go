@@ -46,6 +46,8 @@ type mode struct {
 	isolation bool // some port is isolated
 	storms    bool // some port has a rate
 	snooping  bool
+
+	groupForward uint16 // reserved addresses that are forwarded, by their last byte
 }
 
 // plain tells that a frame to all really goes to all ports, as it is.
@@ -56,6 +58,7 @@ func (m *mode) plain() bool { return !m.vlans && m.stp == stpOff && !m.isolation
 type port struct {
 	bus    *bus.Port
 	number int
+	device bool // see isDevice
 	config atomic.Pointer[config]
 	state  atomic.Uint32                          // stp.State in the one tree
 	states atomic.Pointer[[vlanIDs]atomic.Uint32] // stp.State by VLAN; nil: discarding
@@ -139,11 +142,11 @@ func (*Switch) Stop() {}
 
 // Join makes p a port of the switch.
 func (s *Switch) Join(p *bus.Port) {
-	n := &port{bus: p, number: p.Number()}
+	n := &port{bus: p, number: p.Number(), device: isDevice(s.env.Kind(p))}
 	c := *s.configOf(p)
 	delete(s.kept, p)
 	if !c.edgeSet { // a process that opens a port wants to talk at once, and is no bridge
-		c.stp.AdminEdge = !isDevice(s.env.Kind(p))
+		c.stp.AdminEdge = !n.device
 	}
 	n.config.Store(&c)
 	for i := range n.storm {
@@ -153,10 +156,14 @@ func (s *Switch) Join(p *bus.Port) {
 	s.updateMode(func(*mode) {})
 	s.groups.SetRouter(n.number, c.mrouter)
 	s.spanning.join(s, n)
+	if n.device {
+		s.groups.Renew(n.number, s.vlansOf(n))
+	}
 }
 
 // Link forgets who was behind a link that went down, and lets the spanning
-// trees look for another way.
+// trees look for another way. Who was asked for his groups meanwhile has not
+// heard it.
 func (s *Switch) Link(p *bus.Port) {
 	n := s.ports.Load().get(p.Number())
 	if n == nil || n.bus != p {
@@ -168,8 +175,8 @@ func (s *Switch) Link(p *bus.Port) {
 	}
 	if !up {
 		s.fdb.FlushPort(n.number, false)
-		s.groups.Forget(n.number)
 	}
+	s.groups.Renew(n.number, s.vlansOf(n))
 }
 
 // configOf is how a port is or will be set up.
@@ -195,6 +202,9 @@ func (s *Switch) Leave(p *bus.Port) {
 	s.storePorts(slices.DeleteFunc(slices.Clone(s.ports.Load().list), func(q *port) bool { return q == n }))
 	s.spanning.leave(s, n)
 	s.fdb.FlushPort(n.number, true)
+	if n.device {
+		s.groups.Renew(n.number, s.vlansOf(n))
+	}
 	s.groups.Forget(n.number)
 	s.groups.SetRouter(n.number, false)
 	s.updateMode(func(*mode) {})
@@ -245,8 +255,13 @@ func (s *Switch) configure(b *bus.Port, c config) {
 	s.groups.SetRouter(p.number, c.mrouter)
 	if c.pvid != before.pvid || *c.tagged != *before.tagged || c.tpid != before.tpid {
 		s.fdb.FlushPort(p.number, false)
-		s.groups.Forget(p.number)
+		if s.mode.Load().vlans {
+			s.groups.Renew(p.number, func(vlan uint16) bool { return c.differs(before, vlan) })
+		}
 		s.spanning.update(s)
+	}
+	if c.isolated != before.isolated {
+		s.groups.Renew(p.number, s.vlansOf(p))
 	}
 }
 
@@ -254,7 +269,7 @@ func (s *Switch) configure(b *bus.Port, c config) {
 func (s *Switch) Tick(now time.Time) {
 	s.now.Store(s.start.UnixNano() + int64(now.Sub(s.start)))
 	s.fdb.Tick(s.seconds())
-	s.groups.Tick(now)
+	s.groups.Tick(time.Unix(0, s.now.Load())) // the clock of snoopControl
 	for _, p := range s.ports.Load().list {
 		p.bpdus.Store(0)
 		c := p.config.Load()

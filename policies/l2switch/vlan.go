@@ -53,6 +53,13 @@ func (c *config) classify(data []byte) (tag, bool) {
 // member tells whether the port is in the VLAN.
 func (c *config) member(vlan uint16) bool { return vlan == c.pvid || c.tagged.has(vlan) }
 
+// differs tells whether frames of the VLAN come or leave by the port in another
+// way than with the config before.
+func (c *config) differs(before *config, vlan uint16) bool {
+	return c.tagged.has(vlan) != before.tagged.has(vlan) || (c.pvid == vlan) != (before.pvid == vlan) ||
+		c.tpid != before.tpid && c.member(vlan)
+}
+
 // egress tells how a frame's tags change on its way out of the port, or that
 // it may not leave there (IEEE 802.1Q 8.6.4, 6.9.2). The priority goes from tag to
 // tag; an untagged frame has none.

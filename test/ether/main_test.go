@@ -9,6 +9,8 @@
 //   - offload_test.go: what arrives whatever ethtool(8) switches on.
 //   - vlan_test.go: tags through every door.
 //   - rstp_test.go: rings with the kernel's bridges.
+//   - groups_test.go, reserved_test.go, storm_test.go: multicast groups, addresses
+//     of bridges, limits.
 //   - crowd_test.go, change_test.go, end_test.go, rights_test.go: many hosts;
 //     what happens to interfaces; what is left; who may.
 //

@@ -34,9 +34,23 @@
 // domain until the refused membership would have ended: a host that joins
 // everything gains floods, as without snooping, and takes nothing from others.
 //
-// A change of topology moves hosts to other ports without a report: the caller
-// must Flush then, which floods until the next general query has been
-// answered.
+// # Who never left is never cut off
+//
+// A host reports when it joins and when it is asked. Of a link that flaps
+// behind the next switch, of a tree that changed, of a VLAN that was moved, it
+// sees nothing. So whatever makes the table forget, or may have put hosts behind
+// other ports, opens the domain until the next general query has been answered,
+// as RFC 4541, 2.1.1 (4), wants it of a change of topology: Flush and
+// ForgetVLAN, Renew for a port, Open for a host that moved, Forget for the port
+// of a router. The table opens by itself if another querier takes over, or the
+// same one at another port, until that query was answered: those who had answered
+// the one before it may be due to expire.
+//
+// While a domain is open reports go where they always do: to the router ports
+// that are known, and to all if there are none. In the second case a host of
+// IGMPv1, IGMPv2 or MLDv1 that hears another's may keep its own to itself, and
+// is not registered by that query. It is by the one that pruning waits for: its
+// port is a router port before the first answer comes.
 //
 // # Membership
 //

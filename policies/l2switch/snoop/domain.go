@@ -20,7 +20,8 @@ type domain struct {
 	routers   []router // by port
 	groups    map[netip.Addr]*group
 	addresses map[key]*shares // by MAC address
-	ready     moment          // hosts have answered the first query
+	waiting   bool            // for a general query: who is behind which port is not known
+	ready     moment          // hosts have answered the general query that ended waiting
 	open      moment          // until then a refused membership would have lasted
 	pruned    bool            // Lookup is told of it
 	ports     []int           // router ports, those of SetRouter too; never changed
@@ -47,7 +48,7 @@ type router struct {
 func (t *Table) domain(k domainKey) *domain {
 	d := t.domains[k]
 	if d == nil {
-		d = &domain{domainKey: k, groups: map[netip.Addr]*group{}, addresses: map[key]*shares{}}
+		d = &domain{domainKey: k, waiting: true, groups: map[netip.Addr]*group{}, addresses: map[key]*shares{}}
 		t.domains[k] = d
 		t.publishRouters(d)
 	}
@@ -115,14 +116,17 @@ func (t *Table) query(d *domain, port int, m *message, at moment) {
 }
 
 // elect takes note of a general query, if it is of no lesser querier than the
-// one we know.
+// one we know. Another querier, or another port of it, is a change of topology
+// that this very query tells of. It may also ask less often: what was reported
+// to the one before could end before this one is answered.
 func (t *Table) elect(d *domain, port int, m *message, at moment) {
 	there := d.querier.until > at
 	if there && d.querier.address.Less(m.source) {
 		return
 	}
-	if !there {
-		d.ready = at + max(m.response, time.Second)
+	if d.waiting || !there || d.querier.address != m.source || d.querier.port != port {
+		d.waiting = false
+		d.ready = at + max(m.response, time.Second) + latency
 	}
 	d.querier = querier{
 		address: m.source, port: port, version: m.version, seen: at,
@@ -152,6 +156,7 @@ func (t *Table) routerAt(d *domain, port int, at, until moment) {
 func (t *Table) expireRouters(d *domain, at moment) {
 	if d.querier.until <= at {
 		d.querier = querier{}
+		t.reopen(d)
 	}
 	d.routers = slices.DeleteFunc(d.routers, func(r router) bool { return r.until <= at })
 	t.publishRouters(d)
@@ -193,12 +198,19 @@ func (t *Table) refuse(d *domain, at moment) {
 // update tells Lookup whether the domain is to be pruned now.
 func (t *Table) update(d *domain, at moment) {
 	switch {
-	case d.querier.until <= at || at < d.ready || at < d.open:
+	case d.waiting || d.querier.until <= at || at < d.ready || at < d.open:
 		t.openUp(d)
 	case !d.pruned:
 		d.pruned = true
 		t.snapshot.set(d.gate(), d.ports)
 	}
+}
+
+// reopen lets all multicast of the domain go everywhere until the next general
+// query has been answered.
+func (t *Table) reopen(d *domain) {
+	d.waiting = true
+	t.openUp(d)
 }
 
 // openUp lets all multicast of the domain go everywhere.

@@ -12,7 +12,7 @@ func TestLimit(t *testing.T) {
 	h.query()
 	h.in(2, 7, query2("10.0.0.1", "0.0.0.0", 100))
 	h.in(2, 1, report2("239.1.1.1"))
-	h.after(10)
+	h.after(11)
 	h.from(1, report2("239.1.1.1"))
 	for i := range 18 {
 		h.from(5, report2(fmt.Sprintf("238.1.1.%d", i)))
@@ -36,7 +36,7 @@ func TestLimit(t *testing.T) {
 	h.query()
 	h.after(100)
 	h.query()
-	h.after(39)
+	h.after(37)
 	h.want("238.2.2.2", "flood")
 	h.after(1)
 	h.want("238.2.2.2", "7")

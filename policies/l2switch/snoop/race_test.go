@@ -54,6 +54,8 @@ func TestAtOnce(t *testing.T) {
 					tab.Tick(now)
 				case 3:
 					tab.Forget(port)
+					tab.Renew(port, func(vlan uint16) bool { return vlan == uint16(w) })
+					tab.Open(uint16(w))
 				case 4:
 					tab.SetRouter(10+w, rand.IntN(2) == 0)
 				case 5:

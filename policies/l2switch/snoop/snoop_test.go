@@ -46,7 +46,7 @@ func (h *testSwitch) query() {
 	h.t.Helper()
 	h.from(7, query2("10.0.0.1", "0.0.0.0", 100))
 	h.from(7, mldAsk("fe80::1", "::", 10000))
-	h.after(10)
+	h.after(11)
 }
 
 // to tells where frames for a group go: "flood", or ports with spaces.
@@ -157,10 +157,10 @@ func TestPruning(t *testing.T) {
 	h := newSwitch(t, 10)
 	h.from(7, query2("10.0.0.1", "0.0.0.0", 100))
 	h.from(1, report2("239.1.1.1"))
-	h.after(9)
+	h.after(10)
 	h.want("239.1.1.1", "flood")
 	h.want("239.1.1.2", "flood")
-	h.after(1)
+	h.after(1) // for those who answer in the last moment
 	h.want("239.1.1.1", "1 7")
 	h.want("239.1.1.2", "7")
 	h.want("ff05::1", "flood") // nobody asks by MLD
@@ -205,7 +205,7 @@ func TestMembershipEnds(t *testing.T) {
 		h.after(100)
 		h.query()
 		h.from(2, c.report)
-		h.after(149)
+		h.after(148)
 		h.want(c.group, "1 2 7")
 		h.after(1)
 		h.want(c.group, "2 7")
@@ -344,7 +344,7 @@ func TestVersion1(t *testing.T) {
 	h.after(100)
 	h.query()
 	h.from(1, report2("239.1.1.1"))
-	h.after(147) // 260 since the report of version 1
+	h.after(146) // 260 since the report of version 1
 	h.from(1, leave2("239.1.1.1"))
 	h.from(7, query2("10.0.0.1", "239.1.1.1", 10))
 	h.after(3)
@@ -486,7 +486,7 @@ func TestDomains(t *testing.T) {
 		h.in(vlan, int(vlan), report2("239.1.1.1"))
 		h.in(vlan, int(vlan), mldReport("ff05::1:3"))
 	}
-	h.after(10)
+	h.after(11)
 	for _, c := range []struct {
 		vlan        uint16
 		group, want string

@@ -41,6 +41,9 @@ const (
 	// responseInterval is how long hosts may take to answer a general query
 	// unless it says so (RFC 9776, 8.3).
 	responseInterval = 10 * time.Second
+	// latency is what an answer may take beyond the time that the query allows:
+	// Linux alone adds two jiffies, and its way may be long.
+	latency = time.Second
 	// maxInterval is the longest time that a querier is trusted to be there
 	// without a query: it names the time itself, and may ask for days.
 	maxInterval = time.Hour
@@ -141,26 +144,61 @@ func (t *Table) at(now time.Time) moment {
 	return now.Sub(t.start)
 }
 
-// Forget ends all that was learned from a port, because it has ended.
+// Forget ends all that was learned from a port, because what was there has
+// ended and was alone. If it was a router, all multicast goes everywhere until
+// the next general query has been answered.
 func (t *Table) Forget(port int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, d := range t.domains {
-		for _, g := range d.groups {
-			t.leaveAll(d, g, port)
-		}
-		if i, ok := d.findRouter(port); ok {
-			d.routers = slices.Delete(d.routers, i, i+1)
-			t.publishRouters(d)
-		}
-		if d.querier.port == port {
-			d.querier = querier{}
-			t.openUp(d)
+		t.forget(d, port)
+	}
+}
+
+func (t *Table) forget(d *domain, port int) {
+	for _, g := range d.groups {
+		t.leaveAll(d, g, port)
+	}
+	if i, ok := d.findRouter(port); ok {
+		t.reopen(d)
+		d.routers = slices.Delete(d.routers, i, i+1)
+		t.publishRouters(d)
+	}
+	if d.querier.port == port {
+		d.querier = querier{}
+	}
+}
+
+// Renew tells that others may be behind a port than those who reported there,
+// in the VLANs that in names: its link went down or came up, or its VLANs are
+// others. What was learned from it there ends, and all multicast of these VLANs
+// goes everywhere until the next general query has been answered: a host behind
+// another switch sees nothing of the change, so it reports only when asked.
+func (t *Table) Renew(port int, in func(vlan uint16) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for k, d := range t.domains {
+		if in(k.vlan) {
+			t.reopen(d) // first: no frame may miss the port
+			t.forget(d, port)
 		}
 	}
 }
 
-// ForgetVLAN ends all that was learned in a VLAN.
+// Open tells that a host of a VLAN is behind another port than before. All
+// multicast of the VLAN goes everywhere until the next general query has been
+// answered. Nothing is forgotten.
+func (t *Table) Open(vlan uint16) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, v6 := range []bool{false, true} {
+		if d := t.domains[domainKey{vlan & 0xfff, v6}]; d != nil {
+			t.reopen(d)
+		}
+	}
+}
+
+// ForgetVLAN ends all that was learned in a VLAN, as Flush does in all.
 func (t *Table) ForgetVLAN(vlan uint16) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
