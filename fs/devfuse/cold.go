@@ -37,10 +37,7 @@ func options() *fuse.MountOptions {
 
 // serveCold serves a request by the tree, in a goroutine; request is lent.
 func (d *Device) serveCold(request []byte) {
-	if in := as[fuse.WriteIn](request); in != nil && in.Opcode == opWrite {
-		request = request[:min(len(request), int(unsafe.Sizeof(*in))+maxColdWrite)]
-	}
-	request = append([]byte(nil), request...)
+	request = coldRequest(request)
 	if as[fuse.InHeader](request).Opcode == opInit { // nothing comes before it is answered
 		d.answerCold(request)
 		return
@@ -50,6 +47,14 @@ func (d *Device) serveCold(request []byte) {
 		defer d.cold.Done()
 		d.answerCold(request)
 	}()
+}
+
+// coldRequest is what the tree sees of a request: a copy.
+func coldRequest(request []byte) []byte {
+	if in := as[fuse.WriteIn](request); in != nil && in.Opcode == opWrite {
+		request = request[:min(len(request), int(unsafe.Sizeof(*in))+maxColdWrite)]
+	}
+	return append([]byte(nil), request...)
 }
 
 func (d *Device) answerCold(request []byte) {
