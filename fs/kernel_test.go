@@ -124,11 +124,13 @@ func (k *kernel) note(m []byte) {
 	}
 	status, unique := int32(binary.NativeEndian.Uint32(m[4:])), binary.NativeEndian.Uint64(m[8:])
 	if unique == 0 {
-		if status != 1 || len(m) != 24 {
+		switch {
+		case status == -fuse.NOTIFY_POLL && len(m) == 24:
+			k.notes = append(k.notes, binary.NativeEndian.Uint64(m[16:]))
+		case status == -fuse.NOTIFY_STORE_CACHE && len(m) == 16+24+1:
+		default:
 			k.wrong = append(k.wrong, fmt.Sprintf("an odd notification: %x", m))
-			return
 		}
-		k.notes = append(k.notes, binary.NativeEndian.Uint64(m[16:]))
 		return
 	}
 	if status < 0 && len(m) > 16 || status > 0 {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxColdRead bounds the answer to a READ or READDIR of the tree, in bytes; a
+// maxColdRead bounds the answer to a READDIR or IOCTL of the tree, in bytes; a
 // caller who asks for more gets less and asks again. maxColdWrite is what the
 // tree sees of a WRITE: more than any command that it accepts.
 const (
@@ -59,8 +59,12 @@ func coldRequest(request []byte) []byte {
 
 func (d *Device) answerCold(request []byte) {
 	opcode := as[fuse.InHeader](request).Opcode
+	if in := as[fuse.ReadIn](request); opcode == opRead && in != nil {
+		d.readCold(in)
+		return
+	}
 	room := answerRoom
-	if opcode == opRead || opcode == opReaddir {
+	if opcode == opReaddir {
 		if in := as[fuse.ReadIn](request); in != nil {
 			in.Size = min(in.Size, maxColdRead)
 			room += int(in.Size)
@@ -91,6 +95,24 @@ func (d *Device) answerCold(request []byte) {
 	case opcode == opOpendir:
 		d.tree.ReleaseDir(&fuse.ReleaseIn{Fh: fh})
 	}
+}
+
+// readCold answers a READ with all that the tree has of it, without room for
+// what it has not: to the kernel's page cache less than it asked for is the end
+// of the file.
+func (d *Device) readCold(in *fuse.ReadIn) {
+	r := Reply{d, in.Unique}
+	result, status := d.tree.Read(nil, in, nil)
+	if !status.Ok() {
+		r.Error(errnoOf(status))
+		return
+	}
+	data, status := result.Bytes(nil)
+	if !status.Ok() {
+		r.Error(errnoOf(status))
+		return
+	}
+	r.Data(data)
 }
 
 func errnoOf(s fuse.Status) unix.Errno { return unix.Errno(s) }
