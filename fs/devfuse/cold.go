@@ -23,13 +23,14 @@ const answerRoom = 512
 // their reasons: READDIRPLUS (a listing would make node ids of doors that
 // nobody opens), NO_OPEN_SUPPORT (an open is a port), ALLOW_IDMAP, ASYNC_READ
 // and PASSTHROUGH (not used), ASYNC_DIO (libaio could then block the mount
-// and could not be interrupted).
+// and could not be interrupted), ATOMIC_O_TRUNC (the kernel would take a
+// setting for empty from the open on to the write, for those who read it too;
+// so it asks SETATTR, which says the size).
 func options() *fuse.MountOptions {
 	return &fuse.MountOptions{
-		MaxWrite:          MaxWrite,
-		MaxBackground:     64,
-		DisableXAttrs:     true,
-		ExtraCapabilities: fuse.CAP_ATOMIC_O_TRUNC,
+		MaxWrite:      MaxWrite,
+		MaxBackground: 64,
+		DisableXAttrs: true,
 		DisabledCapabilities: fuse.CAP_READDIRPLUS | fuse.CAP_NO_OPEN_SUPPORT | fuse.CAP_ALLOW_IDMAP |
 			fuse.CAP_PASSTHROUGH | fuse.CAP_ASYNC_READ,
 	}

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -231,5 +232,28 @@ func TestTextThatChanges(t *testing.T) {
 	}, func() {
 		_, _ = os.Stat(path)
 		check(2)
+	})
+}
+
+// A setting that is written while it is read, and while others look at it, is
+// what it was before or after; it is never empty.
+func TestSettingThatChanges(t *testing.T) {
+	m := start(t)
+	path := m.Path(lan, "mtu")
+	value := 0
+	set := func() {
+		value = 1 - value
+		_ = os.WriteFile(path, fmt.Appendln(nil, 1000+1000*value), 0)
+	}
+	set()
+	way := 0
+	meanwhile(40*len(ways), func() {
+		if text := get(t, path, way); text != "1000\n" && text != "2000\n" {
+			t.Errorf("mtu by %s: %q", ways[way].name, text)
+		}
+		way = (way + 1) % len(ways)
+	}, set, func() {
+		_, _ = os.Stat(path)
+		_ = get(t, path, 2)
 	})
 }
