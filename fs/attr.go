@@ -7,9 +7,9 @@ import (
 	"ipnfs/bus"
 )
 
-// lookupSize is the size of a door that LOOKUP tells, and only LOOKUP: stat
-// shows 0, but libaio and io_uring, which go by the kernel's idea of the size,
-// do not take a door for an empty file.
+// lookupSize is the size of a fresh node that LOOKUP tells, and only LOOKUP:
+// stat of a door shows 0, but libaio and io_uring, which go by the kernel's
+// idea of the size, do not take a door for an empty file.
 const lookupSize = 1 << 20
 
 // access is the owner and mode that a node shows, and that the kernel checks
@@ -82,7 +82,26 @@ func (f *FS) attr(n *node, out *fuse.Attr) {
 func (f *FS) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
 	n := f.node(in.NodeId)
 	f.attr(&n, &out.Attr)
+	f.measure(&n, &out.Attr)
 	return fuse.OK
+}
+
+// measure fills in the length of the text of a file. Everybody who gets as far
+// as to stat a text may read it: all have mode 0444 or more.
+func (f *FS) measure(n *node, out *fuse.Attr) {
+	if n.row == nil || !n.row.isText() {
+		return
+	}
+	if h := f.openNode(n.id); h != nil {
+		setSize(out, h.size(f))
+	} else if !n.gone {
+		setSize(out, len(n.row.read(f, n)))
+	}
+}
+
+// setSize tells size bytes, none of them in a hole.
+func setSize(out *fuse.Attr, size int) {
+	out.Size, out.Blocks = uint64(size), uint64(size+511)/512
 }
 
 // SetAttr serves chmod and chown, which the kernel has checked to come from
@@ -115,6 +134,7 @@ func (f *FS) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) f
 		}
 	}
 	f.attr(&n, &out.Attr)
+	f.measure(&n, &out.Attr)
 	return fuse.OK
 }
 

@@ -15,7 +15,9 @@ import (
 const maxCommand = 4096
 
 // textHandle is an open text file. What it shows is rendered when it is read
-// from the start, so that a reader in small pieces sees one state.
+// from the start, so that a reader in small pieces sees one state. If its size
+// is asked before it is read, that is of a text which is rendered then and is
+// kept for the first read: who reads as much as fstat(2) said gets all of it.
 type textHandle struct {
 	node   node
 	opener uint32 // user id
@@ -23,6 +25,9 @@ type textHandle struct {
 	mu      sync.Mutex
 	text    string
 	charged int
+	kept    bool // text was told by size, and is not read yet
+	read    bool // a read came
+	closed  bool // a stat may find it yet
 }
 
 // smallReport is how many bytes an open file or directory may hold without
@@ -43,33 +48,55 @@ func (f *FS) charge(n, before int) (int, bool) {
 	return n, true
 }
 
-// Read serves text files; doors never come here.
-func (f *FS) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
+// Read serves text files; doors never come here. The kernel takes less than
+// it asked for as the end of the file.
+func (f *FS) Read(_ <-chan struct{}, in *fuse.ReadIn, _ []byte) (fuse.ReadResult, fuse.Status) {
 	h, ok := f.file(in.Fh).(*textHandle)
 	if !ok || h.node.row.read == nil {
 		return nil, fuse.EBADF
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if in.Offset == 0 {
-		n, ok := f.still(&h.node)
-		if !ok {
-			return nil, fuse.ENODEV
-		}
-		h.text = n.row.read(f, &n)
-		if n.gone {
-			return nil, fuse.ENODEV
-		}
-		if h.charged, ok = f.charge(len(h.text), h.charged); !ok {
-			h.text = ""
-			return nil, fuse.Status(unix.ENOBUFS)
+	if !h.kept && (in.Offset == 0 || !h.read) {
+		if _, status := h.render(f); !status.Ok() {
+			return nil, status
 		}
 	}
-	if in.Offset >= uint64(len(h.text)) {
-		return fuse.ReadResultData(nil), fuse.OK
+	h.kept, h.read = false, true
+	start := min(in.Offset, uint64(len(h.text)))
+	end := min(start+uint64(in.Size), uint64(len(h.text)))
+	return fuse.ReadResultData([]byte(h.text[start:end])), fuse.OK
+}
+
+// render makes the text and tells its length, also if there is no memory to
+// hold it. h.mu is held.
+func (h *textHandle) render(f *FS) (int, fuse.Status) {
+	n, ok := f.still(&h.node)
+	if !ok || h.closed {
+		return 0, fuse.ENODEV
 	}
-	n := copy(buf, h.text[in.Offset:])
-	return fuse.ReadResultData(buf[:n]), fuse.OK
+	text := n.row.read(f, &n)
+	if n.gone {
+		return 0, fuse.ENODEV
+	}
+	if h.charged, ok = f.charge(len(text), h.charged); !ok {
+		h.text = ""
+		return len(text), fuse.Status(unix.ENOBUFS)
+	}
+	h.text = text
+	return len(text), fuse.OK
+}
+
+// size is the length of the text that h gives, or gave last.
+func (h *textHandle) size(f *FS) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.read {
+		return len(h.text)
+	}
+	n, status := h.render(f)
+	h.kept = status.Ok()
+	return n
 }
 
 // Write takes one command: a line, with or without its end. It is carried out
@@ -122,6 +149,9 @@ func parseCommand(n *node, data []byte) (string, error) {
 // Release ends text files; doors are ended by the device.
 func (f *FS) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 	if h, ok := f.removeFile(in.Fh).(*textHandle); ok {
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		f.charge(0, h.charged)
+		h.charged, h.closed = 0, true
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 )
 
@@ -210,6 +211,83 @@ func readAt(m *memory, fh uint64, offset, size int) string {
 	ok(m.t, "read", status)
 	data, _ := r.Bytes(buf)
 	return string(data)
+}
+
+// Who asks for the size of the open file and then reads gets as much as he was
+// told, whatever changes in between; the next read from the start is new.
+func TestSizeThenRead(t *testing.T) {
+	m := newLAN(t)
+	id := m.id("lan/errors")
+	var out fuse.OpenOut
+	ok(t, "open", m.Open(nil, &fuse.OpenIn{InHeader: m.header(id)}, &out))
+	size := func(id uint64) int {
+		var attr fuse.AttrOut
+		ok(t, "stat", m.GetAttr(nil, &fuse.GetAttrIn{InHeader: m.header(id)}, &attr))
+		return int(attr.Size)
+	}
+	refuse := func() { wantStatus(t, "refused", m.write("lan/mtu", "none"), unix.EINVAL) }
+	refuse()
+	if size(id) != len(m.read("lan/errors")) {
+		t.Errorf("size %d of %q", size(id), m.read("lan/errors"))
+	}
+	refuse()
+	told := size(id)
+	refuse()
+	if other := size(m.id("lan/errors")); other <= told {
+		t.Errorf("size %d of a file that somebody else looks at, before %d", other, told)
+	}
+	if text := readAt(m, out.Fh, 0, 9999); len(text) != told || strings.Count(text, "\n") != 2 {
+		t.Errorf("size %d, and read %q", told, text)
+	}
+	if again := size(id); again != told {
+		t.Errorf("size %d, then %d of a text that was read", told, again)
+	}
+	if text := readAt(m, out.Fh, 0, 9999); strings.Count(text, "\n") != 3 {
+		t.Errorf("read again from the start: %q", text)
+	}
+	h := m.openNode(id)
+	m.Release(nil, &fuse.ReleaseIn{Fh: out.Fh})
+	if h.read = false; h.size(m.FS) != 0 || h.kept {
+		t.Error("a stat that comes too late holds a text")
+	}
+	if len(m.byNode) != 0 {
+		t.Errorf("nodes that are open: %v", m.byNode)
+	}
+}
+
+// What is read first may be the end, as tail reads it.
+func TestReadOfTheEnd(t *testing.T) {
+	m := newLAN(t)
+	for _, path := range []string{"lan/mtu", "lan/stats"} {
+		fh, status := m.open(path, unix.O_RDONLY)
+		ok(t, "open", status)
+		if text, want := readAt(m, fh, 2, 9999), m.read(path)[2:]; text != want {
+			t.Errorf("%s from 2 on: %q, want %q", path, text, want)
+		}
+		m.Release(nil, &fuse.ReleaseIn{Fh: fh})
+	}
+}
+
+// The text that a stat made is held, and charged, until the file is closed.
+func TestSizeIsCharged(t *testing.T) {
+	o := testOptions()
+	o.Limits.Memory = 64 << 10
+	m := newMemory(t, o)
+	for i := range 200 {
+		ok(t, "mkdir", m.mkdir(fmt.Sprint("n", i), 0o755))
+	}
+	id := m.id("metrics")
+	var out fuse.OpenOut
+	ok(t, "open", m.Open(nil, &fuse.OpenIn{InHeader: m.header(id)}, &out))
+	var attr fuse.AttrOut
+	ok(t, "stat", m.GetAttr(nil, &fuse.GetAttrIn{InHeader: m.header(id)}, &attr))
+	if attr.Size < 64<<10 {
+		t.Fatalf("a size of %d is too short for this test, or not true", attr.Size)
+	}
+	if _, status := m.Read(nil, readIn(out.Fh, 0, 10), nil); status != fuse.Status(unix.ENOBUFS) {
+		t.Errorf("a text larger than all memory: %v", status)
+	}
+	m.Release(nil, &fuse.ReleaseIn{Fh: out.Fh})
 }
 
 // A file of a network that has ended says so.

@@ -119,6 +119,9 @@ func (f *FS) addFile(h any) uint64 {
 	defer f.mu.Unlock()
 	f.lastFile++
 	f.files[f.lastFile] = h
+	if h, ok := h.(*textHandle); ok && h.node.row.fresh() {
+		f.byNode[h.node.id] = h
+	}
 	return f.lastFile
 }
 
@@ -133,5 +136,15 @@ func (f *FS) removeFile(fh uint64) any {
 	defer f.mu.Unlock()
 	h := f.files[fh]
 	delete(f.files, fh)
+	if h, ok := h.(*textHandle); ok && f.byNode[h.node.id] == h {
+		delete(f.byNode, h.node.id)
+	}
 	return h
+}
+
+// openNode is what has the fresh node of that id open, or nil.
+func (f *FS) openNode(id uint64) *textHandle {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.byNode[id]
 }

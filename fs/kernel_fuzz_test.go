@@ -24,21 +24,38 @@ func FuzzRequests(f *testing.F) {
 		}
 		f.Add(script)
 	}
-	f.Fuzz(func(t *testing.T, script []byte) {
-		p := &programs{kernel: newKernel(t), script: script[:min(len(script), 300)]}
-		p.must("mkdir", p.mkdir("lan"))
-		p.must("mkdir", p.mkdir("lan/ports/5"))
-		for len(p.script) > 0 {
-			acts[p.next(len(acts))](p)
+	f.Fuzz(func(t *testing.T, script []byte) { run(newLoneKernel(t), script[:min(len(script), 300)]) })
+}
+
+// The same with a device that serves on its own goroutines.
+func TestRequests(t *testing.T) {
+	for range 20 {
+		script := make([]byte, 300)
+		for i := range script {
+			script[i] = byte(rand.Uint32())
 		}
-		p.settle()
-		if n := p.fs.bus.Network("lan"); n != nil {
-			if err := bustest.CheckBalance(n.Stats()); err != nil {
-				t.Error(err)
-			}
+		t.Run("", func(t *testing.T) {
+			t.Logf("the script is %x", script)
+			run(newKernel(t), script)
+		})
+	}
+}
+
+// run lets programs do what the script says.
+func run(k *kernel, script []byte) {
+	p := &programs{kernel: k, script: script}
+	p.must("mkdir", p.mkdir("lan"))
+	p.must("mkdir", p.mkdir("lan/ports/5"))
+	for len(p.script) > 0 {
+		acts[p.next(len(acts))](p)
+	}
+	p.settle()
+	if n := p.fs.bus.Network("lan"); n != nil {
+		if err := bustest.CheckBalance(n.Stats()); err != nil {
+			p.t.Error(err)
 		}
-		p.end()
-	})
+	}
+	p.end()
 }
 
 type programs struct {

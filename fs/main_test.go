@@ -158,7 +158,7 @@ func (m *memory) read(path string) string {
 	var text []byte
 	for {
 		buf := make([]byte, 1000)
-		r, status := m.Read(nil, &fuse.ReadIn{InHeader: m.header(0), Fh: fh, Offset: uint64(len(text))}, buf)
+		r, status := m.Read(nil, &fuse.ReadIn{InHeader: m.header(0), Fh: fh, Offset: uint64(len(text)), Size: uint32(len(buf))}, buf)
 		if !status.Ok() {
 			m.t.Fatalf("read %s: %v", path, status)
 		}

@@ -14,16 +14,19 @@ import (
 //
 //	63..56  row of the table, counted from 1 (the root directory is id 1)
 //	55..32  the network's id, 0 in the root directory
-//	31..0   of a network's doors: a sequence number
-//	31..0   of POLICY/ and its files: the policy's life (bus.Network.PolicyLife)
+//	31..0   of POLICY/: the policy's life (bus.Network.PolicyLife)
+//	31..16  of its files: the low bits of that
 //	31..16  of ports/N and its files: the port's number, less 1
 //	15..0   the port's life (bus.Port.Life)
-//	15..8   of ports/N/port: the low bits of the life, and in 7..0 a sequence
 //	15..0   of ports/N's files that the policy serves: both lives, mixed
 //
-// The sequence number is there because each LOOKUP of a door, or of a file that
-// attaches, gives a fresh node: the kernel locks an inode while a write to it
-// waits, and so another opener of the same file must not have the same inode.
+// Of a fresh node the lowest bits are a sequence number, and the life is moved
+// up by as many (sequenceBits): each LOOKUP gives another node. There are two
+// reasons. The kernel locks an inode while a write to it waits, and so another
+// opener of a door, or of a file that attaches, must not have the same inode.
+// And the kernel keeps the size and the pages that sendfile(2) and splice(2)
+// read with the inode: of a text that changes by itself each reader must have
+// his own. Settings have one inode each, so that locks and watches work there.
 //
 // The lives are there because the kernel remembers that a directory was removed
 // for as long as it remembers the node: a number that is used again must not
@@ -33,10 +36,8 @@ const (
 	rowShift  = 56
 	netShift  = 32
 	portShift = 16
-	lifeBits  = 16
-	seqBits   = 8
 	// lifeMix spreads the lives of policies over the sums with those of ports:
-	// odd, so that 65536 policies make 65536 ids.
+	// odd, so that as many policies make as many ids as there are bits for.
 	lifeMix = 0x9e37
 )
 
@@ -67,36 +68,41 @@ func (r *row) ofPolicy() bool {
 }
 
 // fresh tells whether each LOOKUP gives another node.
-func (r *row) fresh() bool { return r.isDoor() || r.kind == attachFile }
+func (r *row) fresh() bool { return r.isDoor() || r.kind == attachFile || r.live }
 
-// makeID gives the node id of a row; life is the policy's, of what it serves.
+// sequenceBits is how many bits of a node id tell one LOOKUP from another.
+func (r *row) sequenceBits() uint {
+	switch {
+	case !r.fresh():
+		return 0
+	case r.ofPort():
+		return 8
+	case r.in == inPolicy:
+		return 16
+	}
+	return 32
+}
+
+// makeID gives the node id of a row, with the sequence number 0; life is the
+// policy's, of what it serves.
 func makeID(r *row, net *bus.Network, port *bus.Port, life uint64) uint64 {
 	id := uint64(r.index) << rowShift
 	if net != nil {
 		id |= uint64(net.ID()) << netShift
 	}
-	low := uint32(life)
-	if r.fresh() {
-		low = sequence.Add(1)
-	}
+	low := uint32(life) << r.sequenceBits()
 	if port != nil {
-		lives := uint32(port.Life()) + low*lifeMix
-		if r.isDoor() {
-			lives = uint32(port.Life())<<seqBits | low&(1<<seqBits-1)
-		}
-		low = uint32(port.Number()-1)<<portShift | lives&(1<<lifeBits-1)
+		lives := uint16(uint32(port.Life())+uint32(life)*lifeMix) << r.sequenceBits()
+		low = uint32(port.Number()-1)<<portShift | uint32(lives)
 	}
 	return id | uint64(low)
 }
 
-// sameLife tells whether an id of a port's file was made in p's life.
-func sameLife(r *row, id uint64, p *bus.Port) bool {
-	made, now := uint16(id), p.Life()
-	if r.isDoor() {
-		return made>>seqBits == now&(1<<(lifeBits-seqBits)-1)
-	}
-	return made == now
-}
+// refresh gives the id of a fresh node its sequence number.
+func (n *node) refresh() { n.id |= uint64(sequence.Add(1)) & n.row.sequenceMask() }
+
+// sequenceMask has the bits of the sequence number set.
+func (r *row) sequenceMask() uint64 { return 1<<r.sequenceBits() - 1 }
 
 // node finds what an id means.
 func (f *FS) node(id uint64) node {
@@ -118,7 +124,7 @@ func (f *FS) node(id uint64) node {
 	}
 	if n.row.ofPort() && !n.gone {
 		n.port = n.net.Port(int(uint32(id)>>portShift) + 1)
-		if n.port != nil && !n.row.ofPolicy() && !sameLife(n.row, id, n.port) {
+		if n.port != nil && !n.row.ofPolicy() && makeID(n.row, n.net, n.port, 0) != id&^n.row.sequenceMask() {
 			n.port = nil
 		}
 		n.gone = n.port == nil

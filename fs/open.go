@@ -14,6 +14,10 @@ import (
 const doorFlags = fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NONSEEKABLE | fuse.FOPEN_STREAM |
 	fuse.FOPEN_NOFLUSH | fuse.FOPEN_PARALLEL_DIRECT_WRITES
 
+// openSize is longer than any text: sendfile(2) and splice(2), which stop at
+// the kernel's idea of the size, then go on to the end of what READ gives.
+const openSize = 1 << 40
+
 // Open serves open(2). The kernel has checked the mode bits. O_TRUNC, O_APPEND
 // and O_CREAT mean nothing here.
 func (f *FS) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
@@ -32,6 +36,11 @@ func (f *FS) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.St
 	case textFile, attachFile:
 		out.OpenFlags = fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH
 		out.Fh = f.addFile(&textHandle{node: n, opener: in.Uid})
+		if n.row.fresh() && in.Flags&unix.O_ACCMODE != unix.O_WRONLY {
+			// Before open(2) the kernel asked for the mode, and took the
+			// size that came with it. The text may be longer by now.
+			f.dev.Grow(n.id, openSize)
+		}
 	default:
 		return fuse.EISDIR
 	}

@@ -125,7 +125,8 @@ func (n *node) servedChild(name string) (child node, found bool) {
 // force, and tells whether that is anything.
 func (n *node) resolve() (ok bool) {
 	_ = n.each(n.row.in, func(is node) bool {
-		if ok = is.id == n.id; ok {
+		if ok = is.id == n.id&^n.row.sequenceMask(); ok {
+			is.id = n.id
 			*n = is
 		}
 		return !ok

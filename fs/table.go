@@ -61,6 +61,8 @@ type row struct {
 	write func(f *FS, n *node, by *fuse.InHeader, command string) error
 	// emptyOK: an empty line is a command.
 	emptyOK bool
+	// live: the text may change without a write to this very file.
+	live bool
 
 	index uint8
 	slot  uint8 // of what a policy serves: which of it, from 0
@@ -87,13 +89,13 @@ func init() { // in init, since readers look into the table themselves
 		{name: "version", in: inRoot, read: readVersion},
 		{name: "features", in: inRoot, read: readFeatures},
 		{name: "policies", in: inRoot, read: readPolicies},
-		{name: "metrics", in: inRoot, read: readMetrics},
-		{name: "errors", in: inRoot, rule: rootLog, read: readRootErrors, write: clearRootErrors, emptyOK: true},
+		{name: "metrics", in: inRoot, read: readMetrics, live: true},
+		{name: "errors", in: inRoot, rule: rootLog, read: readRootErrors, write: clearRootErrors, emptyOK: true, live: true},
 		{in: inRoot, kind: netDir, rule: ownDir},
 
 		{name: "port", in: inNet, kind: portDoor, rule: ownDoor},
 		{name: "stream", in: inNet, kind: streamDoor, rule: rwOfDoor},
-		{name: "policy", in: inNet, rule: setting, read: readPolicy, write: writePolicy},
+		{name: "policy", in: inNet, rule: setting, read: readPolicy, write: writePolicy, live: true},
 		{name: "mtu", in: inNet, rule: setting,
 			read:  number(func(s *bus.Settings) int { return s.MTU }),
 			write: change(func(s *bus.Settings, v int) { s.MTU = v })},
@@ -108,25 +110,25 @@ func init() { // in init, since readers look into the table themselves
 		{name: "linktype", in: inNet, rule: setting, read: readLinkType, write: writeLinkType},
 		{name: "tap", in: inNet, kind: attachFile, rule: setting, read: readAttached, write: writeAttached},
 		{name: "grab", in: inNet, kind: attachFile, rule: setting, read: readAttached, write: writeAttached},
-		{name: "stats", in: inNet, rule: setting, read: readStats, write: resetStats},
+		{name: "stats", in: inNet, rule: setting, read: readStats, write: resetStats, live: true},
 		{name: "events", in: inNet, kind: eventFile},
-		{name: "errors", in: inNet, rule: setting, read: readErrors, write: clearErrors, emptyOK: true},
+		{name: "errors", in: inNet, rule: setting, read: readErrors, write: clearErrors, emptyOK: true, live: true},
 		{name: "ports", in: inNet, kind: portsDir, rule: manageDir},
 		{in: inNet, kind: policyDir, rule: reportDir},
 
 		{in: inPorts, kind: portDir, rule: reportDir},
 
 		{name: "port", in: inPort, kind: portDoor, rule: ownDoor},
-		{name: "info", in: inPort, read: readPortInfo},
-		{name: "stats", in: inPort, rule: setting, read: readPortStats, write: resetPortStats},
+		{name: "info", in: inPort, read: readPortInfo, live: true},
+		{name: "stats", in: inPort, rule: setting, read: readPortStats, write: resetPortStats, live: true},
 		{name: "name", in: inPort, rule: setting, read: readPortName, write: writePortName, emptyOK: true},
-		{name: "queue", in: inPort, rule: setting, read: readPortQueue, write: writePortQueue},
-		{name: "overflow", in: inPort, rule: setting, read: readPortOverflow, write: writePortOverflow},
+		{name: "queue", in: inPort, rule: setting, read: readPortQueue, write: writePortQueue, live: true},
+		{name: "overflow", in: inPort, rule: setting, read: readPortOverflow, write: writePortOverflow, live: true},
 		{name: "mirror", in: inPort, rule: setting, read: readMirror, write: writeMirror, emptyOK: true},
 	}
 	for _, in := range []place{inPolicy, inPort} {
 		for i := range slots(in) {
-			table = append(table, row{in: in, rule: setting, read: readValue, write: writeValue, emptyOK: true, slot: uint8(i)})
+			table = append(table, row{in: in, rule: setting, read: readValue, write: writeValue, emptyOK: true, live: true, slot: uint8(i)})
 		}
 	}
 	for i := range table {

@@ -36,8 +36,9 @@ type FS struct {
 
 	mu        sync.Mutex
 	root      bus.Access
-	netErrors map[uint32]*errorLog // by network id
-	files     map[uint64]any       // *textHandle or *dirHandle, by file handle
+	netErrors map[uint32]*errorLog   // by network id
+	files     map[uint64]any         // *textHandle or *dirHandle, by file handle
+	byNode    map[uint64]*textHandle // of fresh nodes that are open
 	lastFile  uint64
 }
 
@@ -48,7 +49,7 @@ func New(fd int, o Options) *FS {
 	f := &FS{
 		RawFileSystem: fuse.NewDefaultRawFileSystem(),
 		bus:           bus.New(o.Limits), options: o, root: o.Root, started: time.Now(),
-		netErrors: map[uint32]*errorLog{}, files: map[uint64]any{},
+		netErrors: map[uint32]*errorLog{}, files: map[uint64]any{}, byNode: map[uint64]*textHandle{},
 	}
 	f.reports = f.bus.Memory.Part()
 	f.dev = devfuse.NewDevice(fd, f)
@@ -92,7 +93,7 @@ func (f *FS) tick(stop, done chan struct{}) {
 // String names the file system in messages.
 func (f *FS) String() string { return "ipnfs" }
 
-// child finds the node of a name in a directory.
+// child finds the node of a name in a directory, with the sequence number 0.
 func (f *FS) child(dir *node, name string) (node, bool) {
 	n := node{net: dir.net, port: dir.port}
 	switch {
@@ -141,10 +142,14 @@ func (f *FS) Lookup(_ <-chan struct{}, in *fuse.InHeader, name string, out *fuse
 }
 
 func (f *FS) entry(n *node, out *fuse.EntryOut) {
+	n.refresh()
 	*out = fuse.EntryOut{NodeId: n.id}
 	f.attr(n, &out.Attr)
-	if n.row.isDoor() {
-		out.Size = lookupSize
+	switch {
+	case n.row.fresh():
+		out.Size = lookupSize // no text is made for a mere look
+	case n.row.isText():
+		setSize(&out.Attr, len(n.row.read(f, n)))
 	}
 }
 

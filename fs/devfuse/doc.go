@@ -17,7 +17,8 @@
 //     later from whichever thread brings what was waited for (reply.go).
 //     Replies never block, so they are raw system calls.
 //  4. Everything else is copied, since it is small, and served by
-//     ProtocolServer over the tree's RawFileSystem (cold.go).
+//     ProtocolServer over the tree's RawFileSystem, but for READ, which the
+//     tree answers with as much as it has (cold.go).
 //
 // # Order
 //

@@ -74,6 +74,14 @@ func (d *Device) Serve() error {
 	}
 }
 
+// Do serves one request, which is lent, and returns when its work is done: for
+// tests that play the kernel while Serve does not run.
+func (d *Device) Do(request []byte) {
+	if !d.dispatch(request) {
+		d.answerCold(coldRequest(request))
+	}
+}
+
 // finish releases what clients can no longer release.
 func (d *Device) finish() {
 	d.cold.Wait()

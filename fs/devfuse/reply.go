@@ -80,6 +80,22 @@ func (d *Device) NotifyPoll(kh uint64) {
 	d.write(unsafe.Pointer(&note), unsafe.Sizeof(note))
 }
 
+// Grow makes the kernel take the file of a node for one of size bytes, if it
+// knows the node and took it for a smaller one (FUSE_NOTIFY_STORE of the last
+// byte). It may wait for who reads that byte, so the device's goroutine must
+// not call it.
+func (d *Device) Grow(node uint64, size int64) {
+	note := struct {
+		fuse.OutHeader
+		Node, Offset  uint64
+		Size, Padding uint32
+		last          [8]byte // of which 1 counts
+	}{Node: node, Offset: uint64(size) - 1, Size: 1}
+	n := unsafe.Offsetof(note.last) + 1
+	note.Length, note.Status = uint32(n), -fuse.NOTIFY_STORE_CACHE
+	_, _ = unix.Write(d.fd, unsafe.Slice((*byte)(unsafe.Pointer(&note)), n))
+}
+
 // write and writev send one answer. They do not block, and so need not tell
 // Go's scheduler. An answer fails if its request is gone (ENOENT: the caller
 // was killed) or the mount is (ENODEV); neither is anybody's fault.

@@ -112,7 +112,7 @@ func TestServe(t *testing.T) {
 	}
 	flags := binary.NativeEndian.Uint32(init.body[12:])
 	for name, on := range map[uint32]bool{
-		fuse.CAP_ATOMIC_O_TRUNC: true, fuse.CAP_BIG_WRITES: true, fuse.CAP_MAX_PAGES: true, fuse.CAP_PARALLEL_DIROPS: true,
+		fuse.CAP_ATOMIC_O_TRUNC: false, fuse.CAP_BIG_WRITES: true, fuse.CAP_MAX_PAGES: true, fuse.CAP_PARALLEL_DIROPS: true,
 		fuse.CAP_READDIRPLUS: false, fuse.CAP_NO_OPEN_SUPPORT: false, fuse.CAP_ASYNC_READ: false, fuse.CAP_ASYNC_DIO: false,
 		fuse.CAP_WRITEBACK_CACHE: false, fuse.CAP_POSIX_LOCKS: false, fuse.CAP_FLOCK_LOCKS: false,
 		fuse.CAP_SPLICE_READ: false, fuse.CAP_SPLICE_WRITE: false, fuse.CAP_SPLICE_MOVE: false,
