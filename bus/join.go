@@ -3,7 +3,6 @@ package bus
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // JoinOptions say how an endpoint wants to join.
@@ -22,9 +21,6 @@ type JoinOptions struct {
 	Setup []PortSetting
 	Words string // what else the joiner could be told, for the refusal of a setting that does not exist
 }
-
-// PortSetting is a value for a PortKnob, by its name.
-type PortSetting struct{ Name, Value string }
 
 // Join attaches ep to a port. A wanted number that is connected already is
 // shared with its holder if both have the same user (vde_switch does so),
@@ -82,46 +78,6 @@ func (n *Network) admitLocked(o JoinOptions) (p *Port, back func(), err error) {
 		return nil, nil, err
 	}
 	return p, back, nil
-}
-
-// setUpLocked puts o.Setup in force on a port that nobody has joined. restore
-// takes it back, also what was done before an error.
-func (n *Network) setUpLocked(p *Port, o JoinOptions) (restore func(), err error) {
-	restore = func() {}
-	var knobs []PortKnob
-	knobber, ok := n.policy.(PortKnobber)
-	if ok && len(o.Setup) > 0 {
-		knobs, restore = knobber.PortKnobs(), knobber.SavePort(p)
-	}
-	for _, s := range o.Setup {
-		i := slices.IndexFunc(knobs, func(k PortKnob) bool { return k.Name == s.Name && k.Set != nil })
-		if i < 0 {
-			return restore, n.noSetting(s.Name, knobs, o.Words)
-		}
-		if err := knobs[i].Set(p, s.Value); err != nil {
-			return restore, err
-		}
-	}
-	return restore, nil
-}
-
-// noSetting is the refusal of a setting that the policy has not, or that
-// cannot be set.
-func (n *Network) noSetting(name string, knobs []PortKnob, words string) error {
-	var names []string
-	for _, k := range knobs {
-		if k.Set != nil {
-			names = append(names, k.Name+"=")
-		}
-	}
-	has := "has no settings of ports"
-	if len(names) > 0 {
-		has = "has " + strings.Join(names, ", ")
-	}
-	if words != "" {
-		words = ": one of " + words
-	}
-	return Errorf(Invalid, "there is no option %q%s; policy %s %s", name, words, n.policy.Name(), has)
 }
 
 func (n *Network) joinLocked(c *Conn, p *Port, o JoinOptions) {

@@ -26,6 +26,9 @@ type attachment struct {
 	place place // under registry.mu
 	ended bool  // likewise
 
+	// Set before start.
+	join bus.JoinOptions // which port, and how it is set up
+
 	// Set by start, and not changed after ready is closed.
 	fds    []int        // that the device does not own yet
 	undo   func()       // what was changed on the interface; only if attaching fails
@@ -60,10 +63,11 @@ func maxFrame(f link.Facts) int { return 14 + 4 + f.MTU }
 // start makes a, which holds an interface of ns, a port of its network.
 func (a *attachment) start(kind device.Kind, ns *netns.NS) error {
 	info := a.by
-	info.Kind, info.Detail, info.Since = a.kind, a.name, time.Now()
+	info.Kind, info.Detail, info.Since = a.kind, a.known().Name, time.Now()
+	a.join.Info = info
 	var err error
 	a.device, err = device.Start(a.net, device.Config{
-		Kind: kind, Fds: a.fds, MaxFrame: maxFrame(a.known()), Info: info, Ended: func(string) { a.end(lost) },
+		Kind: kind, Fds: a.fds, MaxFrame: maxFrame(a.known()), Join: a.join, Ended: func(string) { a.end(lost) },
 	})
 	if err != nil {
 		return err

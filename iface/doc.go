@@ -1,7 +1,7 @@
 // Package iface makes network interfaces ports of a network. It serves the
 // files tap and grab: it registers a bus.Attacher for each.
 //
-//   - command.go: what may be written to the files.
+//   - command.go, option.go: what may be written to the files.
 //   - caller.go, assume.go: who wrote it, and what he may do.
 //   - attacher.go: attach, detach, list. registry.go: what is attached where.
 //   - attachment.go: one interface that is a port, from attach to its end;

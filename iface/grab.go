@@ -32,6 +32,9 @@ func openGrab(c *caller, command string, a *attachment) (*netns.NS, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.admit(o.port); err != nil {
+		return ns, err
+	}
 	if err := a.grab(o, ns); err != nil {
 		return ns, refuse(err, "grabbing %s", o.name)
 	}

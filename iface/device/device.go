@@ -27,8 +27,9 @@ type Config struct {
 	// MaxFrame is how long in bytes a frame may be that goes out, tag
 	// included; one that is to be cut counts as what it is cut to.
 	MaxFrame int
-	Info     bus.Info
-	Number   int // port number wanted; 0: any
+	// Join says which port, and how it is set up; the rights and what frames
+	// may be are the device's own.
+	Join bus.JoinOptions
 	// Ended is called once if the port ended otherwise than by Close: it was
 	// removed, or what is behind the descriptors vanished. They are closed
 	// then. It must not call Close. A packet socket cannot tell an interface
@@ -65,10 +66,9 @@ func Start(n *bus.Network, c Config) (*Device, error) {
 			return nil, bus.Errorf(bus.NoSpace, "no event loop for the device: %v", err)
 		}
 	}
-	_, err := n.Join(d, bus.JoinOptions{
-		Number: c.Number, Recv: true, Send: true, Offload: true, MaxLen: c.MaxFrame, Info: c.Info,
-	})
-	if err != nil {
+	join := c.Join
+	join.Recv, join.Send, join.Offload, join.MaxLen = true, true, true, c.MaxFrame
+	if _, err := n.Join(d, join); err != nil {
 		for _, q := range d.queues {
 			q.loop.release()
 		}

@@ -7,6 +7,7 @@
 //   - probe_test.go: what two hosts can do, as text.
 //   - same_test.go: the same through a kernel's bridge and through ipnfs.
 //   - vlan_test.go: tags through every door.
+//   - belong_test.go: interfaces that come up in their VLAN.
 //   - rstp_test.go: rings with the kernel's bridges.
 //   - crowd_test.go, change_test.go, end_test.go, rights_test.go: many hosts;
 //     what happens to interfaces; what is left; who may.
