@@ -41,6 +41,7 @@ func (t *attacher) Attach(n *bus.Network, by bus.Caller, command string) error {
 	} else {
 		a.undo = nil
 		close(a.ready)
+		a.watchNamespace(ns.ID())
 	}
 	if ns != nil {
 		ns.Close()

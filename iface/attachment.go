@@ -28,6 +28,7 @@ type attachment struct {
 
 	// Set before start.
 	join bus.JoinOptions // which port, and how it is set up
+	pins bool            // it keeps the namespace alive that it was attached in
 
 	// Set by start, and not changed after ready is closed.
 	fds    []int        // that the device does not own yet
@@ -134,6 +135,7 @@ const (
 	detached  cause = iota // by command, or it was not attached in the end
 	lost                   // port or interface has gone
 	movedAway              // the interface was moved out of reach
+	abandoned              // its namespace was kept alive by the attachment alone
 )
 
 // end ends the attachment, if nobody else did. It does not wait for it: see
@@ -158,6 +160,7 @@ func (a *attachment) clear(why cause) {
 	if a.watch != nil {
 		a.watch.Close()
 	}
+	a.unpin()
 	if a.undo != nil {
 		a.undo()
 	}
@@ -172,6 +175,10 @@ func (a *attachment) clear(why cause) {
 
 // tellEnd publishes that the interface has gone, if it was that.
 func (a *attachment) tellEnd(why cause) {
+	if why == abandoned {
+		a.event("link-gone", "")
+		return
+	}
 	ns, _, err := a.holder.locate()
 	switch {
 	case err == nil:

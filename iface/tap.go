@@ -190,6 +190,7 @@ func (a *attachment) takeTap(c *caller, o *tapCommand, ns *netns.NS, f link.Fact
 		return false, err
 	}
 	a.know(now)
+	a.pins = true // by the descriptors
 	return false, a.claim(place{ns.ID(), now.Index})
 }
 
