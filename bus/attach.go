@@ -18,8 +18,9 @@ type Attacher interface {
 	// refuses it and changes nothing. It has to check the caller's rights: x on
 	// port is all that was checked before.
 	Attach(n *Network, by Caller, command string) error
-	// Detach takes the thing of that name off the network.
-	Detach(n *Network, by Caller, name string) error
+	// Detach takes the thing that a command describes (NAME [key=value...]) off
+	// the network.
+	Detach(n *Network, by Caller, command string) error
 	// List gives a line for each thing attached: name, port number, state,
 	// options.
 	List(n *Network) string

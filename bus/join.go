@@ -1,20 +1,31 @@
 package bus
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // JoinOptions say how an endpoint wants to join.
 type JoinOptions struct {
-	Number     int  // port number; 0: the lowest free one
-	Recv, Send bool // the rights it has
-	MaxLen     int  // longest frame in bytes it can take; 0: any
-	FreeTags   Tags // of which one, the outermost, does not count in MaxLen
-	Offload    bool // it takes super-frames: see Frame.Offload
+	Number     int    // port number; 0: the lowest free one
+	Make       bool   // Number may be one that does not exist: it is made
+	Alone      bool   // the port must have nobody, not even one of the same user
+	Name       string // free text for people that the port gets, at most MaxPortName bytes; empty: it stays
+	Recv, Send bool   // the rights it has
+	MaxLen     int    // longest frame in bytes it can take; 0: any
+	FreeTags   Tags   // of which one, the outermost, does not count in MaxLen
+	Offload    bool   // it takes super-frames: see Frame.Offload
 	Info       Info
+
+	// Setup are values that the policy has for the port (PortKnobber): in force
+	// before a frame can reach or come from it. They imply Alone.
+	Setup []PortSetting
+	Words string // what else the joiner could be told, for the refusal of a setting that does not exist
 }
 
 // Join attaches ep to a port. A wanted number that is connected already is
 // shared with its holder if both have the same user (vde_switch does so),
-// else it is Busy.
+// else it is Busy. What is refused changes nothing.
 func (n *Network) Join(ep Endpoint, o JoinOptions) (*Conn, error) {
 	c := &Conn{net: n, ep: ep, info: o.Info, recv: o.Recv, send: o.Send, offload: o.Offload, freeTags: o.FreeTags, out: &unsent}
 	c.maxLen.Store(int64(o.MaxLen))
@@ -22,7 +33,10 @@ func (n *Network) Join(ep Endpoint, o JoinOptions) (*Conn, error) {
 		c.out = &sending{}
 	}
 	n.mu.Lock()
-	err := n.joinLocked(c, o)
+	p, _, err := n.admitLocked(o)
+	if err == nil {
+		n.joinLocked(c, p, o)
+	}
 	n.mu.Unlock()
 	if err != nil {
 		return nil, err
@@ -31,11 +45,43 @@ func (n *Network) Join(ep Endpoint, o JoinOptions) (*Conn, error) {
 	return c, nil
 }
 
-func (n *Network) joinLocked(c *Conn, o JoinOptions) error {
-	p, err := n.portForLocked(o)
-	if err != nil {
-		return err
+// CanJoin tells whether Join with these options would be refused now, before
+// anything is made that is to join.
+func (n *Network) CanJoin(o JoinOptions) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, back, err := n.admitLocked(o)
+	if err == nil {
+		back()
 	}
+	return err
+}
+
+// admitLocked finds or makes the port that a joiner gets, and sets it up. back
+// leaves it as it was; so it is if it is refused.
+func (n *Network) admitLocked(o JoinOptions) (p *Port, back func(), err error) {
+	if err := checkPortName(o.Name); err != nil {
+		return nil, nil, err
+	}
+	made := o.Number == 0 || n.portLocked(o.Number) == nil
+	if p, err = n.portForLocked(o); err != nil {
+		return nil, nil, err
+	}
+	restore, err := n.setUpLocked(p, o)
+	back = func() {
+		restore()
+		if made {
+			n.freePortLocked(p)
+		}
+	}
+	if err != nil {
+		back()
+		return nil, nil, err
+	}
+	return p, back, nil
+}
+
+func (n *Network) joinLocked(c *Conn, p *Port, o JoinOptions) {
 	c.port = p
 	c.ep.Attach(c)
 	c.configure(p.limitsLocked()) // before the first frame can come
@@ -50,7 +96,9 @@ func (n *Network) joinLocked(c *Conn, o JoinOptions) error {
 			p.number, o.Info.Kind, info.Rights(), o.Info.UID, o.Info.PID, Quote(o.Info.Comm))
 		n.countsLocked()
 	}
-	return nil
+	if o.Name != "" {
+		p.setNameLocked(o.Name)
+	}
 }
 
 // countsLocked publishes how many may receive and send now, as IPN's
@@ -88,12 +136,35 @@ func (n *Network) portForLocked(o JoinOptions) (*Port, error) {
 		return n.newPortLocked(n.lowest + 1)
 	}
 	if p := n.portLocked(o.Number); p != nil {
-		if len(p.conns) > 0 && p.conns[0].info.UID != o.Info.UID {
-			return nil, Errorf(Busy, "port %d is held by uid %d", o.Number, p.conns[0].info.UID)
+		if len(p.conns) > 0 && (o.Alone || len(o.Setup) > 0 || p.conns[0].info.UID != o.Info.UID) {
+			return nil, Errorf(Busy, "port %d is held by %s", o.Number, p.conns[0].info.holder())
 		}
 		return p, nil
 	}
-	return nil, Errorf(Unknown, "there is no port %d: mkdir ports/%d reserves it", o.Number, o.Number)
+	if !o.Make {
+		return nil, Errorf(Unknown, "there is no port %d: mkdir ports/%d reserves it", o.Number, o.Number)
+	}
+	if err := n.checkNumberLocked(o.Number); err != nil {
+		return nil, err
+	}
+	return n.newPortLocked(o.Number)
+}
+
+// holder names who stands behind a port, for people.
+func (i *Info) holder() string {
+	what := i.Kind
+	if i.Detail != "" {
+		what += " " + i.Detail
+	}
+	return fmt.Sprintf("uid %d (%s, pid %d, %s)", i.UID, what, i.PID, Quote(i.Comm))
+}
+
+// checkNumberLocked tells whether a port may have that number.
+func (n *Network) checkNumberLocked(number int) error {
+	if number < 1 || number > n.settings.MaxPorts {
+		return Errorf(Range, "port number %d is out of range: 1 to %d (maxports)", number, n.settings.MaxPorts)
+	}
+	return nil
 }
 
 func (n *Network) portLocked(number int) *Port {
@@ -126,8 +197,8 @@ func (n *Network) Reserve(number int) (*Port, error) {
 	if n.gone {
 		return nil, errNetworkGone
 	}
-	if number < 1 || number > n.settings.MaxPorts {
-		return nil, Errorf(Range, "port number %d is out of range: 1 to %d (maxports)", number, n.settings.MaxPorts)
+	if err := n.checkNumberLocked(number); err != nil {
+		return nil, err
 	}
 	if n.portLocked(number) != nil {
 		return nil, Errorf(Exists, "port %d exists", number)

@@ -52,8 +52,13 @@ type (
 	// PortKnobber offers values of each port to read and set, at most 32 and
 	// the same ones at each call. They stand beside the port's own files, and
 	// so need names of their own. They are asked for ports, too, that are
-	// reserved and that nobody has joined.
-	PortKnobber interface{ PortKnobs() []PortKnob }
+	// reserved or about to be joined, and that nobody has joined.
+	PortKnobber interface {
+		PortKnobs() []PortKnob
+		// SavePort notes how p, which nobody has joined, is set up now. Called
+		// before anything else happened to p, restore puts that in force again.
+		SavePort(p *Port) (restore func())
+	}
 )
 
 // Table is a named list that a policy keeps, such as a switch's fdb.

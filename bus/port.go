@@ -80,13 +80,24 @@ func (p *Port) Info() PortInfo {
 
 // SetName gives the port a free text for people, at most MaxPortName bytes.
 func (p *Port) SetName(name string) error {
-	if len(name) > MaxPortName {
-		return Errorf(Range, "port name of %d bytes: at most %d", len(name), MaxPortName)
+	if err := checkPortName(name); err != nil {
+		return err
 	}
 	p.net.mu.Lock()
 	defer p.net.mu.Unlock()
+	p.setNameLocked(name)
+	return nil
+}
+
+func (p *Port) setNameLocked(name string) {
 	p.name = name
 	p.net.eventLocked("port-named", "port=%d name=%s", p.number, Quote(name))
+}
+
+func checkPortName(name string) error {
+	if len(name) > MaxPortName {
+		return Errorf(Range, "port name of %d bytes: at most %d", len(name), MaxPortName)
+	}
 	return nil
 }
 

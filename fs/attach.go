@@ -13,8 +13,8 @@ import (
 
 func readAttached(_ *FS, n *node) string { return line(bus.AttacherOf(n.row.name).List(n.net)) }
 
-// writeAttached takes NAME or +NAME, with options, to attach and -NAME to
-// detach. It takes as long as the kernel needs to make a device, so no lock
+// writeAttached takes NAME or +NAME to attach and -NAME to detach, with
+// options. It takes as long as the kernel needs to make a device, so no lock
 // is held here.
 func writeAttached(_ *FS, n *node, in *fuse.InHeader, command string) error {
 	by := bus.Caller{Info: callerInfo(in), Thread: in.Pid}
@@ -32,8 +32,6 @@ func writeAttached(_ *FS, n *node, in *fuse.InHeader, command string) error {
 		return bus.Errorf(bus.Invalid, "%q: a name does not begin with a sign", words[0])
 	case !remove:
 		return a.Attach(n.net, by, what)
-	case len(words) > 1:
-		return bus.Errorf(bus.Invalid, "-%s takes it off: nothing may follow the name", words[0])
 	}
 	return a.Detach(n.net, by, what)
 }

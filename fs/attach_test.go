@@ -57,7 +57,11 @@ func (a *attacher) Attach(n *bus.Network, by bus.Caller, command string) error {
 	return nil
 }
 
-func (a *attacher) Detach(n *bus.Network, by bus.Caller, name string) error {
+func (a *attacher) Detach(n *bus.Network, by bus.Caller, command string) error {
+	name, options, _ := strings.Cut(command, " ")
+	if options != "" && options != "netns=h1" {
+		return bus.Errorf(bus.Invalid, "nothing may follow but netns=h1")
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.calls = append(a.calls, by)
@@ -96,7 +100,7 @@ func TestAttach(t *testing.T) {
 		{"-tap1 up", unix.EINVAL, "tap0\ntap1 up mtu=1400\n"},
 		{"-tap2", unix.ENOENT, "tap0\ntap1 up mtu=1400\n"},
 		{" -tap1 ", 0, "tap0\n"},
-		{"-tap0", 0, ""},
+		{"-tap0 netns=h1", 0, ""},
 		{"", unix.EINVAL, ""},
 		{"\n", unix.EINVAL, ""},
 		{"+", unix.EINVAL, ""},

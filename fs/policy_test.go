@@ -59,6 +59,8 @@ func (o *offer) PortKnobs() (list []bus.PortKnob) {
 	return list
 }
 
+func (o *offer) SavePort(*bus.Port) func() { return func() {} }
+
 var offers atomic.Int64
 
 // register makes a policy known by a new name, which its instances have too,

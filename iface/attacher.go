@@ -5,6 +5,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/iface/device"
+	"ipnfs/iface/link"
 	"ipnfs/iface/netns"
 )
 
@@ -40,6 +41,7 @@ func (t *attacher) Attach(n *bus.Network, by bus.Caller, command string) error {
 	} else {
 		a.undo = nil
 		close(a.ready)
+		a.watchNamespace(ns.ID())
 	}
 	if ns != nil {
 		ns.Close()
@@ -47,10 +49,22 @@ func (t *attacher) Attach(n *bus.Network, by bus.Caller, command string) error {
 	return err
 }
 
+// admit refuses what the network would, before anything is opened or made, and
+// keeps o for start.
+func (a *attachment) admit(o bus.JoinOptions) error {
+	o.Info = a.by
+	a.join = o
+	return a.net.CanJoin(o)
+}
+
 // Detach is bus.Attacher's. It returns when nothing is left. If several
 // interfaces have the name, in different namespaces, the caller's own is meant.
-func (t *attacher) Detach(n *bus.Network, by bus.Caller, name string) error {
-	a, err := t.find(n, by, name)
+func (t *attacher) Detach(n *bus.Network, by bus.Caller, command string) error {
+	name, where, err := parseDetach(command)
+	if err != nil {
+		return err
+	}
+	a, err := t.find(n, identify(by), name, where)
 	if err != nil {
 		return err
 	}
@@ -62,31 +76,42 @@ func (t *attacher) Detach(n *bus.Network, by bus.Caller, name string) error {
 	return nil
 }
 
-func (t *attacher) find(n *bus.Network, by bus.Caller, name string) (*attachment, error) {
+// find finds what is attached by the name of its interface, in the namespace
+// where if that is not empty.
+func (t *attacher) find(n *bus.Network, c *caller, name, where string) (*attachment, error) {
 	var found, here []*attachment
-	own, err := identify(by).ownNamespace()
+	index := 0 // of the interface there that has the name now
+	ns, err := c.namespace(where)
 	if err == nil {
-		own.Close()
+		if f, err := link.Get(ns, name); err == nil {
+			index = f.Index
+		}
+		ns.Close()
+	} else if where != "" {
+		return nil, err
 	}
 	for _, a := range attachments(n, t.kind) {
 		a.mu.Lock()
-		if a.facts.Name == name {
+		there := err == nil && !a.away && a.ns == ns.ID()
+		if a.facts.Called(name) || there && a.facts.Index == index {
 			found = append(found, a)
-			if err == nil && a.ns == own.ID() {
+			if there {
 				here = append(here, a)
 			}
 		}
 		a.mu.Unlock()
 	}
 	switch {
+	case len(here) == 1:
+		return here[0], nil
+	case where != "" && len(found) > 0:
+		return nil, bus.Errorf(bus.Unknown, "%s of netns=%s is not attached here: cat %s lists what is", name, where, t.kind)
 	case len(found) == 0:
 		return nil, bus.Errorf(bus.Unknown, "%s is not attached here: cat %s lists what is", name, t.kind)
 	case len(found) == 1:
 		return found[0], nil
-	case len(here) == 1:
-		return here[0], nil
 	}
-	return nil, bus.Errorf(bus.Invalid, "%d interfaces are called %s: ip netns exec says which, or rmdir ports/%d", len(found), name, found[0].port())
+	return nil, bus.Errorf(bus.Invalid, "%d interfaces are called %s: say netns=WHERE behind the name, or rmdir ports/%d", len(found), name, found[0].port())
 }
 
 // List is bus.Attacher's: NAME port=N state=up netns=NAME mac=MAC mtu=BYTES,

@@ -26,6 +26,10 @@ type attachment struct {
 	place place // under registry.mu
 	ended bool  // likewise
 
+	// Set before start.
+	join bus.JoinOptions // which port, and how it is set up
+	pins bool            // it keeps the namespace alive that it was attached in
+
 	// Set by start, and not changed after ready is closed.
 	fds    []int        // that the device does not own yet
 	undo   func()       // what was changed on the interface; only if attaching fails
@@ -56,10 +60,11 @@ type holder interface {
 // start makes a, which holds an interface of ns, a port of its network.
 func (a *attachment) start(kind device.Kind, ns *netns.NS) error {
 	info := a.by
-	info.Kind, info.Detail, info.Since = a.kind, a.name, time.Now()
+	info.Kind, info.Detail, info.Since = a.kind, a.known().Name, time.Now()
+	a.join.Info = info
 	var err error
 	a.device, err = device.Start(a.net, device.Config{
-		Kind: kind, Fds: a.fds, MTU: a.known().MTU, Info: info, Ended: func(string) { a.end(lost) },
+		Kind: kind, Fds: a.fds, MTU: a.known().MTU, Join: a.join, Ended: func(string) { a.end(lost) },
 	})
 	if err != nil {
 		return err
@@ -126,6 +131,7 @@ const (
 	detached  cause = iota // by command, or it was not attached in the end
 	lost                   // port or interface has gone
 	movedAway              // the interface was moved out of reach
+	abandoned              // its namespace was kept alive by the attachment alone
 )
 
 // end ends the attachment, if nobody else did. It does not wait for it: see
@@ -150,6 +156,7 @@ func (a *attachment) clear(why cause) {
 	if a.watch != nil {
 		a.watch.Close()
 	}
+	a.unpin()
 	if a.undo != nil {
 		a.undo()
 	}
@@ -164,6 +171,10 @@ func (a *attachment) clear(why cause) {
 
 // tellEnd publishes that the interface has gone, if it was that.
 func (a *attachment) tellEnd(why cause) {
+	if why == abandoned {
+		a.event("link-gone", "")
+		return
+	}
 	ns, _, err := a.holder.locate()
 	switch {
 	case err == nil:

@@ -16,6 +16,7 @@ import (
 
 // tapCommand is what a line for tap asks.
 type tapCommand struct {
+	port    bus.JoinOptions
 	name    string
 	netns   string // empty: the caller's own
 	config  link.Config
@@ -27,6 +28,7 @@ type tapCommand struct {
 
 // grabCommand is what a line for grab asks.
 type grabCommand struct {
+	port  bus.JoinOptions
 	name  string
 	netns string // empty: the caller's own
 	share bool   // "copy": the host goes on seeing the frames
@@ -40,12 +42,12 @@ const (
 	maxQueues = 8
 )
 
-const tapUsage = "netns=, mac=, mtu=, addr=, up, owner=, group=, persist, queues="
+const tapUsage = portUsage + ", netns=, mac=, mtu=, addr=, up, owner=, group=, persist, queues="
 
 func parseTap(command string) (*tapCommand, error) {
 	c := &tapCommand{queues: 1}
 	var err error
-	c.name, err = parse(command, tapUsage, map[string]option{
+	c.name, c.port, err = parse(command, tapUsage, map[string]option{
 		"netns": one(&c.netns, text),
 		"mac":   one(&c.config.MAC, parseMAC),
 		"mtu":   one(&c.config.MTU, number("mtu", minMTU, maxMTU)),
@@ -63,73 +65,47 @@ func parseTap(command string) (*tapCommand, error) {
 	return c, err
 }
 
-const grabUsage = "netns=, copy"
+const grabUsage = portUsage + ", netns=, copy"
 
 func parseGrab(command string) (*grabCommand, error) {
 	c := &grabCommand{}
 	var err error
-	c.name, err = parse(command, grabUsage, map[string]option{
+	c.name, c.port, err = parse(command, grabUsage, map[string]option{
 		"netns": one(&c.netns, text),
 		"copy":  flag(&c.share),
 	})
 	return c, err
 }
 
-// option is a word that may follow the name.
-type option struct {
-	value bool // it is KEY=VALUE
-	many  bool // it may be repeated
-	set   func(value string) error
-}
-
-func flag(to *bool) option {
-	return option{set: func(string) error { *to = true; return nil }}
-}
-
-func one[T any](to *T, parse func(string) (T, error)) option {
-	return option{value: true, set: func(value string) (err error) {
-		*to, err = parse(value)
-		return err
-	}}
-}
-
-// parse reads NAME [KEY[=VALUE]]... .
-func parse(command, usage string, options map[string]option) (name string, err error) {
+// parseDetach reads NAME [netns=WHERE].
+func parseDetach(command string) (name, where string, err error) {
 	words := strings.Fields(command)
 	if len(words) == 0 {
-		return "", bus.Errorf(bus.Invalid, "the name of an interface is missing")
+		return "", "", bus.Errorf(bus.Invalid, "the name of an interface is missing")
 	}
-	if err := checkName(words[0]); err != nil {
-		return "", err
+	if len(words) > 1 {
+		where = strings.TrimPrefix(words[1], "netns=")
 	}
-	seen := map[string]bool{}
-	for _, word := range words[1:] {
-		key, value, hasValue := strings.Cut(word, "=")
-		o, known := options[key]
-		switch {
-		case !known:
-			return "", bus.Errorf(bus.Invalid, "%s: there is no option %q: one of %s", words[0], key, usage)
-		case o.value && value == "":
-			return "", bus.Errorf(bus.Invalid, "%s: %s needs a value: %s=...", words[0], key, key)
-		case !o.value && hasValue:
-			return "", bus.Errorf(bus.Invalid, "%s: %s takes no value", words[0], key)
-		case seen[key] && !o.many:
-			return "", bus.Errorf(bus.Invalid, "%s: %s is given twice", words[0], key)
-		}
-		seen[key] = true
-		if err := o.set(value); err != nil {
-			return "", err
-		}
+	if len(words) > 2 || len(words) == 2 && (where == "" || where == words[1]) {
+		return "", "", bus.Errorf(bus.Invalid, "-%s takes it off: nothing may follow the name but netns=WHERE", words[0])
 	}
-	return words[0], nil
+	return words[0], where, nil
 }
 
+// maxAltName is how many bytes the longest name has by which an interface may
+// be found (ALTIFNAMSIZ in linux/if.h), and maxName its own (IFNAMSIZ).
+const (
+	maxAltName = 127
+	maxName    = unix.IFNAMSIZ - 1
+)
+
 // checkName says whether an interface can have that name (dev_valid_name in
-// net/core/dev.c). A % would be a pattern for the kernel to fill.
+// net/core/dev.c), at least as another one (IFLA_ALT_IFNAME). A % would be a
+// pattern for the kernel to fill.
 func checkName(name string) error {
 	switch {
-	case len(name) >= unix.IFNAMSIZ:
-		return bus.Errorf(bus.NameTooLong, "interface name %q: at most %d bytes", name, unix.IFNAMSIZ-1)
+	case len(name) > maxAltName:
+		return bus.Errorf(bus.NameTooLong, "interface name of %d bytes: at most %d, and another name at most %d", len(name), maxName, maxAltName)
 	case name == "", name == ".", name == "..", strings.ContainsAny(name, "/:%"),
 		strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
 		return bus.Errorf(bus.Invalid, "interface name %q: no white space, control characters, slash, colon or percent sign", name)

@@ -22,6 +22,7 @@ func TestParseTap(t *testing.T) {
 		"tap\u00e9":       {name: "tap\u00e9", queues: 1},
 	} {
 		got, err := parseTap(command)
+		want.port = bus.JoinOptions{Make: true, Alone: true, Words: tapUsage}
 		if err != nil || !reflect.DeepEqual(*got, want) {
 			t.Errorf("%q is read as %+v, %v; want %+v", command, got, err, want)
 		}
@@ -41,68 +42,107 @@ func TestParseGrab(t *testing.T) {
 		"eth1 copy":          {name: "eth1", share: true},
 		"eth1 netns=h1 copy": {name: "eth1", share: true, netns: "h1"},
 	} {
-		if got, err := parseGrab(command); err != nil || *got != want {
+		want.port = bus.JoinOptions{Make: true, Alone: true, Words: grabUsage}
+		if got, err := parseGrab(command); err != nil || !reflect.DeepEqual(*got, want) {
 			t.Errorf("%q is read as %+v, %v; want %+v", command, got, err, want)
+		}
+	}
+}
+
+// What is no option is a setting of the port, which the network knows or not.
+func TestParsePort(t *testing.T) {
+	c, err := parseTap("tap0 port=7 name=printer pvid=10 storm=broadcast=1 up storm=multicast=2 isolated")
+	want := bus.JoinOptions{Number: 7, Name: "printer", Make: true, Alone: true, Words: tapUsage, Setup: []bus.PortSetting{
+		{Name: "pvid", Value: "10"}, {Name: "storm", Value: "broadcast=1"}, {Name: "storm", Value: "multicast=2"}, {Name: "isolated"},
+	}}
+	if err != nil || !c.config.Up || !reflect.DeepEqual(c.port, want) {
+		t.Errorf("it is read as %+v, %v", c, err)
+	}
+	if c.options() != true {
+		t.Error("up is no option")
+	}
+	if c, err := parseTap("tap0 port=7 name=printer pvid=10"); err != nil || c.options() {
+		t.Errorf("which port it is takes root: %v", err)
+	}
+}
+
+func TestParseDetach(t *testing.T) {
+	for command, want := range map[string][2]string{"eth0": {"eth0", ""}, " eth0  netns=h1 ": {"eth0", "h1"}, "e netns=/a=b": {"e", "/a=b"}} {
+		if name, where, err := parseDetach(command); err != nil || name != want[0] || where != want[1] {
+			t.Errorf("%q is read as %s, %s, %v", command, name, where, err)
+		}
+	}
+	for _, command := range []string{"", " ", "eth0 now", "eth0 netns", "eth0 netns=", "eth0 netns=h1 now", "eth0 up", "eth0 netns=h1 netns=h1"} {
+		if _, _, err := parseDetach(command); bus.KindOf(err) != bus.Invalid {
+			t.Errorf("%q: error %v", command, err)
 		}
 	}
 }
 
 func TestParseRefused(t *testing.T) {
 	for command, kind := range map[string]bus.Kind{
-		"":                              bus.Invalid,
-		" \t":                           bus.Invalid,
-		".":                             bus.Invalid,
-		"..":                            bus.Invalid,
-		"a/b":                           bus.Invalid,
-		"a:b":                           bus.Invalid,
-		"tap%d":                         bus.Invalid,
-		"a\x00b":                        bus.Invalid,
-		"a\x7fb":                        bus.Invalid,
-		"a\u2028b":                      bus.Invalid, // white space to Unicode, if not to the kernel
-		"sixteen-bytes-xx":              bus.NameTooLong,
-		"t nonsense":                    bus.Invalid,
-		"t =":                           bus.Invalid,
-		"t up=1":                        bus.Invalid,
-		"t up=":                         bus.Invalid,
-		"t up up":                       bus.Invalid,
-		"t persist=yes":                 bus.Invalid,
-		"t netns":                       bus.Invalid,
-		"t netns=":                      bus.Invalid,
-		"t netns=a netns=b":             bus.Invalid,
-		"t mtu=x":                       bus.Invalid,
-		"t mtu=1500b":                   bus.Invalid,
-		"t mtu=67":                      bus.Range,
-		"t mtu=-1":                      bus.Range,
-		"t mtu=65522":                   bus.Range,
-		"t mtu=1500 mtu=1500":           bus.Invalid,
-		"t queues=0":                    bus.Range,
-		"t queues=9":                    bus.Range,
-		"t mac=x":                       bus.Invalid,
-		"t mac=01:00:00:00:00:01":       bus.Invalid,
-		"t mac=ff:ff:ff:ff:ff:ff":       bus.Invalid,
-		"t mac=00:00:00:00:00:00":       bus.Invalid,
-		"t mac=02:00:00:00:00:00:00:01": bus.Invalid,
-		"t addr=10.0.0.1":               bus.Invalid,
-		"t addr=10.0.0.1/33":            bus.Invalid,
-		"t addr=224.0.0.1/24":           bus.Invalid,
-		"t addr=0.0.0.0/0":              bus.Invalid,
-		"t addr=::/0":                   bus.Invalid,
-		"t addr=ff02::1/64":             bus.Invalid,
-		"t addr=fe80::1%eth0/64":        bus.Invalid,
-		"t addr=::ffff:1.2.3.4/96":      bus.Invalid,
-		"t owner=4294967295":            bus.Invalid,
-		"t owner=4294967296":            bus.Invalid,
-		"t owner=1x":                    bus.Invalid,
-		"t owner=no-such-user":          bus.Unknown,
-		"t group=no-such-group":         bus.Unknown,
-		"t copy":                        bus.Invalid,
+		"":                                  bus.Invalid,
+		" \t":                               bus.Invalid,
+		".":                                 bus.Invalid,
+		"..":                                bus.Invalid,
+		"a/b":                               bus.Invalid,
+		"a:b":                               bus.Invalid,
+		"tap%d":                             bus.Invalid,
+		"a\x00b":                            bus.Invalid,
+		"a\x7fb":                            bus.Invalid,
+		strings.Repeat("x", 128):            bus.NameTooLong,
+		"t =":                               bus.Invalid,
+		"t pvid=":                           bus.Invalid,
+		"t pvid=1 pvid=1":                   bus.Invalid,
+		"t storm=unknown=1 storm=unknown=2": bus.Invalid,
+		"t port=":                           bus.Invalid,
+		"t port=x":                          bus.Invalid,
+		"t port=0":                          bus.Range,
+		"t port=-1":                         bus.Range,
+		"t port=65537":                      bus.Range,
+		"t port=1 port=2":                   bus.Invalid,
+		"t name=":                           bus.Invalid,
+		"t name=a name=b":                   bus.Invalid,
+		"t up=1":                            bus.Invalid,
+		"t up=":                             bus.Invalid,
+		"t up up":                           bus.Invalid,
+		"t persist=yes":                     bus.Invalid,
+		"t netns":                           bus.Invalid,
+		"t netns=":                          bus.Invalid,
+		"t netns=a netns=b":                 bus.Invalid,
+		"t mtu=x":                           bus.Invalid,
+		"t mtu=1500b":                       bus.Invalid,
+		"t mtu=67":                          bus.Range,
+		"t mtu=-1":                          bus.Range,
+		"t mtu=65522":                       bus.Range,
+		"t mtu=1500 mtu=1500":               bus.Invalid,
+		"t queues=0":                        bus.Range,
+		"t queues=9":                        bus.Range,
+		"t mac=x":                           bus.Invalid,
+		"t mac=01:00:00:00:00:01":           bus.Invalid,
+		"t mac=ff:ff:ff:ff:ff:ff":           bus.Invalid,
+		"t mac=00:00:00:00:00:00":           bus.Invalid,
+		"t mac=02:00:00:00:00:00:00:01":     bus.Invalid,
+		"t addr=10.0.0.1":                   bus.Invalid,
+		"t addr=10.0.0.1/33":                bus.Invalid,
+		"t addr=224.0.0.1/24":               bus.Invalid,
+		"t addr=0.0.0.0/0":                  bus.Invalid,
+		"t addr=::/0":                       bus.Invalid,
+		"t addr=ff02::1/64":                 bus.Invalid,
+		"t addr=fe80::1%eth0/64":            bus.Invalid,
+		"t addr=::ffff:1.2.3.4/96":          bus.Invalid,
+		"t owner=4294967295":                bus.Invalid,
+		"t owner=4294967296":                bus.Invalid,
+		"t owner=1x":                        bus.Invalid,
+		"t owner=no-such-user":              bus.Unknown,
+		"t group=no-such-group":             bus.Unknown,
 	} {
 		if _, err := parseTap(command); bus.KindOf(err) != kind || err.Error() == "" {
 			t.Errorf("%q: error %v of kind %d, want kind %d", command, err, bus.KindOf(err), kind)
 		}
 	}
 	for command, kind := range map[string]bus.Kind{
-		"": bus.Invalid, "a/b": bus.Invalid, "eth1 up": bus.Invalid, "eth1 copy=1": bus.Invalid, "eth1 copy copy": bus.Invalid,
+		"": bus.Invalid, "a/b": bus.Invalid, "eth1 copy=1": bus.Invalid, "eth1 copy copy": bus.Invalid,
 	} {
 		if _, err := parseGrab(command); bus.KindOf(err) != kind {
 			t.Errorf("%q: error %v of kind %d, want kind %d", command, err, bus.KindOf(err), kind)
@@ -156,7 +196,7 @@ func FuzzGrabCommand(f *testing.F) {
 
 func checkParsed(t *testing.T, name string) {
 	t.Helper()
-	if name == "" || len(name) > 15 || strings.ContainsAny(name, "/%: \t\n\x00") {
+	if name == "" || len(name) > 127 || strings.ContainsAny(name, "/%: \t\n\x00") {
 		t.Errorf("the kernel gets the name %q", name)
 	}
 }

@@ -30,7 +30,8 @@ var kinds = map[unix.Errno]bus.Kind{
 }
 
 // refuse makes a refusal of an error of the kernel. One that is a refusal
-// already stays as it is.
+// already stays as it is. What the caller may do was looked at before: where
+// the kernel speaks of rights here, it means those of this process.
 func refuse(err error, format string, args ...any) error {
 	if bus.KindOf(err) != 0 {
 		return err
@@ -40,5 +41,9 @@ func refuse(err error, format string, args ...any) error {
 	if errors.As(err, &errno) && kinds[errno] != 0 {
 		kind = kinds[errno]
 	}
-	return bus.Errorf(kind, "%s: %v", fmt.Sprintf(format, args...), err)
+	whose := ""
+	if kind == bus.Denied {
+		whose = ": the kernel refuses that to ipnfs itself, which lacks a capability or is confined"
+	}
+	return bus.Errorf(kind, "%s: %v%s", fmt.Sprintf(format, args...), err, whose)
 }

@@ -18,7 +18,7 @@ func TestRefuse(t *testing.T) {
 		kind bus.Kind
 		text string
 	}{
-		{unix.EPERM, bus.Denied, "tap x: operation not permitted"},
+		{unix.EPERM, bus.Denied, "tap x: operation not permitted: the kernel refuses that to ipnfs itself, which lacks a capability or is confined"},
 		{fmt.Errorf("mtu=1: %w", unix.EINVAL), bus.Invalid, "tap x: mtu=1: invalid argument"},
 		{unix.ENODEV, bus.Unknown, "tap x: no such device"},
 		{errors.New("odd"), bus.Invalid, "tap x: odd"},

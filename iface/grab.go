@@ -12,11 +12,12 @@ import (
 )
 
 // grabbed is the holder of an interface that was there before. The device's
-// socket does most of the holding.
+// socket does most of the holding. An open namespace is none of it: two
+// processes that grab in one would be each other's witness.
 type grabbed struct {
-	ns     *netns.NS // which the socket keeps alive anyway
-	index  int
-	hidden io.Closer // nil: the host sees the frames too
+	control int // a duplicate of the socket; -1: none
+	index   int
+	hidden  io.Closer // nil: the host sees the frames too
 }
 
 // openGrab is attacher.open.
@@ -32,6 +33,9 @@ func openGrab(c *caller, command string, a *attachment) (*netns.NS, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.admit(o.port); err != nil {
+		return ns, err
+	}
 	if err := a.grab(o, ns); err != nil {
 		return ns, refuse(err, "grabbing %s", o.name)
 	}
@@ -44,17 +48,17 @@ func (a *attachment) grab(o *grabCommand, ns *netns.NS) error {
 	if err != nil {
 		return err
 	}
-	h := &grabbed{index: f.Index}
-	a.holder = h
-	if h.ns, err = ns.Dup(); err != nil {
-		return err
-	}
+	h := &grabbed{control: -1, index: f.Index}
+	a.holder, a.pins = h, true
 	return ns.Do(func() error {
 		fd, err := openPacket(f.Index)
 		if err != nil {
 			return err
 		}
 		a.fds = []int{fd}
+		if h.control, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			return err
+		}
 		if o.share {
 			a.options = " copy"
 			if _, err := ingress(f.Index); bus.KindOf(err) != 0 {
@@ -98,12 +102,20 @@ func (a *attachment) findGrab(o *grabCommand, ns *netns.NS) (link.Facts, error) 
 // locate is holder's. An interface that was moved away is not followed, as the
 // socket has lost it.
 func (g *grabbed) locate() (*netns.NS, link.Facts, error) {
-	f, err := link.At(g.ns, g.index)
+	fd, err := unix.IoctlRetInt(g.control, unix.SIOCGSKNS)
 	if err != nil {
-		return nil, f, err
+		return nil, link.Facts{}, err
 	}
-	ns, err := g.ns.Dup()
-	return ns, f, err
+	ns, err := netns.FromFD(fd)
+	if err != nil {
+		return nil, link.Facts{}, err
+	}
+	f, err := link.At(ns, g.index)
+	if err != nil {
+		ns.Close()
+		return nil, link.Facts{}, err
+	}
+	return ns, f, nil
 }
 
 // release is holder's.
@@ -111,7 +123,7 @@ func (g *grabbed) release() {
 	if g.hidden != nil {
 		_ = g.hidden.Close()
 	}
-	if g.ns != nil {
-		g.ns.Close()
+	if g.control >= 0 {
+		_ = unix.Close(g.control)
 	}
 }

@@ -31,6 +31,9 @@ func openTap(c *caller, command string, a *attachment) (*netns.NS, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.admit(o.port); err != nil {
+		return ns, err
+	}
 	return ns, a.openTap(c, o, ns)
 }
 
@@ -91,6 +94,9 @@ func (a *attachment) findTap(c *caller, o *tapCommand, ns *netns.NS) error {
 	for range looks {
 		f, err := link.Get(ns, o.name)
 		if errors.Is(err, unix.ENODEV) {
+			if len(o.name) > maxName {
+				return bus.Errorf(bus.NameTooLong, "no interface has that name, and a tap's has at most %d bytes", maxName)
+			}
 			if err := c.need("making a tap"); err != nil {
 				return err
 			}
@@ -139,7 +145,7 @@ func (a *attachment) takeTap(c *caller, o *tapCommand, ns *netns.NS, f link.Fact
 	if o.queues > 1 && !f.Tun.MultiQueue {
 		return false, bus.Errorf(bus.Invalid, "queues=%d: tap %s was made for one queue: ip tuntap add mode tap multi_queue makes one for several", o.queues, o.name)
 	}
-	inUse := bus.Errorf(bus.Busy, "tap %s is in use by another program", o.name)
+	inUse := o.inUse(c, f)
 	if f.Tun.Queues > 0 {
 		return false, inUse
 	}
@@ -184,7 +190,22 @@ func (a *attachment) takeTap(c *caller, o *tapCommand, ns *netns.NS, f link.Fact
 		return false, err
 	}
 	a.know(now)
+	a.pins = true // by the descriptors
 	return false, a.claim(place{ns.ID(), now.Index})
+}
+
+// inUse is the refusal of a tap that another program has, such as a virtual
+// machine: its frames are that program's, but the kernel's end can be grabbed.
+func (o *tapCommand) inUse(c *caller, f link.Facts) error {
+	way := ""
+	if c.admin && f.Master == 0 {
+		where := ""
+		if o.netns != "" {
+			where = " netns=" + o.netns
+		}
+		way = fmt.Sprintf(": to connect that program, grab the tap: echo %s%s >grab", o.name, where)
+	}
+	return bus.Errorf(bus.Busy, "tap %s is in use by another program%s", o.name, way)
 }
 
 // admitted tells whom the kernel lets attach a tap.

@@ -224,6 +224,21 @@ func (f *Fake) PortKnobs() []bus.PortKnob {
 	}
 }
 
+// SavePort notes tag.
+func (f *Fake) SavePort(p *bus.Port) func() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	before, had := f.tags[p.Number()]
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.tags, p.Number())
+		if had {
+			f.tags[p.Number()] = before
+		}
+	}
+}
+
 func (f *Fake) tagOf(p *bus.Port) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -82,12 +82,13 @@ func (s *suite) checkValues() error {
 		return err
 	}
 	all, err := s.company(l)
+	var reserved *bus.Port
 	if err == nil {
-		_, err = l.Net.Reserve(100)
+		reserved, err = l.Net.Reserve(100)
 	}
 	if err == nil {
 		s.talk(all, 0)
-		err = checkPolicyValues(l.Net)
+		err = errors.Join(checkPolicyValues(l.Net), reserved.UsePolicy(func(p bus.Policy) error { return checkSave(p, reserved) }))
 	}
 	return errors.Join(err, l.close())
 }
@@ -113,6 +114,34 @@ func checkPolicyValues(n *bus.Network) error {
 		if err := checkValue(v, values(), values); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkSave sets what a port that nobody has joined takes, and has it put back.
+func checkSave(policy bus.Policy, p *bus.Port) error {
+	k, ok := policy.(bus.PortKnobber)
+	if !ok {
+		return nil
+	}
+	read := func() (text string) {
+		for _, knob := range k.PortKnobs() {
+			text += knob.Name + "=" + knob.Get(p) + "\n"
+		}
+		return text
+	}
+	before := read()
+	restore := k.SavePort(p)
+	for _, knob := range k.PortKnobs() {
+		for _, value := range append([]string{"7", "on"}, rubbish...) {
+			if knob.Set != nil {
+				_ = knob.Set(p, value)
+			}
+		}
+	}
+	restore()
+	if now := read(); now != before {
+		return fmt.Errorf("SavePort put back %q, it was %q", now, before)
 	}
 	return nil
 }

@@ -50,6 +50,7 @@ var flawed = map[string]struct {
 	"plain error":     {"tables and knobs", "no bus.Error", func(f *Fake) bus.Policy { return oddKnob(f, "plain", false) }},
 	"other lists":     {"tables and knobs", "others at each call", func(f *Fake) bus.Policy { return &shifty{Fake: f} }},
 	"one for all":     {"tables and knobs", "and yet changed", func(f *Fake) bus.Policy { return &mixed{Fake: f} }},
+	"puts none back":  {"tables and knobs", "SavePort put back", func(f *Fake) bus.Policy { return &careless{Fake: f} }},
 	"late setting":    {"concurrency", "refuses what it gave", func(f *Fake) bus.Policy { return &spent{Fake: f} }},
 }
 
@@ -223,6 +224,11 @@ func (m *mixed) PortKnobs() []bus.PortKnob {
 		return bus.Errorf(bus.Invalid, "no")
 	}}}
 }
+
+// careless does not put back how a port was set up.
+type careless struct{ *Fake }
+
+func (careless) SavePort(*bus.Port) func() { return func() {} }
 
 // spent has a knob that can be set twice.
 type spent struct {

@@ -26,9 +26,10 @@ type Config struct {
 	Fds []int
 	// MTU is the interface's, in bytes: frames that go out and do not fit it are
 	// lost. One that is to be cut counts as what it is cut to.
-	MTU    int
-	Info   bus.Info
-	Number int // port number wanted; 0: any
+	MTU int
+	// Join says which port, and how it is set up; the rights and what frames
+	// may be are the device's own.
+	Join bus.JoinOptions
 	// Ended is called once if the port ended otherwise than by Close: it was
 	// removed, or what is behind the descriptors vanished. They are closed
 	// then. It must not call Close. A packet socket cannot tell an interface
@@ -65,11 +66,10 @@ func Start(n *bus.Network, c Config) (*Device, error) {
 			return nil, bus.Errorf(bus.NoSpace, "no event loop for the device: %v", err)
 		}
 	}
-	maxLen, freeTags := c.Kind.fits(c.MTU)
-	_, err := n.Join(d, bus.JoinOptions{
-		Number: c.Number, Recv: true, Send: true, Offload: true, MaxLen: maxLen, FreeTags: freeTags, Info: c.Info,
-	})
-	if err != nil {
+	join := c.Join
+	join.Recv, join.Send, join.Offload = true, true, true
+	join.MaxLen, join.FreeTags = c.Kind.fits(c.MTU)
+	if _, err := n.Join(d, join); err != nil {
 		for _, q := range d.queues {
 			q.loop.release()
 		}

@@ -243,7 +243,7 @@ func TestStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := newFakeTap(t)
-	d := a.start(t, l, Config{Number: 7, Info: bus.Info{Kind: "tap", Detail: "tap0", UID: 5}})
+	d := a.start(t, l, Config{Join: bus.JoinOptions{Number: 7, Info: bus.Info{Kind: "tap", Detail: "tap0", UID: 5}}})
 	info := l.Net.Port(7).Info()
 	if d.Port() != l.Net.Port(7) || len(info.Conns) != 1 || info.Conns[0].Kind != "tap" || info.Conns[0].Detail != "tap0" || info.Conns[0].Rights() != "rw" {
 		t.Errorf("the port is %+v", info)
@@ -256,7 +256,7 @@ func TestStart(t *testing.T) {
 		number int
 		kind   bus.Kind
 	}{"a port of another user": {7, bus.Busy}, "a number that is not reserved": {9, bus.Unknown}} {
-		_, err := Start(l.Net, Config{Fds: []int{b.near}, Number: c.number})
+		_, err := Start(l.Net, Config{Fds: []int{b.near}, Join: bus.JoinOptions{Number: c.number}})
 		if bus.KindOf(err) != c.kind {
 			t.Errorf("%s: error %v, want one of kind %d", what, err, c.kind)
 		}

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"ipnfs/bus"
 	"ipnfs/iface/netns"
 )
 
@@ -70,7 +73,7 @@ func configure(l netlink.Link, f Facts, c Config, done *[]func()) error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("addr=%v: %w", a, err)
+			return explain(a, f, err)
 		}
 		*done = append(*done, func() { _ = netlink.AddrDel(l, addr) })
 	}
@@ -81,4 +84,22 @@ func configure(l netlink.Link, f Facts, c Config, done *[]func()) error {
 		*done = append(*done, func() { _ = netlink.LinkSetDown(l) })
 	}
 	return nil
+}
+
+// explain tells why an address was refused if the kernel's error reads as if it
+// were a matter of rights, or of nothing: IPv6 is switched off (addrconf_add_dev
+// and inet6_init in net/ipv6), or cannot be (RFC 8200, 5).
+func explain(a netip.Prefix, f Facts, err error) error {
+	conf := "net/ipv6/conf/" + f.Name + "/disable_ipv6"
+	off, noFile := os.ReadFile("/proc/sys/" + conf)
+	switch {
+	case !a.Addr().Is6():
+	case errors.Is(err, unix.EACCES) && strings.TrimSpace(string(off)) == "1":
+		return bus.Errorf(bus.Denied, "addr=%v: IPv6 is switched off on %s: in its network namespace, sysctl -w %s=0 switches it on, and net/ipv6/conf/default/disable_ipv6=0 for new interfaces", a, f.Name, conf)
+	case errors.Is(err, unix.EOPNOTSUPP) && noFile != nil:
+		return bus.Errorf(bus.Unsupported, "addr=%v: IPv6 is switched off in this kernel: boot it without ipv6.disable=1", a)
+	case errors.Is(err, unix.EINVAL):
+		return fmt.Errorf("addr=%v: %w: IPv6 takes an mtu of 1280 or more", a, err)
+	}
+	return fmt.Errorf("addr=%v: %w", a, err)
 }

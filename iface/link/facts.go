@@ -5,6 +5,7 @@ package link
 import (
 	"errors"
 	"net"
+	"slices"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -16,6 +17,7 @@ import (
 type Facts struct {
 	Index    int
 	Name     string
+	AltNames []string         // others, by which it is found too (Linux 5.5)
 	MAC      net.HardwareAddr // nil: it has none
 	MTU      int              // bytes, without the Ethernet header
 	Up       bool             // set up by its administrator
@@ -42,10 +44,19 @@ type Tun struct {
 // ErrMalformed says that a message of the kernel could not be read.
 var ErrMalformed = errors.New("malformed rtnetlink message")
 
-// Get returns the facts of the interface of that name in ns. The error is
-// ENODEV if there is none.
+// Called tells whether the interface has that name, as its own or as another.
+func (f *Facts) Called(name string) bool {
+	return f.Name == name || slices.Contains(f.AltNames, name)
+}
+
+// Get returns the facts of the interface of ns that has that name, as its own
+// or as another. The error is ENODEV if there is none.
 func Get(ns *netns.NS, name string) (Facts, error) {
-	return get(ns, nl.NewIfInfomsg(unix.AF_UNSPEC), nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	kind := unix.IFLA_IFNAME // the kernel looks among all names, with either
+	if len(name) >= unix.IFNAMSIZ {
+		kind = unix.IFLA_ALT_IFNAME
+	}
+	return get(ns, nl.NewIfInfomsg(unix.AF_UNSPEC), nl.NewRtAttr(kind, nl.ZeroTerminated(name)))
 }
 
 // At is Get by index.

@@ -30,6 +30,12 @@ func parse(b []byte) (f Facts, ok bool) {
 		switch kind {
 		case unix.IFLA_IFNAME:
 			f.Name = text(v)
+		case unix.IFLA_PROP_LIST:
+			for kind, v := range attributes(v) {
+				if kind == unix.IFLA_ALT_IFNAME {
+					f.AltNames = append(f.AltNames, text(v))
+				}
+			}
 		case unix.IFLA_ADDRESS:
 			f.MAC = net.HardwareAddr(strings.Clone(string(v)))
 		case unix.IFLA_MTU:

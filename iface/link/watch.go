@@ -1,6 +1,7 @@
 package link
 
 import (
+	"errors"
 	"sync"
 	"syscall"
 
@@ -42,8 +43,22 @@ var shared struct {
 }
 
 // Observe begins to watch an interface and returns its facts; what changes
-// them later is told to l.
-func Observe(ns *netns.NS, index int, l Listener) (*Watch, Facts, error) {
+// them later is told to l. The error is ENODEV if there is none.
+func Observe(ns *netns.NS, index int, l Listener) (w *Watch, f Facts, err error) {
+	// The end of a namespace may be told when its id is another's already, to
+	// whom it means nothing.
+	for range 10 {
+		if w, f, err = observe(ns, index, l); !errors.Is(err, unix.ENODEV) {
+			return w, f, err
+		}
+		if _, gone := At(ns, index); gone != nil {
+			break
+		}
+	}
+	return nil, Facts{}, err
+}
+
+func observe(ns *netns.NS, index int, l Listener) (*Watch, Facts, error) {
 	first := make(chan Facts, 1)
 	w := &Watch{listener: l, index: index, first: first}
 	if err := w.enter(ns); err != nil {

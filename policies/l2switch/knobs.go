@@ -27,6 +27,8 @@ func (s *Switch) Knobs() []bus.Knob {
 			Get:  func() string { return onOff(s.mode.Load().vlans) },
 			Set:  s.setVLANs,
 		},
+		s.number("default_pvid", 0, maxVLAN,
+			func() int { return int(s.pvid) }, func(v int) { s.pvid = uint16(v) }),
 		{
 			Name: "snooping",
 			Get:  func() string { return onOff(s.mode.Load().snooping) },

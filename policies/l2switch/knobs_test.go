@@ -10,7 +10,7 @@ import (
 func TestDefaults(t *testing.T) {
 	l := newLab(t, Name, 1)
 	for name, want := range map[string]string{
-		"ageing": "300", "fdb_max": "65536", "damping": "0", "vlan": "off", "snooping": "off",
+		"ageing": "300", "fdb_max": "65536", "damping": "0", "vlan": "off", "snooping": "off", "default_pvid": "1",
 		"1/pvid": "1", "1/vlans": "none", "1/tpid": "0x8100", "1/isolated": "off",
 		"1/storm": "broadcast=off multicast=off unknown=off",
 		"1/stp":   "cost=20000 priority=128 edge=on p2p=on guard=off root_guard=off",
@@ -34,6 +34,7 @@ func TestKnobs(t *testing.T) {
 		{"fdb_max", "1", "1"}, {"fdb_max", "1048576", "1048576"},
 		{"damping", "1000000", "1000000"},
 		{"vlan", "on", "on"}, {"vlan", "on", "on"}, {"vlan", "off", "off"},
+		{"default_pvid", "0", "0"}, {"default_pvid", "4094", "4094"},
 		{"snooping", "on", "on"}, {"snooping", "off", "off"},
 		{"1/pvid", "0", "0"}, {"1/pvid", "4094", "4094"},
 		{"1/vlans", "10,20-22", "10,20-22"}, {"1/vlans", "22 21\t20,10", "10,20-22"},
@@ -61,7 +62,7 @@ func TestKnobs(t *testing.T) {
 func TestKnobRefusals(t *testing.T) {
 	l := newLab(t, Name, 1)
 	var list []refusal
-	for _, name := range []string{"ageing", "fdb_max", "damping", "vlan", "snooping", "1/pvid", "1/vlans", "1/tpid", "1/isolated", "1/storm"} {
+	for _, name := range []string{"ageing", "fdb_max", "damping", "vlan", "snooping", "default_pvid", "1/pvid", "1/vlans", "1/tpid", "1/isolated", "1/storm"} {
 		for _, text := range []string{"", " ", "x", "on off", "1 2 x", "-1", "0x10", "1.5", "=", "broadcast", "all none"} {
 			list = append(list, refusal{name, text, bus.Invalid})
 		}
@@ -74,6 +75,7 @@ func TestKnobRefusals(t *testing.T) {
 		{"damping", "1000001", bus.Range},
 		{"vlan", "ON", bus.Invalid},
 		{"vlan", "1", bus.Invalid},
+		{"default_pvid", "4095", bus.Range},
 		{"1/pvid", "4095", bus.Range},
 		{"1/vlans", "0", bus.Range},
 		{"1/vlans", "4095", bus.Range},
@@ -118,8 +120,8 @@ func TestKnobRefusals(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
-	l := newLab(t, Name+" ageing=60 vlan=on fdb_max=10 damping=3 snooping=on", 1)
-	for name, want := range map[string]string{"ageing": "60", "vlan": "on", "fdb_max": "10", "damping": "3", "snooping": "on"} {
+	l := newLab(t, Name+" ageing=60 vlan=on fdb_max=10 damping=3 snooping=on default_pvid=7", 1)
+	for name, want := range map[string]string{"default_pvid": "7", "1/pvid": "7", "ageing": "60", "vlan": "on", "fdb_max": "10", "damping": "3", "snooping": "on"} {
 		l.want(name, want)
 	}
 	for _, c := range []struct {

@@ -33,6 +33,7 @@ type Switch struct {
 	start  time.Time
 	now    atomic.Int64 // the last Tick: nanoseconds since 1970 at start, and on from there by a clock that does not jump
 
+	pvid     uint16                // that a port begins with
 	names    map[uint16]string     // VLANs that were added, and their names
 	kept     map[*bus.Port]*config // of reserved ports that nobody is connected to
 	spanning spanning
@@ -78,9 +79,9 @@ type config struct {
 	edgeSet  bool // somebody set stp's edge
 }
 
-// newConfig is how a port is set up at first: in VLAN 1.
-func newConfig() *config {
-	return &config{pvid: defaultVLAN, tagged: &vlanSet{}, tpid: tpidC, stp: stp.PortConfig{
+// newConfig is how a port is set up at first.
+func (s *Switch) newConfig() *config {
+	return &config{pvid: s.pvid, tagged: &vlanSet{}, tpid: tpidC, stp: stp.PortConfig{
 		Cost: stp.DefaultCost, Priority: stp.DefaultPortPriority, PointToPoint: true, AutoEdge: true,
 	}}
 }
@@ -102,7 +103,7 @@ func (s *portSet) get(number int) *port {
 func New(args map[string]string) (bus.Policy, error) {
 	s := &Switch{
 		fdb: fdb.New(fdb.DefaultLimit), groups: snoop.New(snoop.DefaultLimit),
-		names: map[uint16]string{}, kept: map[*bus.Port]*config{},
+		pvid: defaultVLAN, names: map[uint16]string{}, kept: map[*bus.Port]*config{},
 	}
 	s.spanning.init()
 	s.mode.Store(&mode{})
@@ -187,7 +188,19 @@ func (s *Switch) configOf(p *bus.Port) *config {
 	if c := s.kept[p]; c != nil {
 		return c
 	}
-	return newConfig()
+	return s.newConfig()
+}
+
+// SavePort is bus.PortKnobber's. Nothing is kept of a port that nobody has set
+// up: it follows default_pvid.
+func (s *Switch) SavePort(p *bus.Port) (restore func()) {
+	before, had := s.kept[p]
+	return func() {
+		delete(s.kept, p)
+		if had {
+			s.kept[p] = before
+		}
+	}
 }
 
 // isDevice tells whether something that may be a bridge is behind a port.

@@ -8,6 +8,7 @@
 //   - same_test.go: the same through a kernel's bridge and through ipnfs.
 //   - offload_test.go: what arrives whatever ethtool(8) switches on.
 //   - vlan_test.go: tags through every door.
+//   - belong_test.go: interfaces that come up in their VLAN.
 //   - rstp_test.go: rings with the kernel's bridges.
 //   - groups_test.go, reserved_test.go, storm_test.go: multicast groups, addresses
 //     of bridges, limits.

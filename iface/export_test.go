@@ -1,0 +1,4 @@
+package iface
+
+// CheckWitnesses is what is done twice a second.
+func CheckWitnesses() { checkWitnesses() }
