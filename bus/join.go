@@ -88,7 +88,8 @@ func (n *Network) portForLocked(o JoinOptions) (*Port, error) {
 	}
 	if p := n.portLocked(o.Number); p != nil {
 		if len(p.conns) > 0 && p.conns[0].info.UID != o.Info.UID {
-			return nil, Errorf(Busy, "port %d is held by uid %d", o.Number, p.conns[0].info.UID)
+			held := &p.conns[0].info
+			return nil, Errorf(Busy, "port %d is held by uid %d (%s)", o.Number, held.UID, held.holder())
 		}
 		return p, nil
 	}
