@@ -84,14 +84,14 @@ func prepare(dir string) error {
 	if err := removeDead(dir); err != nil {
 		return failf(exitMount, "%s: a dead ipnfs is mounted there and cannot be unmounted: %w", dir, err)
 	}
-	mounted, err := mountedType(dir)
+	mounted, err := topMount(dir)
 	if err != nil {
 		return failf(exitSystem, "%w", err)
 	}
 	var st unix.Stat_t
 	err = unix.Stat(dir, &st)
 	switch {
-	case mounted == devfuse.FSType:
+	case isOurs(mounted):
 		return failf(exitMount, "%s: ipnfs is mounted there already", dir)
 	case err != nil:
 		return failf(exitMount, "%s: %w", dir, err)
@@ -109,7 +109,7 @@ func removeDead(dir string) error {
 	if !errors.Is(err, unix.ENOTCONN) && !errors.Is(err, unix.ECONNABORTED) {
 		return nil
 	}
-	if mounted, err := mountedType(dir); err != nil || mounted != devfuse.FSType {
+	if mounted, err := topMount(dir); err != nil || !isOurs(mounted) {
 		return err
 	}
 	return devfuse.Unmount(dir, true)
