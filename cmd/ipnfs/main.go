@@ -4,7 +4,7 @@
 //   - options.go: what stands behind -o.
 //   - mount.go: the steps of a mount, in front; background.go: behind.
 //   - umount.go, ls.go: the other commands.
-//   - holders.go: who keeps a tree in use.
+//   - copies.go: where else a tree is mounted; holders.go: who keeps it in use.
 //   - modules.go: the policies that are built in.
 //
 // Exit codes are those of mount(8): 0, 1 usage, 2 system error, 32 failure.

@@ -101,12 +101,17 @@ func prepare(dir string) error {
 	return nil
 }
 
+// isDead tells whether nobody serves what is mounted on dir.
+func isDead(dir string) bool {
+	var st unix.Stat_t
+	err := unix.Stat(dir, &st)
+	return errors.Is(err, unix.ENOTCONN) || errors.Is(err, unix.ECONNABORTED)
+}
+
 // removeDead unmounts what is mounted on dir if it is ours and nobody serves
 // it any more.
 func removeDead(dir string) error {
-	var st unix.Stat_t
-	err := unix.Stat(dir, &st)
-	if !errors.Is(err, unix.ENOTCONN) && !errors.Is(err, unix.ECONNABORTED) {
+	if !isDead(dir) {
 		return nil
 	}
 	if mounted, err := topMount(dir); err != nil || !isOurs(mounted) {

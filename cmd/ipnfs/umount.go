@@ -67,8 +67,13 @@ closed.`,
 			if !isOurs(mounted) {
 				return failf(exitMount, "%s: ipnfs is not mounted there%s", dir, listMounts())
 			}
-			if err = devfuse.Unmount(dir, lazy); err == nil {
+			dead := isDead(dir)
+			err = devfuse.Unmount(dir, lazy)
+			switch {
+			case err == nil && (lazy || dead):
 				return nil
+			case err == nil:
+				return checkCopies(dir, mounted)
 			}
 			if held := holders(mounted); len(held) > 0 { // fusermount3 gives no errno
 				return failf(exitMount, "%s: in use: %s; close them or use -l", dir, few(held))
