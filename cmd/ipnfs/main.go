@@ -3,6 +3,8 @@
 //   - main.go: the commands; helper.go: being called as mount.ipnfs.
 //   - options.go: what stands behind -o.
 //   - mount.go: the steps of a mount, in front; background.go: behind.
+//   - start.go: until a mount is ready; script.go: the rc script.
+//   - log.go: where messages go.
 //   - umount.go, ls.go: the other commands.
 //   - copies.go: where else a tree is mounted; holders.go: who keeps it in use.
 //   - modules.go: the policies that are built in.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"runtime/debug"
 
@@ -146,7 +145,7 @@ func serve(o *mountOptions) error {
 	served := make(chan error, 1)
 	go func() { served <- tree.Serve() }()
 
-	if err := start(o, tree); err != nil {
+	if err := begin(o, tree, tell, ends); err != nil {
 		end(o.dir, tree)
 		return tell.report(err)
 	}
@@ -166,28 +165,6 @@ func serve(o *mountOptions) error {
 		return failf(exitSystem, "%s: %w", o.dir, err)
 	}
 	logrus.Info("ended")
-	return nil
-}
-
-// start waits until the tree answers and runs the rc script on it.
-func start(o *mountOptions, tree *fs.FS) error {
-	var st unix.Stat_t
-	if err := unix.Stat(o.dir, &st); err != nil {
-		return failf(exitMount, "%s does not answer: %w", o.dir, err)
-	}
-	if o.rc == "" {
-		return nil
-	}
-	script := exec.Command("/bin/sh", o.rc)
-	script.Env = append(os.Environ(), "IPN="+o.dir)
-	out, err := script.CombinedOutput()
-	if err != nil {
-		// The shell knows but an errno; the tree knows why.
-		return failf(exitMount, "rc script %s: %w\n%s%s", o.rc, err, out, tree.Errors())
-	}
-	if len(out) > 0 {
-		logrus.WithField("rc", o.rc).Info(string(out))
-	}
 	return nil
 }
 
