@@ -64,7 +64,6 @@ func parentPipe() *pipe {
 		return nil
 	}
 	os.Unsetenv(readyEnv)
-	syscall.CloseOnExec(fd)
 	_ = syscall.SetNonblock(fd, true) // abandoned waits as Go does
 	return &pipe{os.NewFile(uintptr(fd), "ready")}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	logsyslog "github.com/sirupsen/logrus/hooks/syslog"
+	"golang.org/x/sys/unix"
 )
 
 // openLog sends messages where log= says: by default to standard error in
@@ -29,7 +30,7 @@ func openLog(o *mountOptions, behind bool) (closeLog func(), err error) {
 			logrus.SetOutput(io.Discard)
 		}
 	case o.log != "":
-		file, err := os.OpenFile(o.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+		file, err := os.OpenFile(o.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY|unix.O_NOCTTY, 0o640)
 		if err != nil {
 			return nil, err
 		}

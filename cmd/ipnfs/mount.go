@@ -47,6 +47,9 @@ Options of mount(8) and fstab (defaults, nofail, _netdev, x-...) are accepted.`,
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := sealDescriptors(); err != nil {
+				return failf(exitSystem, "%w", err)
+			}
 			o, err := parseOptions(options)
 			if err != nil {
 				return err
@@ -132,10 +135,10 @@ func serve(o *mountOptions) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	ends := make(chan os.Signal, 1)
-	signal.Notify(ends, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
-	// Who reads our messages may be gone: that must not end a mount.
-	signal.Ignore(unix.SIGPIPE)
+	ends, orphans := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(ends, endSignals(tell != nil)...)
+	signal.Notify(orphans, unix.SIGCHLD)
+	surviveWrites()
 	fd, err := devfuse.Mount(o.dir, devfuse.MountOptions{Source: o.source, AllowOther: o.allowOther, Exec: o.exec})
 	if err != nil {
 		return tell.report(failf(exitMount, "%s: %w", o.dir, err))
@@ -152,13 +155,18 @@ func serve(o *mountOptions) error {
 	logrus.WithFields(logrus.Fields{"dir": o.dir, "version": versionLine()}).Info("mounted")
 	_ = tell.report(nil)
 
-	select {
-	case err = <-served: // unmounted, or the connection was aborted (umount -f)
-		_ = removeDead(o.dir)
-	case s := <-ends:
-		logrus.WithField("signal", s.String()).Info("ending")
-		end(o.dir, tree)
-		err = nil
+	for reapOrphans(); ; reapOrphans() {
+		select {
+		case <-orphans:
+			continue
+		case err = <-served: // unmounted, or the connection was aborted (umount -f)
+			_ = removeDead(o.dir)
+		case s := <-ends:
+			logrus.WithField("signal", s.String()).Info("ending")
+			end(o.dir, tree)
+			err = nil
+		}
+		break
 	}
 	if err != nil {
 		logrus.WithError(err).Error("the connection to the kernel broke")
