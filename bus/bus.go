@@ -138,10 +138,10 @@ func (b *Bus) Remove(name string) error {
 	}
 	n.mu.Lock()
 	if n.used > 0 {
-		used := n.used
+		err := Errorf(Busy, "network %s has %d ports: %s: rmdir %s/ports/* first", name, n.used, n.holdersLocked(), name)
 		n.mu.Unlock()
 		b.mu.Unlock()
-		return Errorf(Busy, "network %s has %d ports: rmdir %s/ports/* first", name, used, name)
+		return err
 	}
 	b.endLocked(n)
 	return nil

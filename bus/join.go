@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"fmt"
 	"slices"
 )
 
@@ -137,7 +136,8 @@ func (n *Network) portForLocked(o JoinOptions) (*Port, error) {
 	}
 	if p := n.portLocked(o.Number); p != nil {
 		if len(p.conns) > 0 && (o.Alone || len(o.Setup) > 0 || p.conns[0].info.UID != o.Info.UID) {
-			return nil, Errorf(Busy, "port %d is held by %s", o.Number, p.conns[0].info.holder())
+			held := &p.conns[0].info
+			return nil, Errorf(Busy, "port %d is held by uid %d (%s)", o.Number, held.UID, held.holder())
 		}
 		return p, nil
 	}
@@ -148,15 +148,6 @@ func (n *Network) portForLocked(o JoinOptions) (*Port, error) {
 		return nil, err
 	}
 	return n.newPortLocked(o.Number)
-}
-
-// holder names who stands behind a port, for people.
-func (i *Info) holder() string {
-	what := i.Kind
-	if i.Detail != "" {
-		what += " " + i.Detail
-	}
-	return fmt.Sprintf("uid %d (%s, pid %d, %s)", i.UID, what, i.PID, Quote(i.Comm))
 }
 
 // checkNumberLocked tells whether a port may have that number.

@@ -4,16 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/syslog"
 	"os"
 	"os/exec"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
 
-	"github.com/sirupsen/logrus"
-	logsyslog "github.com/sirupsen/logrus/hooks/syslog"
+	"golang.org/x/sys/unix"
 )
 
 // readyEnv tells the child in the background the descriptor on which its
@@ -67,8 +64,31 @@ func parentPipe() *pipe {
 		return nil
 	}
 	os.Unsetenv(readyEnv)
-	syscall.CloseOnExec(fd)
+	_ = syscall.SetNonblock(fd, true) // abandoned waits as Go does
 	return &pipe{os.NewFile(uintptr(fd), "ready")}
+}
+
+// abandoned closes its channel when the parent has ended before it was told,
+// as it does at Ctrl-C or when a time limit is over.
+func (p *pipe) abandoned() <-chan struct{} {
+	if p == nil {
+		return nil
+	}
+	gone := make(chan struct{})
+	raw, err := p.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	go func() {
+		err := raw.Read(func(fd uintptr) bool { // called when there may be something new
+			n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd)}}, 0) // finds errors alone: no reader is left
+			return n > 0
+		})
+		if err == nil { // else report has closed it
+			close(gone)
+		}
+	}()
+	return gone
 }
 
 // report tells the parent, once, and returns what this process ends with.
@@ -88,37 +108,4 @@ func (p *pipe) report(err error) error {
 	fmt.Fprintf(p, "%d %s", code, text)
 	p.Close()
 	return err
-}
-
-// openLog sends messages where log= says: by default to standard error in
-// front, and to the system's log in the background. In the background it
-// leaves the terminal and the directory it was started in.
-func openLog(o *mountOptions, behind bool) (closeLog func(), err error) {
-	closeLog = func() {}
-	logrus.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true})
-	switch {
-	case o.log == "journal" || o.log == "" && behind:
-		hook, err := logsyslog.NewSyslogHook("", "", syslog.LOG_DAEMON|syslog.LOG_INFO, "ipnfs")
-		switch {
-		case err == nil:
-			logrus.AddHook(hook)
-			logrus.SetOutput(io.Discard)
-		case o.log == "journal":
-			return nil, fmt.Errorf("no journal or syslog listens: %w", err)
-		default:
-			logrus.SetOutput(io.Discard)
-		}
-	case o.log != "":
-		file, err := os.OpenFile(o.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
-		if err != nil {
-			return nil, err
-		}
-		logrus.SetOutput(file)
-		_ = debug.SetCrashOutput(file, debug.CrashOptions{}) // in the background nobody sees it else
-		closeLog = func() { file.Close() }
-	}
-	if behind {
-		return closeLog, os.Chdir("/")
-	}
-	return closeLog, nil
 }

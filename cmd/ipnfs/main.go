@@ -3,7 +3,11 @@
 //   - main.go: the commands; helper.go: being called as mount.ipnfs.
 //   - options.go: what stands behind -o.
 //   - mount.go: the steps of a mount, in front; background.go: behind.
+//   - start.go: until a mount is ready; script.go: the rc script.
+//   - inherit.go: what comes from whoever mounts: descriptors, signals, children.
+//   - log.go: where messages go.
 //   - umount.go, ls.go: the other commands.
+//   - copies.go: where else a tree is mounted; holders.go: who keeps it in use.
 //   - modules.go: the policies that are built in.
 //
 // Exit codes are those of mount(8): 0, 1 usage, 2 system error, 32 failure.

@@ -83,3 +83,31 @@ func TestReport(t *testing.T) {
 		t.Error("without a parent the error is lost")
 	}
 }
+
+// The end of a parent that was not told yet is seen, and no other.
+func TestAbandoned(t *testing.T) {
+	for _, told := range []bool{false, true} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		tell := &pipe{w}
+		gone := tell.abandoned()
+		if told {
+			_ = tell.report(nil)
+			r.Close()
+			select {
+			case <-gone:
+				t.Error("a parent that was told counts as gone")
+			default:
+			}
+			continue
+		}
+		r.Close()
+		<-gone
+		w.Close()
+	}
+	if (*pipe)(nil).abandoned() != nil {
+		t.Error("without a parent one is waited for")
+	}
+}

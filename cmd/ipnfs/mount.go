@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"runtime/debug"
 
@@ -48,6 +47,9 @@ Options of mount(8) and fstab (defaults, nofail, _netdev, x-...) are accepted.`,
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := sealDescriptors(); err != nil {
+				return failf(exitSystem, "%w", err)
+			}
 			o, err := parseOptions(options)
 			if err != nil {
 				return err
@@ -84,14 +86,14 @@ func prepare(dir string) error {
 	if err := removeDead(dir); err != nil {
 		return failf(exitMount, "%s: a dead ipnfs is mounted there and cannot be unmounted: %w", dir, err)
 	}
-	mounted, err := mountedType(dir)
+	mounted, err := topMount(dir)
 	if err != nil {
 		return failf(exitSystem, "%w", err)
 	}
 	var st unix.Stat_t
 	err = unix.Stat(dir, &st)
 	switch {
-	case mounted == devfuse.FSType:
+	case isOurs(mounted):
 		return failf(exitMount, "%s: ipnfs is mounted there already", dir)
 	case err != nil:
 		return failf(exitMount, "%s: %w", dir, err)
@@ -101,15 +103,20 @@ func prepare(dir string) error {
 	return nil
 }
 
+// isDead tells whether nobody serves what is mounted on dir.
+func isDead(dir string) bool {
+	var st unix.Stat_t
+	err := unix.Stat(dir, &st)
+	return errors.Is(err, unix.ENOTCONN) || errors.Is(err, unix.ECONNABORTED)
+}
+
 // removeDead unmounts what is mounted on dir if it is ours and nobody serves
 // it any more.
 func removeDead(dir string) error {
-	var st unix.Stat_t
-	err := unix.Stat(dir, &st)
-	if !errors.Is(err, unix.ENOTCONN) && !errors.Is(err, unix.ECONNABORTED) {
+	if !isDead(dir) {
 		return nil
 	}
-	if mounted, err := mountedType(dir); err != nil || mounted != devfuse.FSType {
+	if mounted, err := topMount(dir); err != nil || !isOurs(mounted) {
 		return err
 	}
 	return devfuse.Unmount(dir, true)
@@ -128,10 +135,10 @@ func serve(o *mountOptions) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	ends := make(chan os.Signal, 1)
-	signal.Notify(ends, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
-	// Who reads our messages may be gone: that must not end a mount.
-	signal.Ignore(unix.SIGPIPE)
+	ends, orphans := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(ends, endSignals(tell != nil)...)
+	signal.Notify(orphans, unix.SIGCHLD)
+	surviveWrites()
 	fd, err := devfuse.Mount(o.dir, devfuse.MountOptions{Source: o.source, AllowOther: o.allowOther, Exec: o.exec})
 	if err != nil {
 		return tell.report(failf(exitMount, "%s: %w", o.dir, err))
@@ -141,48 +148,31 @@ func serve(o *mountOptions) error {
 	served := make(chan error, 1)
 	go func() { served <- tree.Serve() }()
 
-	if err := start(o, tree); err != nil {
+	if err := begin(o, tree, tell, ends); err != nil {
 		end(o.dir, tree)
 		return tell.report(err)
 	}
 	logrus.WithFields(logrus.Fields{"dir": o.dir, "version": versionLine()}).Info("mounted")
 	_ = tell.report(nil)
 
-	select {
-	case err = <-served: // unmounted, or the connection was aborted (umount -f)
-		_ = removeDead(o.dir)
-	case s := <-ends:
-		logrus.WithField("signal", s.String()).Info("ending")
-		end(o.dir, tree)
-		err = nil
+	for reapOrphans(); ; reapOrphans() {
+		select {
+		case <-orphans:
+			continue
+		case err = <-served: // unmounted, or the connection was aborted (umount -f)
+			_ = removeDead(o.dir)
+		case s := <-ends:
+			logrus.WithField("signal", s.String()).Info("ending")
+			end(o.dir, tree)
+			err = nil
+		}
+		break
 	}
 	if err != nil {
 		logrus.WithError(err).Error("the connection to the kernel broke")
 		return failf(exitSystem, "%s: %w", o.dir, err)
 	}
 	logrus.Info("ended")
-	return nil
-}
-
-// start waits until the tree answers and runs the rc script on it.
-func start(o *mountOptions, tree *fs.FS) error {
-	var st unix.Stat_t
-	if err := unix.Stat(o.dir, &st); err != nil {
-		return failf(exitMount, "%s does not answer: %w", o.dir, err)
-	}
-	if o.rc == "" {
-		return nil
-	}
-	script := exec.Command("/bin/sh", o.rc)
-	script.Env = append(os.Environ(), "IPN="+o.dir)
-	out, err := script.CombinedOutput()
-	if err != nil {
-		// The shell knows but an errno; the tree knows why.
-		return failf(exitMount, "rc script %s: %w\n%s%s", o.rc, err, out, tree.Errors())
-	}
-	if len(out) > 0 {
-		logrus.WithField("rc", o.rc).Info(string(out))
-	}
 	return nil
 }
 

@@ -31,22 +31,26 @@ func resolve(dir string) (string, error) {
 	return filepath.Join(parent, filepath.Base(dir)), nil
 }
 
-// mountedType returns the type of what is mounted on dir, uppermost, or "".
-func mountedType(dir string) (string, error) {
+// topMount returns what is mounted on dir, uppermost, or nil.
+func topMount(dir string) (*mountinfo.Info, error) {
 	mounts, err := mountinfo.GetMounts(func(i *mountinfo.Info) (skip, stop bool) { return i.Mountpoint != dir, false })
 	if err != nil || len(mounts) == 0 {
-		return "", err
+		return nil, err
 	}
-	return mounts[len(mounts)-1].FSType, nil
+	return mounts[len(mounts)-1], nil
 }
+
+// isOurs tells whether a mount is an ipnfs.
+func isOurs(m *mountinfo.Info) bool { return m != nil && m.FSType == devfuse.FSType }
 
 func umountCommand() *cobra.Command {
 	var lazy bool
 	c := &cobra.Command{
 		Use:   "umount [-l] MOUNTPOINT",
 		Short: "Unmount ipnfs",
-		Long: `Unmounts ipnfs; its process ends. Fails if files are open. With -l the tree
-goes away at once, and what is open works until it is closed.`,
+		Long: `Unmounts ipnfs; its process ends. Fails if files are open, and says who has
+them. With -l the tree goes away at once, and what is open works until it is
+closed.`,
 		Args: cobra.ExactArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return ipnfsMounts(), cobra.ShellCompDirectiveNoFileComp
@@ -56,21 +60,28 @@ goes away at once, and what is open works until it is closed.`,
 			if err != nil {
 				return failf(exitMount, "%w", err)
 			}
-			mounted, err := mountedType(dir)
+			mounted, err := topMount(dir)
 			if err != nil {
 				return failf(exitSystem, "%w", err)
 			}
-			if mounted != devfuse.FSType {
+			if !isOurs(mounted) {
 				return failf(exitMount, "%s: ipnfs is not mounted there%s", dir, listMounts())
 			}
+			dead := isDead(dir)
 			err = devfuse.Unmount(dir, lazy)
+			switch {
+			case err == nil && (lazy || dead):
+				return nil
+			case err == nil:
+				return checkCopies(dir, mounted)
+			}
+			if held := holders(mounted); len(held) > 0 { // fusermount3 gives no errno
+				return failf(exitMount, "%s: in use: %s; close them or use -l", dir, few(held))
+			}
 			if errors.Is(err, unix.EBUSY) {
-				return failf(exitMount, "%s: in use: close its files (ipnfs ls shows the ports; fuser -vm %s who), or use -l", dir, dir)
+				return failf(exitMount, "%s: in use by what /proc does not show here: close it or use -l (ipnfs ls shows the ports; fuser -vm %s, as root, who)", dir, dir)
 			}
-			if err != nil {
-				return failf(exitMount, "%s: %w", dir, err)
-			}
-			return nil
+			return failf(exitMount, "%s: %w", dir, err)
 		},
 	}
 	c.Flags().BoolVarP(&lazy, "lazy", "l", false, "unmount though files are open")

@@ -303,4 +303,3 @@ func statOf(stats, name string) string {
 	}
 	return ""
 }
-
