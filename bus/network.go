@@ -14,7 +14,9 @@ var (
 type Network struct {
 	id  uint32
 	bus *Bus
-	mem *Memory // its part of the mount's
+	mem *Memory // its part of its maker's
+
+	maker *user // whose networks is under Bus.mu
 
 	snap atomic.Pointer[snapshot] // nil after a change: the next sender rebuilds it
 
