@@ -64,6 +64,9 @@ func (n *Network) Name() string {
 // MTU returns the largest frame in bytes. It is cheap: senders ask per frame.
 func (n *Network) MTU() int { return n.load().mtu }
 
+// Reach returns how many connections may receive: what a frame to all costs.
+func (n *Network) Reach() int { return len(n.load().receivers) }
+
 // load returns the current snapshot.
 func (n *Network) load() *snapshot {
 	if s := n.snap.Load(); s != nil {
