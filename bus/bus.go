@@ -23,6 +23,11 @@ type Bus struct {
 	limits Limits
 	ports  atomic.Int64
 
+	// Busy tells whether somebody still refers to a network of that id, which
+	// may have ended: Create gives no such id. Set before the first Create, nil:
+	// nobody does. It is called with Bus.mu held.
+	Busy func(id uint32) bool
+
 	mu     sync.RWMutex
 	byName map[string]*Network
 	byID   map[uint32]*Network
@@ -67,6 +72,20 @@ func (b *Bus) PortsUsed() int { return int(b.ports.Load()) }
 // other things.
 const maxID = 1<<24 - 1
 
+// maxBusy is how many ids in a row Create looks at, in some milliseconds.
+const maxBusy = 1 << 16
+
+// nextIDLocked gives an id that no network has and nobody refers to.
+func (b *Bus) nextIDLocked() (uint32, error) {
+	for range maxBusy {
+		b.lastID = b.lastID%maxID + 1
+		if b.byID[b.lastID] == nil && (b.Busy == nil || !b.Busy(b.lastID)) {
+			return b.lastID, nil
+		}
+	}
+	return 0, Errorf(NoSpace, "files of %d networks that have ended are still open", maxBusy)
+}
+
 // Create makes a network with the given policy and rights.
 func (b *Bus) Create(name, policy string, dir, door Access) (*Network, error) {
 	if err := CheckName(name); err != nil {
@@ -84,15 +103,13 @@ func (b *Bus) Create(name, policy string, dir, door Access) (*Network, error) {
 	if len(b.byName) >= b.limits.Networks {
 		return nil, Errorf(NoSpace, "there are %d networks already: see networks_max", b.limits.Networks)
 	}
-	for {
-		b.lastID = b.lastID%maxID + 1
-		if b.byID[b.lastID] == nil {
-			break
-		}
+	id, err := b.nextIDLocked()
+	if err != nil {
+		return nil, err
 	}
 	maker := b.userLocked(dir.UID)
 	maker.networks++
-	n := &Network{id: b.lastID, bus: b, maker: maker, mem: maker.mem.Part(), name: name, settings: DefaultSettings(), dir: dir, door: door}
+	n := &Network{id: id, bus: b, maker: maker, mem: maker.mem.Part(), name: name, settings: DefaultSettings(), dir: dir, door: door}
 	n.startPolicyLocked(p, policy)
 	b.byName[name], b.byID[n.id] = n, n
 	return n, nil

@@ -125,7 +125,12 @@ func (n *node) servedChild(name string) (child node, found bool) {
 // force, and tells whether that is anything.
 func (n *node) resolve() (ok bool) {
 	_ = n.each(n.row.in, func(is node) bool {
-		if ok = is.id == n.id&^n.row.sequenceMask(); ok {
+		if n.port != nil {
+			ok = is.row == n.row // its life was checked: it stands in known
+		} else {
+			ok = is.id == n.id&^n.row.sequenceMask()
+		}
+		if ok {
 			is.id = n.id
 			*n = is
 		}

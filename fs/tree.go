@@ -30,6 +30,7 @@ type FS struct {
 	started time.Time
 	errors  errorLog
 	toil    toil
+	known   known
 	reports *bus.Memory // held by open reports and listings
 
 	// batch is the device goroutine's own: only Handle.Write uses it.
@@ -50,8 +51,9 @@ func New(fd int, o Options) *FS {
 	f := &FS{
 		RawFileSystem: fuse.NewDefaultRawFileSystem(),
 		bus:           bus.New(o.Limits), options: o, root: o.Root, started: time.Now(),
-		netErrors: map[uint32]*errorLog{}, files: map[uint64]any{}, byNode: map[uint64]*textHandle{},
+		known: newKnown(), netErrors: map[uint32]*errorLog{}, files: map[uint64]any{}, byNode: map[uint64]*textHandle{},
 	}
+	f.bus.Busy = f.known.network
 	f.reports = f.bus.Memory.Part()
 	f.dev = devfuse.NewDevice(fd, f)
 	return f
@@ -138,12 +140,18 @@ func (f *FS) Lookup(_ <-chan struct{}, in *fuse.InHeader, name string, out *fuse
 	if !ok {
 		return fuse.ENOENT
 	}
-	f.entry(&n, out)
-	return fuse.OK
+	return f.entry(&n, out)
 }
 
-func (f *FS) entry(n *node, out *fuse.EntryOut) {
-	n.refresh()
+// entry answers with a node, which the kernel knows from then on.
+func (f *FS) entry(n *node, out *fuse.EntryOut) fuse.Status {
+	if !f.known.enter(n) {
+		return fuse.Status(unix.ENOSPC)
+	}
+	if n.net != nil && f.bus.NetworkByID(n.net.ID()) != n.net {
+		f.known.forget(n.id, 1) // it ended before it was known
+		return fuse.ENOENT
+	}
 	*out = fuse.EntryOut{NodeId: n.id}
 	f.attr(n, &out.Attr)
 	switch {
@@ -152,10 +160,11 @@ func (f *FS) entry(n *node, out *fuse.EntryOut) {
 	case n.row.isText():
 		setSize(&out.Attr, len(n.row.read(f, n)))
 	}
+	return fuse.OK
 }
 
-// Forget is nothing: see node.go.
-func (f *FS) Forget(uint64, uint64) {}
+// Forget notes that the kernel has forgotten so many lookups of a node.
+func (f *FS) Forget(id, lookups uint64) { f.known.forget(id, lookups) }
 
 // StatFs shows the memory for queued frames as blocks and the ports as files.
 func (f *FS) StatFs(_ <-chan struct{}, _ *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
