@@ -35,17 +35,36 @@ type Bus struct {
 	lastID uint32
 }
 
-// user is who made networks: what they hold is his, however many they are.
+// user is who made networks or has something open: what they hold is his,
+// however many they are.
 type user struct {
 	mem      *Memory
 	networks int
+	accounts int // see Account
+}
+
+// unused tells whether u can be forgotten.
+func (u *user) unused() bool { return u.networks == 0 && u.accounts == 0 && u.mem.Used() == 0 }
+
+// Account returns the part of the memory for the user of that uid, which his
+// networks share, for what else is his. He keeps it until done is called.
+func (b *Bus) Account(uid uint32) (mem *Memory, done func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	u := b.userLocked(uid)
+	u.accounts++
+	return u.mem, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		u.accounts--
+	}
 }
 
 // userLocked returns the user of that uid. Those that have no network and hold
 // nothing any more are forgotten.
 func (b *Bus) userLocked(uid uint32) *user {
 	for id, u := range b.users {
-		if u.networks == 0 && u.mem.Used() == 0 {
+		if u.unused() {
 			delete(b.users, id)
 		}
 	}

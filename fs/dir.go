@@ -9,6 +9,7 @@ import (
 
 // dirHandle is an open directory: the listing as it was at opendir.
 type dirHandle struct {
+	account *account
 	entries []fuse.DirEntry
 	charged int
 }
@@ -25,12 +26,14 @@ func (f *FS) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse
 	if n.row != nil && !n.row.isDir() {
 		return fuse.ENOTDIR
 	}
-	h := &dirHandle{entries: f.list(&n)}
+	h := &dirHandle{account: f.accounts.enter(in.Uid), entries: f.list(&n)}
 	if n.gone {
+		f.accounts.leave(h.account)
 		return fuse.ENOENT
 	}
 	var ok bool
-	if h.charged, ok = f.charge(len(h.entries)*entrySize, 0); !ok {
+	if h.charged, ok = h.account.charge(len(h.entries)*entrySize, 0); !ok {
+		f.accounts.leave(h.account)
 		return fuse.Status(unix.ENOBUFS)
 	}
 	out.Fh = f.addFile(h)
@@ -110,7 +113,8 @@ func (f *FS) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList)
 // ReleaseDir ends OpenDir.
 func (f *FS) ReleaseDir(in *fuse.ReleaseIn) {
 	if h, ok := f.removeFile(in.Fh).(*dirHandle); ok {
-		f.charge(0, h.charged)
+		h.account.mem.Refund(h.charged)
+		f.accounts.leave(h.account)
 	}
 }
 

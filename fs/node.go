@@ -50,11 +50,15 @@ type node struct {
 	port *bus.Port
 	gone bool
 
+	reader uint32 // user id of whom the text is made for
+
 	// Of what a policy serves, and empty in all other nodes:
 	life     uint64 // of the policy
 	policy   string // its name
 	own      string // the file's
 	readOnly bool
+	ofFrames bool       // bus.Table.OfFrames
+	cost     func() int // bus.Table.Cost
 }
 
 var sequence atomic.Uint32

@@ -24,24 +24,25 @@ type Options struct {
 type FS struct {
 	fuse.RawFileSystem // answers ENOSYS to what is not here
 
-	bus     *bus.Bus
-	dev     *devfuse.Device
-	options Options
-	started time.Time
-	errors  errorLog
-	toil    toil
-	known   known
-	reports *bus.Memory // held by open reports and listings
+	bus       *bus.Bus
+	dev       *devfuse.Device
+	options   Options
+	started   time.Time
+	errors    errorLog
+	netErrors netErrors
+	toil      toil
+	known     known
+	accounts  accounts
+	listeners listeners
 
 	// batch is the device goroutine's own: only Handle.Write uses it.
 	batch bus.Batch
 
-	mu        sync.Mutex
-	root      bus.Access
-	netErrors map[uint32]*errorLog   // by network id
-	files     map[uint64]any         // *textHandle or *dirHandle, by file handle
-	byNode    map[uint64]*textHandle // of fresh nodes that are open
-	lastFile  uint64
+	mu       sync.Mutex
+	root     bus.Access
+	files    map[uint64]any         // *textHandle or *dirHandle, by file handle
+	byNode   map[uint64]*textHandle // of fresh nodes that are open
+	lastFile uint64
 }
 
 // New makes a tree without networks that is served over fd, an open
@@ -51,10 +52,12 @@ func New(fd int, o Options) *FS {
 	f := &FS{
 		RawFileSystem: fuse.NewDefaultRawFileSystem(),
 		bus:           bus.New(o.Limits), options: o, root: o.Root, started: time.Now(),
-		known: newKnown(), netErrors: map[uint32]*errorLog{}, files: map[uint64]any{}, byNode: map[uint64]*textHandle{},
+		known: newKnown(), listeners: newListeners(), files: map[uint64]any{}, byNode: map[uint64]*textHandle{},
 	}
 	f.bus.Busy = f.known.network
-	f.reports = f.bus.Memory.Part()
+	f.accounts = newAccounts(f.bus)
+	f.errors.max = rootLines
+	f.netErrors.logs = map[*bus.Network]*errorLog{}
 	f.dev = devfuse.NewDevice(fd, f)
 	return f
 }
@@ -72,13 +75,14 @@ func (f *FS) Serve() error {
 	close(stop)
 	<-done
 	f.bus.Shutdown()
+	f.dropErrors()
 	if closeErr := f.dev.Close(); err == nil {
 		err = closeErr
 	}
 	return err
 }
 
-// tick lets policies age.
+// tick lets policies age, and drops what is left of networks.
 func (f *FS) tick(stop, done chan struct{}) {
 	defer close(done)
 	ticker := time.NewTicker(time.Second)
@@ -87,6 +91,7 @@ func (f *FS) tick(stop, done chan struct{}) {
 		select {
 		case now := <-ticker.C:
 			f.bus.Tick(now)
+			f.dropErrors()
 		case <-stop:
 			return
 		}
