@@ -76,6 +76,24 @@ func TestListingsAreTheReaders(t *testing.T) {
 	wantStatus(t, "one too many", status, unix.ENOBUFS)
 }
 
+// A report of a port with many connections is charged before it is made.
+func TestChargedBeforeMade(t *testing.T) {
+	o := testOptions()
+	o.Limits.Memory = 100 << 10
+	m := newMemory(t, o)
+	ok(t, "mkdir", m.mkdir("lan", 0o755))
+	ok(t, "mkdir", m.mkdir("lan/ports/1", 0))
+	for range 200 {
+		_, status := m.open("lan/ports/1/port", unix.O_WRONLY)
+		ok(t, "open", status)
+	}
+	fh, status := m.open("lan/ports/1/info", unix.O_RDONLY)
+	ok(t, "open", status)
+	defer m.Release(nil, &fuse.ReleaseIn{Fh: fh})
+	_, status = m.FS.Read(nil, readIn(fh, 0, 100), nil)
+	wantStatus(t, "read of info", status, unix.ENOBUFS)
+}
+
 // A user has one big text made at a time, and others do not wait for him.
 func TestBigTextsTakeTurns(t *testing.T) {
 	m := newMemory(t, testOptions())

@@ -70,17 +70,22 @@ func (h *textHandle) render(f *FS) (int, fuse.Status) {
 	return len(text), fuse.OK
 }
 
+// bigText is how many bytes a text takes to make that is not made at once for
+// all who want it.
+const bigText = 64 << 10
+
 // text makes the text of n for a user, or returns false if there is no memory
-// for that. Those that take much of it are made by turns.
+// for that. Big ones are made by turns.
 func (f *FS) text(n *node, a *account) (text string, made bool) {
 	n.reader = a.uid
-	var cost int
+	cost := 0
 	switch {
 	case n.cost != nil:
 		cost = n.cost()
 	case n.row.cost != nil:
-		cost = n.row.cost(f)
-	default:
+		cost = n.row.cost(f, n)
+	}
+	if cost < bigText {
 		return n.row.read(f, n), true
 	}
 	f.accounts.make(a, func() {

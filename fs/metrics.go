@@ -32,7 +32,7 @@ var labels = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 // costOfNetwork is about how many bytes the metrics of one network take.
 const costOfNetwork = 4 << 10
 
-func costOfMetrics(f *FS) int { return len(f.bus.Networks()) * costOfNetwork }
+func costOfMetrics(f *FS, _ *node) int { return len(f.bus.Networks()) * costOfNetwork }
 
 func readMetrics(f *FS, _ *node) string {
 	var b strings.Builder

@@ -64,7 +64,7 @@ type row struct {
 	// live: the text may change without a write to this very file.
 	live bool
 	// cost is about how many bytes it takes to make the text; nil: few.
-	cost func(f *FS) int
+	cost func(f *FS, n *node) int
 
 	index uint8
 	slot  uint8 // of what a policy serves: which of it, from 0
@@ -121,7 +121,7 @@ func init() { // in init, since readers look into the table themselves
 		{in: inPorts, kind: portDir, rule: reportDir},
 
 		{name: "port", in: inPort, kind: portDoor, rule: ownDoor},
-		{name: "info", in: inPort, read: readPortInfo, live: true},
+		{name: "info", in: inPort, read: readPortInfo, live: true, cost: costOfPortInfo},
 		{name: "stats", in: inPort, rule: setting, read: readPortStats, write: resetPortStats, live: true},
 		{name: "name", in: inPort, rule: setting, read: readPortName, write: writePortName, emptyOK: true},
 		{name: "queue", in: inPort, rule: setting, read: readPortQueue, write: writePortQueue, live: true},
