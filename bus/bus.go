@@ -23,6 +23,11 @@ type Bus struct {
 	limits Limits
 	ports  atomic.Int64
 
+	// Busy tells whether somebody still refers to a network of that id, which
+	// may have ended: Create gives no such id. Set before the first Create, nil:
+	// nobody does. It is called with Bus.mu held.
+	Busy func(id uint32) bool
+
 	mu     sync.RWMutex
 	byName map[string]*Network
 	byID   map[uint32]*Network
@@ -30,17 +35,36 @@ type Bus struct {
 	lastID uint32
 }
 
-// user is who made networks: what they hold is his, however many they are.
+// user is who made networks or has something open: what they hold is his,
+// however many they are.
 type user struct {
 	mem      *Memory
 	networks int
+	accounts int // see Account
+}
+
+// unused tells whether u can be forgotten.
+func (u *user) unused() bool { return u.networks == 0 && u.accounts == 0 && u.mem.Used() == 0 }
+
+// Account returns the part of the memory for the user of that uid, which his
+// networks share, for what else is his. He keeps it until done is called.
+func (b *Bus) Account(uid uint32) (mem *Memory, done func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	u := b.userLocked(uid)
+	u.accounts++
+	return u.mem, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		u.accounts--
+	}
 }
 
 // userLocked returns the user of that uid. Those that have no network and hold
 // nothing any more are forgotten.
 func (b *Bus) userLocked(uid uint32) *user {
 	for id, u := range b.users {
-		if u.networks == 0 && u.mem.Used() == 0 {
+		if u.unused() {
 			delete(b.users, id)
 		}
 	}
@@ -67,6 +91,20 @@ func (b *Bus) PortsUsed() int { return int(b.ports.Load()) }
 // other things.
 const maxID = 1<<24 - 1
 
+// maxBusy is how many ids in a row Create looks at, in some milliseconds.
+const maxBusy = 1 << 16
+
+// nextIDLocked gives an id that no network has and nobody refers to.
+func (b *Bus) nextIDLocked() (uint32, error) {
+	for range maxBusy {
+		b.lastID = b.lastID%maxID + 1
+		if b.byID[b.lastID] == nil && (b.Busy == nil || !b.Busy(b.lastID)) {
+			return b.lastID, nil
+		}
+	}
+	return 0, Errorf(NoSpace, "files of %d networks that have ended are still open", maxBusy)
+}
+
 // Create makes a network with the given policy and rights.
 func (b *Bus) Create(name, policy string, dir, door Access) (*Network, error) {
 	if err := CheckName(name); err != nil {
@@ -84,15 +122,13 @@ func (b *Bus) Create(name, policy string, dir, door Access) (*Network, error) {
 	if len(b.byName) >= b.limits.Networks {
 		return nil, Errorf(NoSpace, "there are %d networks already: see networks_max", b.limits.Networks)
 	}
-	for {
-		b.lastID = b.lastID%maxID + 1
-		if b.byID[b.lastID] == nil {
-			break
-		}
+	id, err := b.nextIDLocked()
+	if err != nil {
+		return nil, err
 	}
 	maker := b.userLocked(dir.UID)
 	maker.networks++
-	n := &Network{id: b.lastID, bus: b, maker: maker, mem: maker.mem.Part(), name: name, settings: DefaultSettings(), dir: dir, door: door}
+	n := &Network{id: id, bus: b, maker: maker, mem: maker.mem.Part(), name: name, settings: DefaultSettings(), dir: dir, door: door}
 	n.startPolicyLocked(p, policy)
 	b.byName[name], b.byID[n.id] = n, n
 	return n, nil

@@ -51,7 +51,8 @@ type snapshot struct {
 	mirrors   []mirror
 }
 
-// ID returns a number that no other network of the mount has had lately.
+// ID returns a number that no other network of the mount has, and none had to
+// which somebody still refers: see Bus.Busy.
 func (n *Network) ID() uint32 { return n.id }
 
 // Name returns the network's name, which Bus.Rename may change.

@@ -67,6 +67,13 @@ type Table struct {
 	Read func() string
 	// Write applies one command whole or refuses it; nil: read only.
 	Write func(command string) error
+	// OfFrames: it shows what stands in frames, such as addresses. Who may not
+	// receive may not read it.
+	OfFrames bool
+	// Cost is of a table that may be long and has a lock of its own: about how
+	// many bytes Read takes to make the text. Read is then called without the
+	// network's lock, and the policy may be out of force by then.
+	Cost func() int
 }
 
 // Knob is a named value of a policy.

@@ -67,6 +67,13 @@ func (c ConnInfo) Rights() string {
 	return "w"
 }
 
+// Conns returns how many connections the port has.
+func (p *Port) Conns() int {
+	p.net.mu.Lock()
+	defer p.net.mu.Unlock()
+	return len(p.conns)
+}
+
 // Info describes the port now.
 func (p *Port) Info() PortInfo {
 	p.net.mu.Lock()

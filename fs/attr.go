@@ -47,6 +47,9 @@ func (f *FS) access(n *node) bus.Access {
 		a.Mode = 0o444
 	case setting:
 		a.Mode = 0o444
+		if n.ofFrames {
+			a.Mode = door.Mode & 0o444
+		}
 		if !n.readOnly {
 			a.Mode |= writeForManagers(door.Mode)
 		}
@@ -82,20 +85,22 @@ func (f *FS) attr(n *node, out *fuse.Attr) {
 func (f *FS) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
 	n := f.node(in.NodeId)
 	f.attr(&n, &out.Attr)
-	f.measure(&n, &out.Attr)
+	f.measure(&n, in.Uid, &out.Attr)
 	return fuse.OK
 }
 
-// measure fills in the length of the text of a file. Everybody who gets as far
-// as to stat a text may read it: all have mode 0444 or more.
-func (f *FS) measure(n *node, out *fuse.Attr) {
+// measure fills in the length of the text of a file, for the user of that uid.
+func (f *FS) measure(n *node, uid uint32, out *fuse.Attr) {
 	if n.row == nil || !n.row.isText() {
 		return
 	}
 	if h := f.openNode(n.id); h != nil {
 		setSize(out, h.size(f))
 	} else if !n.gone {
-		setSize(out, len(n.row.read(f, n)))
+		a := f.accounts.enter(uid)
+		defer f.accounts.leave(a)
+		text, _ := f.text(n, a)
+		setSize(out, len(text))
 	}
 }
 
@@ -134,7 +139,7 @@ func (f *FS) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) f
 		}
 	}
 	f.attr(&n, &out.Attr)
-	f.measure(&n, &out.Attr)
+	f.measure(&n, in.Uid, &out.Attr)
 	return fuse.OK
 }
 

@@ -30,8 +30,7 @@ func (f *FS) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.E
 	if !ok {
 		return fuse.ENOENT
 	}
-	f.entry(&n, out)
-	return fuse.OK
+	return f.entry(&n, out)
 }
 
 // makeNetwork gives the network to its maker: its directory has mkdir's mode,

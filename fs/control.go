@@ -19,8 +19,9 @@ const maxCommand = 4096
 // is asked before it is read, that is of a text which is rendered then and is
 // kept for the first read: who reads as much as fstat(2) said gets all of it.
 type textHandle struct {
-	node   node
-	opener uint32 // user id
+	node    node
+	opener  uint32 // user id
+	account *account
 
 	mu      sync.Mutex
 	text    string
@@ -28,24 +29,6 @@ type textHandle struct {
 	kept    bool // text was told by size, and is not read yet
 	read    bool // a read came
 	closed  bool // a stat may find it yet
-}
-
-// smallReport is how many bytes an open file or directory may hold without
-// being charged to the mount's memory: thousands of opens of a large report
-// must not add up.
-const smallReport = 16 << 10
-
-// charge books n bytes held by an open report in place of before, and returns
-// what is booked.
-func (f *FS) charge(n, before int) (int, bool) {
-	f.reports.Refund(before)
-	if n <= smallReport {
-		return 0, true
-	}
-	if !f.reports.Charge(n) {
-		return 0, false
-	}
-	return n, true
 }
 
 // Read serves text files; doors never come here. The kernel takes less than
@@ -75,16 +58,44 @@ func (h *textHandle) render(f *FS) (int, fuse.Status) {
 	if !ok || h.closed {
 		return 0, fuse.ENODEV
 	}
-	text := n.row.read(f, &n)
+	text, made := f.text(&n, h.account)
 	if n.gone {
 		return 0, fuse.ENODEV
 	}
-	if h.charged, ok = f.charge(len(text), h.charged); !ok {
+	if h.charged, ok = h.account.charge(len(text), h.charged); !ok || !made {
 		h.text = ""
 		return len(text), fuse.Status(unix.ENOBUFS)
 	}
 	h.text = text
 	return len(text), fuse.OK
+}
+
+// bigText is how many bytes a text takes to make that is not made at once for
+// all who want it.
+const bigText = 64 << 10
+
+// text makes the text of n for a user, or returns false if there is no memory
+// for that. Big ones are made by turns.
+func (f *FS) text(n *node, a *account) (text string, made bool) {
+	n.reader = a.uid
+	cost := 0
+	switch {
+	case n.cost != nil:
+		cost = n.cost()
+	case n.row.cost != nil:
+		cost = n.row.cost(f, n)
+	}
+	if cost < bigText {
+		return n.row.read(f, n), true
+	}
+	f.accounts.make(a, func() {
+		var charged int
+		if charged, made = a.charge(cost, 0); made {
+			text = n.row.read(f, n)
+			a.mem.Refund(charged)
+		}
+	})
+	return text, made
 }
 
 // size is the length of the text that h gives, or gave last.
@@ -151,7 +162,8 @@ func (f *FS) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 	if h, ok := f.removeFile(in.Fh).(*textHandle); ok {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		f.charge(0, h.charged)
+		h.account.mem.Refund(h.charged)
 		h.charged, h.closed = 0, true
+		f.accounts.leave(h.account)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 // dirHandle is an open directory: the listing as it was at opendir.
 type dirHandle struct {
+	account *account
 	entries []fuse.DirEntry
 	charged int
 }
@@ -25,16 +26,42 @@ func (f *FS) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse
 	if n.row != nil && !n.row.isDir() {
 		return fuse.ENOTDIR
 	}
-	h := &dirHandle{entries: f.list(&n)}
-	if n.gone {
-		return fuse.ENOENT
-	}
-	var ok bool
-	if h.charged, ok = f.charge(len(h.entries)*entrySize, 0); !ok {
-		return fuse.Status(unix.ENOBUFS)
+	h := &dirHandle{account: f.accounts.enter(in.Uid)}
+	status := h.fill(f, &n)
+	if !status.Ok() {
+		h.release(f)
+		return status
 	}
 	out.Fh = f.addFile(h)
 	return fuse.OK
+}
+
+// fill takes the listing, which is charged before it is made.
+func (h *dirHandle) fill(f *FS, dir *node) fuse.Status {
+	many := 0
+	switch dir.inside() {
+	case inRoot:
+		many = len(f.bus.Networks())
+	case inPorts:
+		many = len(dir.net.Ports())
+	}
+	var ok bool
+	if h.charged, ok = h.account.charge(many*entrySize, 0); !ok {
+		return fuse.Status(unix.ENOBUFS)
+	}
+	h.entries = f.list(dir)
+	if dir.gone {
+		return fuse.ENOENT
+	}
+	if h.charged, ok = h.account.charge(len(h.entries)*entrySize, h.charged); !ok {
+		return fuse.Status(unix.ENOBUFS)
+	}
+	return fuse.OK
+}
+
+func (h *dirHandle) release(f *FS) {
+	h.account.mem.Refund(h.charged)
+	f.accounts.leave(h.account)
 }
 
 // list makes the entries of a directory. If it is gone by now, so is dir.
@@ -110,7 +137,7 @@ func (f *FS) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList)
 // ReleaseDir ends OpenDir.
 func (f *FS) ReleaseDir(in *fuse.ReleaseIn) {
 	if h, ok := f.removeFile(in.Fh).(*dirHandle); ok {
-		f.charge(0, h.charged)
+		h.release(f)
 	}
 }
 

@@ -2,6 +2,8 @@ package fs
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,40 +43,111 @@ func statusOf(err error) fuse.Status {
 	return fuse.EIO
 }
 
-// errorLines is how many refusals are remembered; errorText how many bytes of
-// a command are shown.
+// errorLines is how many refusals of one user are remembered, and of all on one
+// network; freeLines how many of those are not charged to it; rootLines how many
+// are remembered of all on the mount; errorText how many bytes of a command are
+// shown.
 const (
 	errorLines = 32
+	freeLines  = 8
+	rootLines  = 1024
 	errorText  = 80
 )
 
-// errorLog is the last refusals, oldest first.
+// errorLog is the last refusals, oldest first. Nobody can push out all those of
+// another: where there is no room, who has most loses his oldest.
 type errorLog struct {
+	max int         // under mu; 0: the log is dropped
+	mem *bus.Memory // the network's, or nil
+
 	mu    sync.Mutex
-	lines []string
+	lines []refusal
 }
 
-func (l *errorLog) add(line string) {
+// refusal is a line of a log.
+type refusal struct {
+	uid     uint32
+	line    string
+	charged int // bytes
+}
+
+// add notes a refusal, if there is memory for it.
+func (l *errorLog) add(uid uint32, line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.lines) == errorLines {
-		copy(l.lines, l.lines[1:])
-		l.lines = l.lines[:errorLines-1]
+	if l.max == 0 {
+		return
 	}
-	l.lines = append(l.lines, line)
+	of := map[uint32]int{}
+	most := uid
+	for _, r := range l.lines {
+		if of[r.uid]++; of[r.uid] > of[most] {
+			most = r.uid
+		}
+	}
+	switch {
+	case of[uid] >= errorLines:
+		l.forget(uid)
+	case len(l.lines) >= l.max:
+		l.forget(most)
+	}
+	charged := 0
+	if l.mem != nil && len(l.lines) >= freeLines {
+		charged = len(line)
+	}
+	if charged == 0 || l.mem.ChargeTable(charged) {
+		l.lines = append(l.lines, refusal{uid, line, charged})
+	}
+}
+
+// forget drops the oldest line of a user. l.mu is held.
+func (l *errorLog) forget(uid uint32) {
+	i := slices.IndexFunc(l.lines, func(r refusal) bool { return r.uid == uid })
+	l.refund(l.lines[i : i+1])
+	l.lines = slices.Delete(l.lines, i, i+1)
+}
+
+func (l *errorLog) refund(lines []refusal) {
+	for _, r := range lines {
+		if r.charged > 0 {
+			l.mem.RefundTable(r.charged)
+		}
+	}
 }
 
 func (l *errorLog) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.clearLocked()
+}
+
+func (l *errorLog) clearLocked() {
+	l.refund(l.lines)
 	l.lines = nil
 }
 
-func (l *errorLog) String() string {
+// drop ends the log.
+func (l *errorLog) drop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.Join(l.lines, "")
+	l.clearLocked()
+	l.max = 0
 }
+
+// text gives the lines of the users that show accepts.
+func (l *errorLog) text(show func(uid uint32) bool) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var b strings.Builder
+	for _, r := range l.lines {
+		if show(r.uid) {
+			b.WriteString(r.line)
+		}
+	}
+	return b.String()
+}
+
+func everybody(uint32) bool { return true }
 
 // refuse records a refusal in the root's errors and the network's, and gives
 // the errno.
@@ -83,9 +156,9 @@ func (f *FS) refuse(n *node, caller *fuse.InHeader, command string, err error) f
 	line := func(path string) string {
 		return fmt.Sprintf("%s %d %d %s: %s: %s\n", bus.Stamp(time.Now()), caller.Uid, pid, path, printable(command), printable(err.Error()))
 	}
-	f.errors.add(line(n.path()))
+	f.errors.add(caller.Uid, line(n.path()))
 	if n.net != nil {
-		f.errorsOf(n.net).add(line(n.localPath()))
+		f.errorsOf(n.net).add(caller.Uid, line(n.localPath()))
 	}
 	return statusOf(err)
 }
@@ -105,27 +178,53 @@ func printable(s string) string {
 	return s
 }
 
-// errorsOf returns the network's log, made at its first refusal.
+// netErrors are the logs of networks, each made at the first refusal.
+type netErrors struct {
+	mu   sync.Mutex
+	logs map[*bus.Network]*errorLog
+}
+
+// errorsOf returns the network's log.
 func (f *FS) errorsOf(net *bus.Network) *errorLog {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	l := f.netErrors[net.ID()]
+	f.netErrors.mu.Lock()
+	defer f.netErrors.mu.Unlock()
+	l := f.netErrors.logs[net]
 	if l == nil {
-		for id := range f.netErrors { // a new one is rare: a time to tidy up
-			if f.bus.NetworkByID(id) == nil {
-				delete(f.netErrors, id)
-			}
-		}
-		l = &errorLog{}
-		f.netErrors[net.ID()] = l
+		l = &errorLog{max: errorLines, mem: net.Memory()}
+		f.netErrors.logs[net] = l
 	}
 	return l
 }
 
-// Errors returns what the root's errors file shows.
-func (f *FS) Errors() string { return f.errors.String() }
+// dropErrors drops the logs of networks that have ended. No lock is held while
+// it looks.
+func (f *FS) dropErrors() {
+	f.netErrors.mu.Lock()
+	logs := maps.Clone(f.netErrors.logs)
+	f.netErrors.mu.Unlock()
+	for net, l := range logs {
+		if f.bus.NetworkByID(net.ID()) == net {
+			continue
+		}
+		f.netErrors.mu.Lock()
+		delete(f.netErrors.logs, net)
+		f.netErrors.mu.Unlock()
+		l.drop()
+	}
+}
 
-func readRootErrors(f *FS, _ *node) string { return f.errors.String() }
+// Errors returns all that the root's errors file can show.
+func (f *FS) Errors() string { return f.errors.text(everybody) }
+
+// readRootErrors shows all to root and the owner of the root directory, and to
+// others what they did themselves: a command may be no business of theirs, and
+// so may the name of a network.
+func readRootErrors(f *FS, n *node) string {
+	if n.reader == 0 || n.reader == f.access(&node{}).UID {
+		return f.Errors()
+	}
+	return f.errors.text(func(uid uint32) bool { return uid == n.reader })
+}
 
 func clearRootErrors(f *FS, _ *node, _ *fuse.InHeader, command string) error {
 	if command != "" {
@@ -135,7 +234,7 @@ func clearRootErrors(f *FS, _ *node, _ *fuse.InHeader, command string) error {
 	return nil
 }
 
-func readErrors(f *FS, n *node) string { return f.errorsOf(n.net).String() }
+func readErrors(f *FS, n *node) string { return f.errorsOf(n.net).text(everybody) }
 
 func clearErrors(f *FS, n *node, by *fuse.InHeader, command string) error {
 	if command != "" {

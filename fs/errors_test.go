@@ -40,8 +40,8 @@ func TestErrorLines(t *testing.T) {
 	in.InHeader = fuse.InHeader{Caller: fuse.Caller{Owner: fuse.Owner{Uid: 1000}, Pid: pid}}
 	_, status = m.Write(nil, in, []byte("abc \"x\"\x1b\n"))
 	wantStatus(t, "write", status, unix.EINVAL)
-	for path, file := range map[string]string{"errors": "lan/mtu", "lan/errors": "mtu"} {
-		line := m.read(path)
+	for path, line := range map[string]string{"errors": m.Errors(), "lan/errors": m.read("lan/errors")} {
+		file := map[string]string{"errors": "lan/mtu", "lan/errors": "mtu"}[path]
 		match := errorLine.FindStringSubmatch(line)
 		if match == nil {
 			t.Fatalf("%s holds %q", path, line)
@@ -129,8 +129,74 @@ func TestErrorLogsGo(t *testing.T) {
 		wantStatus(t, "write", m.write("n/mtu", "x"), unix.EINVAL)
 		ok(t, "rmdir", m.rmdir("n"))
 	}
-	if n := len(m.netErrors); n > 1 {
+	m.dropErrors()
+	if n := len(m.netErrors.logs); n > 0 {
 		t.Errorf("%d logs of networks are kept", n)
+	}
+	if used := m.bus.Memory.Used(); used != 0 {
+		t.Errorf("they hold %d bytes", used)
+	}
+}
+
+// by has something refused on lan to the user of that uid.
+func (m *memory) refusedTo(uid uint32, command string) {
+	m.t.Helper()
+	h := m.header(m.id("lan/ports"))
+	h.Uid = uid
+	wantStatus(m.t, "mkdir", m.Mkdir(nil, &fuse.MkdirIn{InHeader: h}, command, &fuse.EntryOut{}), unix.EINVAL)
+}
+
+// Root and the owner of the root directory see all refusals, and others their
+// own, and only the size of those.
+func TestErrorsAreOnesOwn(t *testing.T) {
+	m := newLAN(t) // the root directory is that of uid 10
+	m.refusedTo(5, "secret")
+	m.refusedTo(6, "other")
+	for uid, want := range map[uint32]string{0: "secret other", 10: "secret other", 5: "secret", 6: "other", 7: ""} {
+		h := m.header(m.id("errors"))
+		h.Uid = uid
+		var attr fuse.AttrOut
+		ok(t, "stat", m.GetAttr(nil, &fuse.GetAttrIn{InHeader: h}, &attr))
+		var out fuse.OpenOut
+		ok(t, "open", m.Open(nil, &fuse.OpenIn{InHeader: h}, &out))
+		text := readAt(m, out.Fh, 0, 9999)
+		m.Release(nil, &fuse.ReleaseIn{Fh: out.Fh})
+		var got []string
+		for _, word := range []string{"secret", "other"} {
+			if strings.Contains(text, word) {
+				got = append(got, word)
+			}
+		}
+		if strings.Join(got, " ") != want || int(attr.Size) != len(text) {
+			t.Errorf("uid %d: size %d, and reads\n%s", uid, attr.Size, text)
+		}
+	}
+}
+
+// One user does not push out what was refused to another, in the root's errors
+// or a network's, and many are not remembered without bound.
+func TestErrorsOfMany(t *testing.T) {
+	m := newLAN(t)
+	for range 20 {
+		m.refusedTo(5, "mine")
+	}
+	for i := range 1000 {
+		m.refusedTo(6, fmt.Sprint("flood", i))
+	}
+	all, lan := m.Errors(), m.read("lan/errors")
+	if mine, others := strings.Count(all, "mine"), strings.Count(all, "flood"); mine != 2*20 || others != 2*32 {
+		t.Errorf("the root's errors have %d and %d lines", mine/2, others/2)
+	}
+	if mine, others := strings.Count(lan, "mine"), strings.Count(lan, "flood"); mine < 2*10 || mine+others != 2*32 {
+		t.Errorf("the errors of lan have %d and %d lines", mine/2, others/2)
+	}
+	for uid := range uint32(100) {
+		for range 40 {
+			m.refusedTo(1000+uid, "crowd")
+		}
+	}
+	if n := strings.Count(m.Errors(), "\n"); n != rootLines {
+		t.Errorf("%d lines are kept, want %d", n, rootLines)
 	}
 }
 

@@ -20,8 +20,11 @@ const maxEvents = 64 << 10
 
 // events is one open of NET/events: the lines since the open, each once.
 type events struct {
-	fs  *FS
-	net *bus.Network
+	fs      *FS
+	net     *bus.Network
+	account *account
+	// receives: the reader may receive frames, and so see what stands in them.
+	receives bool
 
 	mu      sync.Mutex
 	lines   []byte
@@ -36,15 +39,50 @@ func (f *FS) openEvents(n *node, in *fuse.OpenIn) (uint64, error) {
 	if in.Flags&unix.O_ACCMODE != unix.O_RDONLY {
 		return 0, bus.Errorf(bus.Denied, "events can only be read")
 	}
-	e := &events{fs: f, net: n.net}
+	_, door := n.net.Access()
+	if err := f.listeners.enter(n.net, in.Uid, door.UID); err != nil {
+		return 0, err
+	}
+	e := &events{fs: f, net: n.net, account: f.accounts.enter(in.Uid), receives: mayReceive(door, &in.InHeader)}
 	if err := n.net.Subscribe(e); err != nil {
+		f.listeners.leave(n.net, in.Uid)
+		f.accounts.leave(e.account)
 		return 0, err
 	}
 	return f.dev.Open(e), nil
 }
 
+// mayReceive tells whether the caller has r on a door.
+func mayReceive(door bus.Access, in *fuse.InHeader) bool {
+	switch {
+	case in.Uid == 0:
+		return true
+	case in.Uid == door.UID:
+		return door.Mode&0o400 != 0
+	case in.Gid == door.GID || slices.Contains(groupsOf(in.Pid), door.GID):
+		return door.Mode&0o040 != 0
+	}
+	return door.Mode&0o004 != 0
+}
+
+// ofFrames are the events that tell what stands in frames.
+var ofFrames = [][]byte{[]byte("learned"), []byte("moved")}
+
+// shows tells whether the reader may see a line.
+func (e *events) shows(line []byte) bool {
+	if e.receives {
+		return true
+	}
+	_, event, _ := bytes.Cut(line, []byte(" "))
+	event, _, _ = bytes.Cut(event, []byte(" "))
+	return !slices.ContainsFunc(ofFrames, func(name []byte) bool { return bytes.Equal(name, event) })
+}
+
 // Add takes one line for the reader.
 func (e *events) Add(line []byte) {
+	if !e.shows(line) {
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.lost > 0 {
@@ -61,9 +99,10 @@ func (e *events) Add(line []byte) {
 	e.serve()
 }
 
-// append adds lines if there is room for the reader and in the mount's memory.
+// append adds lines if there is room for the reader and in his part of the
+// mount's memory.
 func (e *events) append(lines []byte) bool {
-	if len(e.lines)+len(lines) > maxEvents || !e.net.Memory().Charge(len(lines)) {
+	if len(e.lines)+len(lines) > maxEvents || !e.account.mem.Charge(len(lines)) {
 		return false
 	}
 	e.lines = append(e.lines, lines...)
@@ -103,7 +142,7 @@ func (e *events) answer(r devfuse.Reply, size int) {
 
 // take drops the first n bytes.
 func (e *events) take(n int) {
-	e.net.Memory().Refund(n)
+	e.account.mem.Refund(n)
 	e.lines = append(e.lines[:0], e.lines[n:]...)
 	if len(e.lines) == 0 {
 		e.lines = nil
@@ -160,9 +199,11 @@ func (e *events) Interrupt(unique uint64) bool {
 // Release ends the subscription.
 func (e *events) Release() {
 	e.net.Unsubscribe(e)
+	e.fs.listeners.leave(e.net, e.account.uid)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.take(len(e.lines))
 	e.ended = true
 	e.serve()
+	go e.fs.accounts.leave(e.account) // it takes the bus's lock, which carries no frames
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 )
 
@@ -90,10 +91,9 @@ func TestEventsLost(t *testing.T) {
 	m := newMemory(t, testOptions())
 	ok(t, "mkdir", m.mkdir("lan", 0o755))
 	n := m.bus.Network("lan")
-	e := &events{fs: m.FS, net: n}
-	if err := n.Subscribe(e); err != nil {
-		t.Fatal(err)
-	}
+	fh, status := m.open("lan/events", unix.O_RDONLY)
+	ok(t, "open", status)
+	e := m.dev.Handle(fh).(*events)
 	const total = 3000
 	for i := range total {
 		n.Event("x", "i=%d pad=%s", i, strings.Repeat(".", 50))
@@ -114,5 +114,86 @@ func TestEventsLost(t *testing.T) {
 	if got := plain(string(e.lines)); got != fmt.Sprintf("events-lost count=%d\ny\nz\n", lost) {
 		t.Errorf("after that: %q", got)
 	}
-	e.Release()
+}
+
+// A line that the network cannot hold is one that this reader has lost: what
+// waits for him is charged to him, and not to the owner of the network.
+func TestEventsAreTheReaders(t *testing.T) {
+	m := newMemory(t, testOptions())
+	ok(t, "mkdir", m.mkdir("lan", 0o755)) // by uid 1
+	n := m.bus.Network("lan")
+	var out fuse.OpenOut
+	h := m.header(m.id("lan/events"))
+	h.Uid = 2
+	ok(t, "open", m.Open(nil, &fuse.OpenIn{InHeader: h}, &out))
+	n.Event("x", "")
+	if n.Memory().Used() != 0 || m.accounts.users[2].mem.Used() == 0 {
+		t.Errorf("the network holds %d bytes, the reader %d", n.Memory().Used(), m.accounts.users[2].mem.Used())
+	}
+}
+
+// So many read the events of one network, and of each user so many; its owner
+// and root can read them all the same.
+func TestListeners(t *testing.T) {
+	m := newMemory(t, testOptions())
+	ok(t, "mkdir", m.mkdir("lan", 0o755)) // by uid 1
+	var last uint64
+	open := func(uid uint32) fuse.Status {
+		var out fuse.OpenOut
+		h := m.header(m.id("lan/events"))
+		h.Uid = uid
+		status := m.Open(nil, &fuse.OpenIn{InHeader: h}, &out)
+		if status.Ok() {
+			last = out.Fh
+		}
+		return status
+	}
+	for _, uid := range []uint32{5, 6, 7, 8} {
+		for range maxUserListeners {
+			ok(t, "open", open(uid))
+		}
+		wantStatus(t, "one more of this user", open(uid), unix.ENOSPC)
+	}
+	wantStatus(t, "one more", open(9), unix.ENOSPC)
+	if text := m.read("lan/errors"); !strings.Contains(text, "64 readers") {
+		t.Errorf("errors tell\n%s", text)
+	}
+	m.dev.Handle(last).Release()
+	ok(t, "when one has gone", open(9))
+	for _, uid := range []uint32{0, 1} {
+		for range maxUserListeners {
+			ok(t, "root and the owner", open(uid))
+		}
+		wantStatus(t, "one more of this user", open(uid), unix.ENOSPC)
+	}
+}
+
+// What tells of frames goes to those who may receive frames.
+func TestEventsOfFrames(t *testing.T) {
+	for _, c := range []struct {
+		mode, uid, gid uint32
+		sees           bool
+	}{
+		{0o700, 0, 0, true}, {0o077, 0, 0, true}, {0o400, 1, 9, true}, {0o077, 1, 2, false},
+		{0o040, 9, 2, true}, {0o704, 9, 2, false}, {0o004, 9, 9, true}, {0o773, 9, 9, false},
+	} {
+		m := newMemory(t, testOptions())
+		ok(t, "mkdir", m.mkdir("lan", 0o755))
+		ok(t, "chmod", m.chmod("lan/port", c.mode))
+		var out fuse.OpenOut
+		h := m.header(m.id("lan/events"))
+		h.Uid, h.Gid = c.uid, c.gid
+		ok(t, "open", m.Open(nil, &fuse.OpenIn{InHeader: h}, &out))
+		n := m.bus.Network("lan")
+		for _, name := range []string{"learned", "moved", "counts"} {
+			n.Event(name, "mac=02:00:00:00:00:01")
+		}
+		want := "counts mac=02:00:00:00:00:01\n"
+		if c.sees {
+			want = "learned mac=02:00:00:00:00:01\nmoved mac=02:00:00:00:00:01\n" + want
+		}
+		if got := plain(string(m.dev.Handle(out.Fh).(*events).lines)); got != want {
+			t.Errorf("port has %04o: uid %d, gid %d sees\n%s", c.mode, c.uid, c.gid, got)
+		}
+	}
 }

@@ -150,7 +150,8 @@ func TestManualHasTheLimits(t *testing.T) {
 		"bytes in a frame on stream":           fmt.Sprint(bus.MaxPrefixed),
 		"bytes in a command":                   fmt.Sprint(maxCommand),
 		"bytes in a name":                      fmt.Sprintf("network %d, port %d", bus.MaxName, bus.MaxPortName),
-		"lines in errors":                      fmt.Sprint(errorLines),
+		"lines in errors":                      fmt.Sprintf("%d; in that of the root directory %d of a user, %d in all", errorLines, errorLines, rootLines),
+		"readers of the events of a network":   fmt.Sprintf("%d; %d of a user", maxListeners, maxUserListeners),
 		"bytes of events waiting for a reader": fmt.Sprint(maxEvents),
 	} {
 		if !strings.Contains(text, "| "+what+" | "+line) {

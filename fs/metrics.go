@@ -29,6 +29,11 @@ var metrics = []metric{
 // labels escapes a label value as the text format asks.
 var labels = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 
+// costOfNetwork is about how many bytes the metrics of one network take.
+const costOfNetwork = 4 << 10
+
+func costOfMetrics(f *FS, _ *node) int { return len(f.bus.Networks()) * costOfNetwork }
+
 func readMetrics(f *FS, _ *node) string {
 	var b strings.Builder
 	family := func(name, kind, help string) {

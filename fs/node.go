@@ -9,37 +9,37 @@ import (
 	"ipnfs/bus"
 )
 
-// A node id says all that must be known of a node, so that nothing is stored
-// per node and FORGET means nothing:
+// A node id says what must be known of a node:
 //
 //	63..56  row of the table, counted from 1 (the root directory is id 1)
 //	55..32  the network's id, 0 in the root directory
 //	31..0   of POLICY/: the policy's life (bus.Network.PolicyLife)
 //	31..16  of its files: the low bits of that
 //	31..16  of ports/N and its files: the port's number, less 1
-//	15..0   the port's life (bus.Port.Life)
-//	15..0   of ports/N's files that the policy serves: both lives, mixed
+//	15..0   what tells them from those that the kernel knows already: which
+//	        port and which policy is meant stands in FS.known
 //
-// Of a fresh node the lowest bits are a sequence number, and the life is moved
-// up by as many (sequenceBits): each LOOKUP gives another node. There are two
+// Of a fresh node the lowest bits are a sequence number, and a policy's life is
+// moved up by as many (sequenceBits): each LOOKUP gives another node. There are two
 // reasons. The kernel locks an inode while a write to it waits, and so another
 // opener of a door, or of a file that attaches, must not have the same inode.
 // And the kernel keeps the size and the pages that sendfile(2) and splice(2)
 // read with the inode: of a text that changes by itself each reader must have
 // his own. Settings have one inode each, so that locks and watches work there.
 //
-// The lives are there because the kernel remembers that a directory was removed
-// for as long as it remembers the node: a number that is used again must not
-// bring the dead directory back, and who still has a file of it open must not
-// act on the new port or policy.
+// No id is given again while the kernel knows a node of it (FS.known). The
+// kernel remembers that a directory was removed for as long as it remembers the
+// node: a number that is used again must not bring the dead directory back. And
+// who still has a file open must not act on what came later: the kernel checks
+// fchmod(2) by the owner that the file had.
 const (
 	rowShift  = 56
 	netShift  = 32
 	portShift = 16
-	// lifeMix spreads the lives of policies over the sums with those of ports:
-	// odd, so that as many policies make as many ids as there are bits for.
-	lifeMix = 0x9e37
 )
+
+// netOf is the network's id in a node id.
+func netOf(id uint64) uint32 { return uint32(id>>netShift) & (1<<24 - 1) }
 
 // node is a node id taken apart. net and port are nil where there is none;
 // gone says that there was one and it has ended.
@@ -50,11 +50,15 @@ type node struct {
 	port *bus.Port
 	gone bool
 
+	reader uint32 // user id of whom the text is made for
+
 	// Of what a policy serves, and empty in all other nodes:
 	life     uint64 // of the policy
 	policy   string // its name
 	own      string // the file's
 	readOnly bool
+	ofFrames bool       // bus.Table.OfFrames
+	cost     func() int // bus.Table.Cost
 }
 
 var sequence atomic.Uint32
@@ -75,16 +79,14 @@ func (r *row) sequenceBits() uint {
 	switch {
 	case !r.fresh():
 		return 0
-	case r.ofPort():
-		return 8
-	case r.in == inPolicy:
+	case r.ofPort(), r.in == inPolicy:
 		return 16
 	}
 	return 32
 }
 
 // makeID gives the node id of a row, with the sequence number 0; life is the
-// policy's, of what it serves.
+// policy's, of what it serves. known.enter completes it.
 func makeID(r *row, net *bus.Network, port *bus.Port, life uint64) uint64 {
 	id := uint64(r.index) << rowShift
 	if net != nil {
@@ -92,14 +94,17 @@ func makeID(r *row, net *bus.Network, port *bus.Port, life uint64) uint64 {
 	}
 	low := uint32(life) << r.sequenceBits()
 	if port != nil {
-		lives := uint16(uint32(port.Life())+uint32(life)*lifeMix) << r.sequenceBits()
-		low = uint32(port.Number()-1)<<portShift | uint32(lives)
+		low = uint32(port.Number()-1)<<portShift | uint32(port.Life()<<r.sequenceBits())
 	}
 	return id | uint64(low)
 }
 
 // refresh gives the id of a fresh node its sequence number.
-func (n *node) refresh() { n.id |= uint64(sequence.Add(1)) & n.row.sequenceMask() }
+func (n *node) refresh() {
+	if n.row.fresh() {
+		n.id |= uint64(sequence.Add(1)) & n.row.sequenceMask()
+	}
+}
 
 // sequenceMask has the bits of the sequence number set.
 func (r *row) sequenceMask() uint64 { return 1<<r.sequenceBits() - 1 }
@@ -119,12 +124,12 @@ func (f *FS) node(id uint64) node {
 	n.row = &table[index-1]
 	n.gone = !n.row.there()
 	if n.row.in != inRoot || n.row.kind == netDir {
-		n.net = f.bus.NetworkByID(uint32(id>>netShift) & (1<<24 - 1))
+		n.net = f.bus.NetworkByID(netOf(id))
 		n.gone = n.gone || n.net == nil
 	}
 	if n.row.ofPort() && !n.gone {
-		n.port = n.net.Port(int(uint32(id)>>portShift) + 1)
-		if n.port != nil && !n.row.ofPolicy() && makeID(n.row, n.net, n.port, 0) != id&^n.row.sequenceMask() {
+		n.port, n.life = f.known.port(id)
+		if n.port != n.net.Port(int(uint32(id)>>portShift)+1) {
 			n.port = nil
 		}
 		n.gone = n.port == nil
@@ -139,7 +144,7 @@ func (f *FS) node(id uint64) node {
 // if what came in its place got the same id.
 func (f *FS) still(was *node) (n node, ok bool) {
 	n = f.node(was.id)
-	return n, !n.gone && n.port == was.port && n.life == was.life
+	return n, !n.gone && n.net == was.net && n.port == was.port && n.life == was.life
 }
 
 // ino is the inode number that stat shows: the node id without sequence and

@@ -35,7 +35,7 @@ func (f *FS) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.St
 		out.Fh, err = f.openEvents(&n, in)
 	case textFile, attachFile:
 		out.OpenFlags = fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH
-		out.Fh = f.addFile(&textHandle{node: n, opener: in.Uid})
+		out.Fh = f.addFile(&textHandle{node: n, opener: in.Uid, account: f.accounts.enter(in.Uid)})
 		if n.row.fresh() && in.Flags&unix.O_ACCMODE != unix.O_WRONLY {
 			// Before open(2) the kernel asked for the mode, and took the
 			// size that came with it. The text may be longer by now.

@@ -30,12 +30,19 @@ func slots(in place) int {
 // slot is the i-th of these rows.
 func slot(in place, i int) *row { return &table[int(rowOf(in, "").index)-1+i] }
 
+// value is a file that a policy serves, in the form of a port's knob.
+type value struct {
+	bus.PortKnob
+	ofFrames bool       // see bus.Table
+	cost     func() int // likewise
+}
+
 // served lists what p serves in a directory, in the order of the rows, all in
 // the form of a port's knob: what can be the name of a file, each name once,
 // and none that the directory has anyway.
-func served(p bus.Policy, in place) (list []bus.PortKnob) {
-	add := func(k bus.PortKnob) {
-		twice := slices.ContainsFunc(list, func(other bus.PortKnob) bool { return other.Name == k.Name })
+func served(p bus.Policy, in place) (list []value) {
+	add := func(k value) {
+		twice := slices.ContainsFunc(list, func(other value) bool { return other.Name == k.Name })
 		if !twice && bus.CheckName(k.Name) == nil && rowOf(in, k.Name) == nil && len(list) < slots(in) {
 			list = append(list, k)
 		}
@@ -43,23 +50,23 @@ func served(p bus.Policy, in place) (list []bus.PortKnob) {
 	switch in {
 	case inNet:
 		if len(served(p, inPolicy)) > 0 {
-			add(bus.PortKnob{Name: p.Name()})
+			add(value{PortKnob: bus.PortKnob{Name: p.Name()}})
 		}
 	case inPolicy:
 		if tabler, ok := p.(bus.Tabler); ok {
 			for _, t := range tabler.Tables() {
-				add(knobOf(t.Name, t.Read, t.Write))
+				add(value{knobOf(t.Name, t.Read, t.Write), t.OfFrames, t.Cost})
 			}
 		}
 		if knobber, ok := p.(bus.Knobber); ok {
 			for _, k := range knobber.Knobs() {
-				add(knobOf(k.Name, k.Get, k.Set))
+				add(value{PortKnob: knobOf(k.Name, k.Get, k.Set)})
 			}
 		}
 	case inPort:
 		if knobber, ok := p.(bus.PortKnobber); ok {
 			for _, k := range knobber.PortKnobs() {
-				add(k)
+				add(value{PortKnob: k})
 			}
 		}
 	}
@@ -102,6 +109,7 @@ func (n *node) each(in place, f func(n node) bool) error {
 			child.id = makeID(child.row, child.net, child.port, child.life)
 			if !child.row.isDir() {
 				child.own, child.readOnly = k.Name, k.Set == nil
+				child.ofFrames, child.cost = k.ofFrames, k.cost
 			}
 			if !f(child) {
 				break
@@ -125,7 +133,12 @@ func (n *node) servedChild(name string) (child node, found bool) {
 // force, and tells whether that is anything.
 func (n *node) resolve() (ok bool) {
 	_ = n.each(n.row.in, func(is node) bool {
-		if ok = is.id == n.id&^n.row.sequenceMask(); ok {
+		if n.port != nil {
+			ok = is.row == n.row // its life was checked: it stands in known
+		} else {
+			ok = is.id == n.id&^n.row.sequenceMask()
+		}
+		if ok {
 			is.id = n.id
 			*n = is
 		}
@@ -135,7 +148,7 @@ func (n *node) resolve() (ok bool) {
 }
 
 // useValue calls f with the file n itself.
-func (n *node) useValue(f func(k bus.PortKnob) error) error {
+func (n *node) useValue(f func(v value) error) error {
 	return n.withPolicy(func(p bus.Policy) error {
 		list := served(p, n.row.in)
 		if int(n.row.slot) >= len(list) {
@@ -147,15 +160,23 @@ func (n *node) useValue(f func(k bus.PortKnob) error) error {
 
 // readValue reads a table or knob. If it is gone by now, so is n.
 func readValue(_ *FS, n *node) (text string) {
-	n.gone = n.useValue(func(k bus.PortKnob) error {
-		text = line(k.Get(n.port))
+	var unlocked func() string
+	n.gone = n.useValue(func(v value) error {
+		if v.cost != nil {
+			unlocked = func() string { return v.Get(n.port) }
+		} else {
+			text = v.Get(n.port)
+		}
 		return nil
 	}) != nil
-	return text
+	if unlocked != nil {
+		text = unlocked()
+	}
+	return line(text)
 }
 
 func writeValue(_ *FS, n *node, _ *fuse.InHeader, command string) error {
-	return n.useValue(func(k bus.PortKnob) error { return k.Set(n.port, command) })
+	return n.useValue(func(v value) error { return v.Set(n.port, command) })
 }
 
 // line ends a text that is not empty with a newline.

@@ -25,6 +25,8 @@ type offer struct {
 	get           func() string
 	set           func(string) error
 	started       func()
+	ofFrames      bool       // of the tables
+	cost          func() int // likewise
 }
 
 func (o *offer) Name() string { return o.name }
@@ -39,7 +41,7 @@ func (o *offer) Stop() {}
 
 func (o *offer) Tables() (list []bus.Table) {
 	for _, name := range o.tables {
-		list = append(list, bus.Table{Name: name, Read: o.get, Write: o.set})
+		list = append(list, bus.Table{Name: name, Read: o.get, Write: o.set, OfFrames: o.ofFrames, Cost: o.cost})
 	}
 	return list
 }

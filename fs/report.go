@@ -91,6 +91,11 @@ func resetPortStats(_ *FS, n *node, _ *fuse.InHeader, command string) error {
 	return nil
 }
 
+// costOfConn is about how many bytes a connection takes in info.
+const costOfConn = 512
+
+func costOfPortInfo(_ *FS, n *node) int { return n.port.Conns() * costOfConn }
+
 // readPortInfo shows the port, and behind an empty line each connection.
 func readPortInfo(_ *FS, n *node) string {
 	var b strings.Builder

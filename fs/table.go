@@ -63,6 +63,8 @@ type row struct {
 	emptyOK bool
 	// live: the text may change without a write to this very file.
 	live bool
+	// cost is about how many bytes it takes to make the text; nil: few.
+	cost func(f *FS, n *node) int
 
 	index uint8
 	slot  uint8 // of what a policy serves: which of it, from 0
@@ -89,7 +91,7 @@ func init() { // in init, since readers look into the table themselves
 		{name: "version", in: inRoot, read: readVersion},
 		{name: "features", in: inRoot, read: readFeatures},
 		{name: "policies", in: inRoot, read: readPolicies},
-		{name: "metrics", in: inRoot, read: readMetrics, live: true},
+		{name: "metrics", in: inRoot, read: readMetrics, live: true, cost: costOfMetrics},
 		{name: "errors", in: inRoot, rule: rootLog, read: readRootErrors, write: clearRootErrors, emptyOK: true, live: true},
 		{in: inRoot, kind: netDir, rule: ownDir},
 
@@ -119,7 +121,7 @@ func init() { // in init, since readers look into the table themselves
 		{in: inPorts, kind: portDir, rule: reportDir},
 
 		{name: "port", in: inPort, kind: portDoor, rule: ownDoor},
-		{name: "info", in: inPort, read: readPortInfo, live: true},
+		{name: "info", in: inPort, read: readPortInfo, live: true, cost: costOfPortInfo},
 		{name: "stats", in: inPort, rule: setting, read: readPortStats, write: resetPortStats, live: true},
 		{name: "name", in: inPort, rule: setting, read: readPortName, write: writePortName, emptyOK: true},
 		{name: "queue", in: inPort, rule: setting, read: readPortQueue, write: writePortQueue, live: true},

@@ -24,23 +24,25 @@ type Options struct {
 type FS struct {
 	fuse.RawFileSystem // answers ENOSYS to what is not here
 
-	bus     *bus.Bus
-	dev     *devfuse.Device
-	options Options
-	started time.Time
-	errors  errorLog
-	toil    toil
-	reports *bus.Memory // held by open reports and listings
+	bus       *bus.Bus
+	dev       *devfuse.Device
+	options   Options
+	started   time.Time
+	errors    errorLog
+	netErrors netErrors
+	toil      toil
+	known     known
+	accounts  accounts
+	listeners listeners
 
 	// batch is the device goroutine's own: only Handle.Write uses it.
 	batch bus.Batch
 
-	mu        sync.Mutex
-	root      bus.Access
-	netErrors map[uint32]*errorLog   // by network id
-	files     map[uint64]any         // *textHandle or *dirHandle, by file handle
-	byNode    map[uint64]*textHandle // of fresh nodes that are open
-	lastFile  uint64
+	mu       sync.Mutex
+	root     bus.Access
+	files    map[uint64]any         // *textHandle or *dirHandle, by file handle
+	byNode   map[uint64]*textHandle // of fresh nodes that are open
+	lastFile uint64
 }
 
 // New makes a tree without networks that is served over fd, an open
@@ -50,9 +52,12 @@ func New(fd int, o Options) *FS {
 	f := &FS{
 		RawFileSystem: fuse.NewDefaultRawFileSystem(),
 		bus:           bus.New(o.Limits), options: o, root: o.Root, started: time.Now(),
-		netErrors: map[uint32]*errorLog{}, files: map[uint64]any{}, byNode: map[uint64]*textHandle{},
+		known: newKnown(), listeners: newListeners(), files: map[uint64]any{}, byNode: map[uint64]*textHandle{},
 	}
-	f.reports = f.bus.Memory.Part()
+	f.bus.Busy = f.known.network
+	f.accounts = newAccounts(f.bus)
+	f.errors.max = rootLines
+	f.netErrors.logs = map[*bus.Network]*errorLog{}
 	f.dev = devfuse.NewDevice(fd, f)
 	return f
 }
@@ -70,13 +75,14 @@ func (f *FS) Serve() error {
 	close(stop)
 	<-done
 	f.bus.Shutdown()
+	f.dropErrors()
 	if closeErr := f.dev.Close(); err == nil {
 		err = closeErr
 	}
 	return err
 }
 
-// tick lets policies age.
+// tick lets policies age, and drops what is left of networks.
 func (f *FS) tick(stop, done chan struct{}) {
 	defer close(done)
 	ticker := time.NewTicker(time.Second)
@@ -85,6 +91,7 @@ func (f *FS) tick(stop, done chan struct{}) {
 		select {
 		case now := <-ticker.C:
 			f.bus.Tick(now)
+			f.dropErrors()
 		case <-stop:
 			return
 		}
@@ -138,12 +145,18 @@ func (f *FS) Lookup(_ <-chan struct{}, in *fuse.InHeader, name string, out *fuse
 	if !ok {
 		return fuse.ENOENT
 	}
-	f.entry(&n, out)
-	return fuse.OK
+	return f.entry(&n, out)
 }
 
-func (f *FS) entry(n *node, out *fuse.EntryOut) {
-	n.refresh()
+// entry answers with a node, which the kernel knows from then on.
+func (f *FS) entry(n *node, out *fuse.EntryOut) fuse.Status {
+	if !f.known.enter(n) {
+		return fuse.Status(unix.ENOSPC)
+	}
+	if n.net != nil && f.bus.NetworkByID(n.net.ID()) != n.net {
+		f.known.forget(n.id, 1) // it ended before it was known
+		return fuse.ENOENT
+	}
 	*out = fuse.EntryOut{NodeId: n.id}
 	f.attr(n, &out.Attr)
 	switch {
@@ -152,10 +165,11 @@ func (f *FS) entry(n *node, out *fuse.EntryOut) {
 	case n.row.isText():
 		setSize(&out.Attr, len(n.row.read(f, n)))
 	}
+	return fuse.OK
 }
 
-// Forget is nothing: see node.go.
-func (f *FS) Forget(uint64, uint64) {}
+// Forget notes that the kernel has forgotten so many lookups of a node.
+func (f *FS) Forget(id, lookups uint64) { f.known.forget(id, lookups) }
 
 // StatFs shows the memory for queued frames as blocks and the ports as files.
 func (f *FS) StatFs(_ <-chan struct{}, _ *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {

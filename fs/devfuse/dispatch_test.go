@@ -161,15 +161,32 @@ func TestRelease(t *testing.T) {
 	want(t, kernel, "a read after it", "8:9")
 }
 
-func TestForgetHasNoAnswer(t *testing.T) {
-	d, kernel, _, _ := newDispatch(t)
-	for _, op := range []uint32{opForget, opBatchForget} {
-		if !d.dispatch(message(head(op, 2), make([]byte, 16)...)) {
-			t.Errorf("opcode %d is left to the tree", op)
-		}
+// The tree hears what the kernel forgets, alone or in a batch, and nobody is
+// answered.
+func TestForget(t *testing.T) {
+	const forget, batchForget = 2, 42 // opcodes
+	tree := &forgetter{RawFileSystem: fuse.NewDefaultRawFileSystem(), forgotten: map[uint64]uint64{}}
+	d, kernel := pair(t, tree)
+	one := head(forget, 2)
+	one.NodeId = 77
+	d.Do(message(fuse.ForgetIn{InHeader: one, Nlookup: 3}))
+	d.Do(message(struct {
+		fuse.InHeader
+		Count, _ uint32
+		Nodes    [2][2]uint64
+	}{InHeader: head(batchForget, 4), Count: 2, Nodes: [2][2]uint64{{77, 1}, {78, 5}}}))
+	if tree.forgotten[77] != 4 || tree.forgotten[78] != 5 {
+		t.Errorf("the tree heard of %v", tree.forgotten)
 	}
 	want(t, kernel, "forget")
 }
+
+type forgetter struct {
+	fuse.RawFileSystem
+	forgotten map[uint64]uint64
+}
+
+func (f *forgetter) Forget(id, lookups uint64) { f.forgotten[id] += lookups }
 
 func TestInterrupt(t *testing.T) {
 	d, kernel, _, fh := newDispatch(t)
@@ -222,7 +239,7 @@ func TestDispatchAllocatesNothing(t *testing.T) {
 	fh := d.Open(echo{})
 	requests := [][]byte{
 		writeOf(fh, 2, []byte("hello")), readOf(fh, 4, 100), interruptOf(3, 4),
-		message(pollIn{InHeader: head(opPoll, 6), Fh: fh}), readOf(hotBit|50, 8, 1), message(head(opForget, 10)),
+		message(pollIn{InHeader: head(opPoll, 6), Fh: fh}), readOf(hotBit|50, 8, 1),
 	}
 	if n := testing.AllocsPerRun(100, func() {
 		for _, r := range requests {

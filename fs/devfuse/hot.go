@@ -39,18 +39,16 @@ const pollScheduleNotify = 1
 
 // Opcodes, from the kernel's include/uapi/linux/fuse.h.
 const (
-	opForget      = 2
-	opOpen        = 14
-	opRead        = 15
-	opWrite       = 16
-	opRelease     = 18
-	opInit        = 26
-	opOpendir     = 27
-	opReaddir     = 28
-	opInterrupt   = 36
-	opIoctl       = 39
-	opPoll        = 40
-	opBatchForget = 42
+	opOpen      = 14
+	opRead      = 15
+	opWrite     = 16
+	opRelease   = 18
+	opInit      = 26
+	opOpendir   = 27
+	opReaddir   = 28
+	opInterrupt = 36
+	opIoctl     = 39
+	opPoll      = 40
 )
 
 // as views a request as its struct, or returns nil if it is too short.
@@ -121,8 +119,6 @@ func (d *Device) dispatch(request []byte) bool {
 		}
 		d.release(in.Fh)
 		r.Error(0)
-	case opForget, opBatchForget:
-		// The tree keeps nothing per node id. There is no answer.
 	default:
 		return false
 	}

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"ipnfs/bus"
 	"ipnfs/policies/l2switch/fdb"
@@ -14,17 +16,28 @@ import (
 // Tables are what the switch knows.
 func (s *Switch) Tables() []bus.Table {
 	return []bus.Table{
-		{Name: "fdb", Read: s.readFDB, Write: s.writeFDB},
+		{Name: "fdb", Read: s.readFDB, Write: s.writeFDB, OfFrames: true, Cost: s.costOfFDB},
 		{Name: "vlans", Read: s.readVLANs, Write: s.writeVLANs},
 		{Name: "stp", Read: s.readSTP, Write: s.writeSTP},
-		{Name: "groups", Read: s.groups.Text, Write: s.writeGroups},
+		{Name: "groups", Read: s.groups.Text, Write: s.writeGroups, OfFrames: true},
 		{Name: "counters", Read: s.readCounters},
 	}
 }
 
+// lineOfFDB is the longest line of the fdb in bytes.
+const lineOfFDB = len("02:00:00:00:00:01 vlan=4094 port=65536 age=1000000\n")
+
+// costOfFDB is what readFDB takes: the text and a list of all entries.
+func (s *Switch) costOfFDB() int { return s.fdb.Len() * (lineOfFDB + int(unsafe.Sizeof(fdb.Entry{}))) }
+
 func (s *Switch) readFDB() string {
 	var b strings.Builder
-	for _, e := range s.fdb.Entries() {
+	entries := s.fdb.Entries()
+	b.Grow(len(entries) * lineOfFDB)
+	for i, e := range entries {
+		if i%1024 == 1023 {
+			runtime.Gosched() // what carries frames comes first
+		}
 		age := "static"
 		if !e.Static {
 			age = fmt.Sprintf("age=%d", e.Age)

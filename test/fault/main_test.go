@@ -8,6 +8,7 @@
 //   - port_*, poll_*, stream_*: the doors.
 //   - overflow_*: what a full receiver means.
 //   - end_*: removal, unmounting, death.
+//   - node_test.go: what the kernel takes for one file.
 //   - crowd_test.go, memory_test.go: many, and much.
 package fault
 
