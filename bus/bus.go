@@ -91,8 +91,11 @@ func (b *Bus) Create(name, policy string, dir, door Access) (*Network, error) {
 		}
 	}
 	maker := b.userLocked(dir.UID)
-	maker.networks++
 	n := &Network{id: b.lastID, bus: b, maker: maker, mem: maker.mem.Part(), name: name, settings: DefaultSettings(), dir: dir, door: door}
+	if err := n.admitPolicyLocked(p); err != nil {
+		return nil, err
+	}
+	maker.networks++
 	n.startPolicyLocked(p, policy)
 	b.byName[name], b.byID[n.id] = n, n
 	return n, nil

@@ -19,8 +19,7 @@ func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 		out.Drop(bus.DropMalformed)
 		return
 	}
-	m, ports := s.mode.Load(), s.ports.Load()
-	from := ports.get(in.Number())
+	m, from := s.mode.Load(), s.ports.get(in.Number())
 	if from == nil || from.bus != in {
 		return // it is just leaving
 	}
@@ -47,7 +46,7 @@ func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 		out.Drop(bus.DropSTP)
 		return
 	}
-	e := egress{mode: m, ports: ports, from: from, frame: f, tag: t, out: out}
+	e := egress{mode: m, ports: &s.ports, from: from, frame: f, tag: t, out: out}
 	if data[0]&1 == 0 {
 		s.forwardUnicast(&e, data)
 	} else {
@@ -67,7 +66,7 @@ func (s *Switch) learn(from *port, vlan uint16, data []byte) {
 	if result != fdb.Learned && result != fdb.Moved {
 		return
 	}
-	if s.ports.Load().get(from.number) != from { // it left meanwhile
+	if s.ports.get(from.number) != from { // it left meanwhile
 		s.fdb.FlushPort(from.number, true)
 		return
 	}
@@ -93,7 +92,7 @@ func (s *Switch) learn(from *port, vlan uint16, data []byte) {
 // egress collects where one frame goes.
 type egress struct {
 	mode  *mode
-	ports *portSet
+	ports *portTable
 	from  *port
 	frame *bus.Frame
 	tag   tag
@@ -146,7 +145,7 @@ func (e *egress) flood() {
 		return
 	}
 	var why bus.Drop
-	for _, to := range e.ports.list {
+	for to := range e.ports.all {
 		if to != e.from {
 			why = max(why, e.send(to))
 		}

@@ -13,7 +13,7 @@ import (
 // frames look up: ports are always in order, and one that never leaves is
 // always there.
 func TestAtOnce(t *testing.T) {
-	tab := New(200)
+	tab := New(200, nil)
 	start := time.Unix(1e9, 0)
 	query := query2("10.0.0.1", "0.0.0.0", 100)
 	tab.Snoop(1, 7, query, start)

@@ -17,7 +17,7 @@ type testSwitch struct {
 }
 
 func newSwitch(t *testing.T, limit int) *testSwitch {
-	return &testSwitch{t, New(limit), time.Unix(1e9, 0)}
+	return &testSwitch{t, New(limit, nil), time.Unix(1e9, 0)}
 }
 
 // after lets time pass, a Tick a second.

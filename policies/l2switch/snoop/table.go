@@ -58,6 +58,7 @@ type Table struct {
 	messages, leaves, invalid, refused atomic.Uint64
 
 	mu       sync.Mutex
+	mem      Memory
 	limit    int
 	settings Settings
 	start    time.Time // what moments count from: the first call with a time
@@ -81,9 +82,18 @@ type Stats struct {
 	Refused  uint64 // memberships for which there was no room
 }
 
-// New makes a table for at most limit groups, over all VLANs.
-func New(limit int) *Table {
+// Memory is what a table is charged to, in bytes. It is called under the
+// table's lock.
+type Memory interface {
+	Charge(n int) bool
+	Refund(n int)
+}
+
+// New makes a table for at most limit groups, over all VLANs, and for fewer if mem
+// says so. A mem of nil allows all.
+func New(limit int, mem Memory) *Table {
 	return &Table{
+		mem:      mem,
 		snapshot: newSnapshot(),
 		limit:    limit,
 		settings: DefaultSettings(),

@@ -3,6 +3,7 @@ package stp
 import (
 	"fmt"
 	"slices"
+	"unsafe"
 )
 
 // Output is where a Bridge puts what it decides. It is called from within the
@@ -115,6 +116,15 @@ func (b *Bridge) AddPort(n int, c PortConfig) error {
 	p.begin()
 	b.run()
 	return nil
+}
+
+// PortSize is what a port takes, in bytes.
+const PortSize = int(unsafe.Sizeof(port{})) + 8
+
+// Has tells whether a port is known.
+func (b *Bridge) Has(n int) bool {
+	_, found := b.search(n)
+	return found
 }
 
 // Len returns how many ports there are.

@@ -13,6 +13,8 @@ type Status struct {
 	TopologyChange      bool   // one is going on
 	TopologyChanges     uint64 // so far (14.8.1.1.3)
 	SinceTopologyChange int    // since the last, if there was one
+
+	Unsettled uint64 // events after which the machines did not come to rest: a fault of this package
 }
 
 // Status tells how the tree looks from here.
@@ -28,6 +30,7 @@ func (b *Bridge) Status() Status {
 		TopologyChange:      b.tcWhile != 0,
 		TopologyChanges:     b.tcCount,
 		SinceTopologyChange: b.tcSince,
+		Unsettled:           b.unsettled,
 	}
 }
 
