@@ -131,8 +131,8 @@ func (s *Switch) forwardGroup(e *egress, data []byte) {
 		s.snoopControl(e, data)
 		return
 	}
-	if members, known := s.groups.Lookup(e.tag.vlan, [6]byte(data[:6])); known {
-		e.sendTo(members)
+	if members, routers, known := s.groups.Lookup(e.tag.vlan, [6]byte(data[:6])); known {
+		e.sendTo(members, routers)
 		return
 	}
 	e.flood()
@@ -161,10 +161,18 @@ func (e *egress) unsent(why bus.Drop) {
 	}
 }
 
-// sendTo sends to the ports of these numbers.
-func (e *egress) sendTo(numbers []int) {
+// sendTo sends to the ports of these numbers, ascending, once to each.
+func (e *egress) sendTo(members, routers []int) {
 	var why bus.Drop
-	for _, n := range numbers {
+	for len(members)+len(routers) > 0 {
+		var n int
+		if len(routers) == 0 || len(members) > 0 && members[0] <= routers[0] {
+			if n, members = members[0], members[1:]; len(routers) > 0 && routers[0] == n {
+				routers = routers[1:]
+			}
+		} else {
+			n, routers = routers[0], routers[1:]
+		}
 		if to := e.ports.get(n); to != nil && to != e.from {
 			why = max(why, e.send(to))
 		}
