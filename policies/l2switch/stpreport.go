@@ -41,6 +41,9 @@ func (t *tree) portLine(number int) string {
 	}
 	line := fmt.Sprintf("vlan=%d role=%s state=%s designated=%s/%s edge=%s received=%d sent=%d", t.vlan,
 		strings.ToLower(st.Role.String()), strings.ToLower(st.State.String()), st.DesignatedBridge, st.DesignatedPort, onOff(st.Edge), st.Received, st.Sent)
+	if st.Invalid > 0 {
+		line += fmt.Sprintf(" invalid=%d", st.Invalid)
+	}
 	if st.STP {
 		line += " neighbour=stp"
 	}

@@ -175,15 +175,6 @@ func (b *Bridge) EnablePort(n int, up bool) {
 	}
 }
 
-// CheckProtocol has the port try RSTP again, in case the STP bridge on its LAN
-// is gone (mcheck, 17.19.13). A port that is not known is ignored.
-func (b *Bridge) CheckProtocol(n int) {
-	if p := b.find(n); p != nil {
-		p.mcheck = b.rstpVersion()
-		b.run()
-	}
-}
-
 // Tick tells that a second has passed.
 func (b *Bridge) Tick() {
 	b.tcSince++

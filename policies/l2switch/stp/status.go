@@ -57,7 +57,6 @@ type PortStatus struct {
 	Received uint64 // BPDUs, the invalid ones included
 	Invalid  uint64 // BPDUs received that make no sense
 	Sent     uint64 // BPDUs
-	Forwards uint64 // how often it began to forward
 }
 
 // PortStatus tells about a port, or false if it is not known.
@@ -83,6 +82,5 @@ func (b *Bridge) PortStatus(n int) (PortStatus, bool) {
 		Received:         p.received,
 		Invalid:          p.invalid,
 		Sent:             p.sent,
-		Forwards:         p.forwards,
 	}, true
 }
