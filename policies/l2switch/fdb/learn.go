@@ -77,7 +77,7 @@ func (t *Table) learn(k Key, port int, now uint32) (Result, int) {
 		t.forget(s)
 		fallthrough
 	case r == Learned:
-		if !t.admit(port) || !t.put(t.find(k), k, fresh) {
+		if !t.admit(port) || !t.put(s, k, fresh) {
 			t.refused.Add(1)
 			return Refused, 0
 		}

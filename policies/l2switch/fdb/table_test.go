@@ -375,7 +375,7 @@ func TestEntriesMeanwhile(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for round := range uint32(20) {
+		for round := range uint32(5) {
 			for i := range 20_000 {
 				tab.Learn(randomKey(1000+i), 2, round*1000)
 			}
