@@ -70,39 +70,56 @@ func (t *Table) FlushPortVLAN(port int, vlan uint16) int {
 func (t *Table) flushPort(port int, which func(Key, place) bool) (gone int) {
 	for region := 0; region < regions; {
 		t.mu.Lock()
-		o := t.owners[port]
-		for range pieceRegions {
-			if o == nil {
-				region = regions
-			} else {
-				region = o.next(region)
-			}
-			if region == regions {
-				if o != nil && o.live == 0 {
-					delete(t.owners, port)
-				}
-				break
-			}
-			there := false
-			end := t.inRegion(region, func(s *slot, k Key, p place) bool {
-				switch {
-				case !p.at(port):
-				case which(k, p):
-					t.forget(s)
-					gone++
-				default:
-					there = true
-				}
-				return true
-			})
-			if !there {
-				o.clear(region, end)
-			}
-			region = end
-		}
+		var n int
+		n, region = t.flushPiece(port, region, which)
+		gone += n
 		t.mu.Unlock()
 	}
 	return gone
+}
+
+// flushPiece is flushPort for some regions from one on. It returns the next one.
+func (t *Table) flushPiece(port, region int, which func(Key, place) bool) (gone, next int) {
+	o := t.owners[port]
+	if o == nil {
+		return 0, regions
+	}
+	left := false // in what was looked at last
+	look := func(s *slot, k Key, p place) bool {
+		switch {
+		case !p.at(port):
+		case which(k, p):
+			t.forget(s)
+			gone++
+		default:
+			left = true
+		}
+		return true
+	}
+	if o.where == nil {
+		for _, k := range o.keys {
+			if s := t.find(k); s != nil {
+				look(s, k, place(s.place.Load()))
+			}
+		}
+		region = regions
+	}
+	for range pieceRegions {
+		if region = o.next(region); region == regions {
+			break
+		}
+		left = false
+		end := t.inRegion(region, look)
+		if !left {
+			o.clear(region, end)
+		}
+		region = end
+	}
+	if region == regions && o.live == 0 {
+		t.dropKeys(o)
+		delete(t.owners, port)
+	}
+	return gone, region
 }
 
 func (t *Table) flush(which func(Key, place) bool) (gone int) {

@@ -20,7 +20,7 @@ func (t *Table) put(s *slot, k Key, p place) bool {
 		}
 	}
 	t.live.Add(1)
-	t.own(h, p.port())
+	t.own(k, h, p.port())
 	return true
 }
 

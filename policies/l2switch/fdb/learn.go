@@ -115,7 +115,7 @@ func (t *Table) admit(port int) bool {
 func (t *Table) move(s *slot, k Key, from, to place) {
 	if from.port() != to.port() {
 		t.disown(from.port())
-		t.own(t.directory.Load().hash(k), to.port())
+		t.own(k, t.directory.Load().hash(k), to.port())
 	}
 	s.place.Store(uint64(to))
 }

@@ -1,18 +1,27 @@
 package fdb
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
-// owner is a port with entries: how many, and roughly where, so that the port
-// can be flushed, and old entries of it taken, without a look at the whole
-// table. It is not charged: there are no more of them than ports. Guarded by
+// owner is a port with entries: how many, and which, so that the port can be
+// flushed, and old entries of it taken, without a look at the whole table. As long
+// as they are few it has their keys, and then it knows roughly where they are.
+// There are no more owners than ports, and only keys are charged. Guarded by
 // Table.mu.
 type owner struct {
 	live  int
-	where [regions / 64]uint64 // regions of hashes where it has entries, or had
-	hand  int                  // the region from which the next entry is taken
+	keys  []Key                 // of all its entries, and of some that have gone; while where is nil
+	where *[regions / 64]uint64 // regions of hashes where it has entries, or had
+	hand  int                   // the key or region from which the next entry is taken
 }
 
 const (
+	firstKeys = 16
+	mostKeys  = 512
+	keySize   = 8
+
 	regionBits = 10
 	regions    = 1 << regionBits
 
@@ -20,20 +29,59 @@ const (
 	maxStale     = 32 // of them are looked through for an entry of a port
 )
 
-// own notes that an entry of the hash h is the port's now.
-func (t *Table) own(h uint64, port int) {
+// own notes that k, of the hash h, is at the port now.
+func (t *Table) own(k Key, h uint64, port int) {
 	o := t.owners[port]
 	if o == nil {
 		o = &owner{}
 		t.owners[port] = o
 	}
-	region := h >> (64 - regionBits)
-	o.where[region/64] |= 1 << (region % 64)
 	o.live++
+	switch {
+	case o.where != nil:
+		o.mark(h)
+	case len(o.keys) < cap(o.keys) || t.roomForKey(o, port):
+		o.keys = append(o.keys, k)
+	default:
+		o.where = &[regions / 64]uint64{}
+		for _, k := range o.keys {
+			o.mark(t.directory.Load().hash(k))
+		}
+		o.mark(h)
+		t.dropKeys(o)
+	}
 	if most := t.owners[t.greediest]; most == nil || o.live > most.live {
 		t.greediest = port
 		t.greedy.Store(int64(port))
 	}
+}
+
+func (o *owner) mark(h uint64) {
+	region := h >> (64 - regionBits)
+	o.where[region/64] |= 1 << (region % 64)
+}
+
+// roomForKey makes room for one key more: keys that have gone are dropped, or the
+// list grows if it may and memory allows.
+func (t *Table) roomForKey(o *owner, port int) bool {
+	slices.Sort(o.keys)
+	o.keys = slices.DeleteFunc(slices.Compact(o.keys), func(k Key) bool {
+		s := t.find(k)
+		return s == nil || !place(s.place.Load()).at(port)
+	})
+	if n := cap(o.keys); len(o.keys) > n/4*3 || n == 0 {
+		more := max(firstKeys, n)
+		if n+more > mostKeys || !t.charge(more*keySize) {
+			return false
+		}
+		o.keys = append(make([]Key, 0, n+more), o.keys...)
+	}
+	return true
+}
+
+func (t *Table) dropKeys(o *owner) {
+	t.refund(cap(o.keys) * keySize)
+	o.keys, o.hand = nil, 0
 }
 
 // disown notes that an entry of port has gone.
@@ -91,29 +139,68 @@ func (t *Table) evict(port int) bool {
 	return t.evictFrom(t.greediest)
 }
 
-// evictFrom takes an entry of a port: the oldest of a chunk, and the next time of
-// the next chunk. It returns false if none was found that is not static.
+// evictFrom takes an entry of a port: the oldest of some, and the next time of
+// others. It returns false if none was found that is not static.
 func (t *Table) evictFrom(port int) bool {
 	o := t.owners[port]
+	var oldest *slot
+	if o.where == nil {
+		oldest = t.oldestKey(o, port)
+	} else {
+		oldest = t.oldestThere(o, port)
+	}
+	if oldest == nil {
+		return false
+	}
+	t.forget(oldest)
+	t.evicted.Add(1)
+	return true
+}
+
+// oldestKey returns the slot of the oldest of the next keys of a port.
+func (t *Table) oldestKey(o *owner, port int) (oldest *slot) {
+	var age uint32
+	found := 0
+	for range o.keys {
+		o.hand = (o.hand + 1) % len(o.keys)
+		s := t.find(o.keys[o.hand])
+		if s == nil {
+			continue
+		}
+		p := place(s.place.Load())
+		if !p.at(port) || p.isStatic() {
+			continue
+		}
+		if oldest == nil || p.stamp() < age {
+			oldest, age = s, p.stamp()
+		}
+		if found++; found == 16 {
+			break
+		}
+	}
+	return oldest
+}
+
+// oldestThere returns the slot of the oldest entry of a port in the next chunk
+// where it has some.
+func (t *Table) oldestThere(o *owner, port int) *slot {
 	for range maxStale {
 		region := o.next(o.hand)
 		if region == regions {
 			if region = o.next(0); region == regions {
-				return false
+				return nil
 			}
 		}
 		oldest, there, end := t.oldest(region, port)
 		o.hand = end
 		if oldest != nil {
-			t.forget(oldest)
-			t.evicted.Add(1)
-			return true
+			return oldest
 		}
 		if !there {
 			o.clear(region, end)
 		}
 	}
-	return false
+	return nil
 }
 
 // oldest returns the slot of the port's oldest entry in the chunks of a region,

@@ -2,6 +2,7 @@ package fdb
 
 import (
 	"errors"
+	"slices"
 	"testing"
 )
 
@@ -27,8 +28,8 @@ func check(t *testing.T, tab *Table) {
 			if seen[k] = true; d.find(k) != s {
 				t.Errorf("key %#x is not found where it is", k)
 			}
-			region := d.hash(k) >> (64 - regionBits)
-			if tab.owners[p.port()].where[region/64]>>(region%64)&1 == 0 {
+			o, region := tab.owners[p.port()], d.hash(k)>>(64-regionBits)
+			if o.where == nil && !slices.Contains(o.keys, k) || o.where != nil && o.where[region/64]>>(region%64)&1 == 0 {
 				t.Errorf("port %d does not know where its key %#x is", p.port(), k)
 			}
 			owned[p.port()]++
@@ -457,5 +458,31 @@ func TestFloodTakesNothing(t *testing.T) {
 	check(t, tab)
 	if n := tab.FlushPort(1, true); n != limit-501 || tab.Len() != 501 {
 		t.Errorf("%d went with port 1, %d are left", n, tab.Len())
+	}
+}
+
+// A port with few addresses knows them, and leaves without a look at the table;
+// what it knows is charged.
+func TestFewKeys(t *testing.T) {
+	mem := &purse{left: 1 << 20}
+	tab := New(DefaultLimit, mem)
+	for i := range 50 {
+		tab.Learn(randomKey(i), 1, 1)
+		tab.Learn(randomKey(i), 2, 1) // it moves there and back
+		tab.Learn(randomKey(i), 1, 1)
+	}
+	if o := tab.owners[1]; o.where != nil || len(o.keys) < 50 || 1<<20-mem.left != (cap(o.keys)+cap(tab.owners[2].keys))*keySize {
+		t.Errorf("%d keys, room for %d, %d bytes", len(o.keys), cap(o.keys), 1<<20-mem.left)
+	}
+	check(t, tab)
+	for i := range 10_000 { // forgotten ones do not make it many
+		tab.Learn(randomKey(i), 1, 1)
+		tab.Remove(randomKey(i))
+	}
+	if tab.owners[1].where != nil {
+		t.Error("a port with few entries does not know them any more")
+	}
+	if n := tab.FlushPort(1, true) + tab.FlushPort(2, true); n != 0 || mem.left != 1<<20 {
+		t.Errorf("%d went, %d bytes are left", n, 1<<20-mem.left)
 	}
 }
