@@ -501,7 +501,7 @@ func (s *Switch) prepareTrees(want stpMode, b *bus.Port, with *config) error {
 // with.
 func (s *Switch) vlansInUse(b *bus.Port, with *config) []uint16 {
 	used := vlanSet{}
-	for v := range s.names {
+	for v := range *s.names.Load() {
 		used.add(v)
 	}
 	for p := range s.ports.all {

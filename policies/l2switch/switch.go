@@ -33,12 +33,12 @@ type Switch struct {
 	start  time.Time
 	now    atomic.Int64 // the last Tick: nanoseconds since 1970 at start, and on from there by a clock that does not jump
 
-	pvid     uint16                // that a port begins with
-	fresh    [2]*config            // of ports that nobody has set up: programs', devices'
-	names    map[uint16]string     // VLANs that were added, and their names
-	kept     map[*bus.Port]*config // of reserved ports that nobody is connected to
-	isolated int                   // ports that are
-	storms   int                   // ports that have a rate
+	pvid     uint16                            // that a port begins with
+	fresh    [2]*config                        // of ports that nobody has set up: programs', devices'
+	names    atomic.Pointer[map[uint16]string] // VLANs that were added, and their names: immutable
+	kept     map[*bus.Port]*config             // of reserved ports that nobody is connected to
+	isolated int                               // ports that are
+	storms   int                               // ports that have a rate
 	spanning spanning
 }
 
@@ -146,9 +146,10 @@ func (c *config) follow(device bool) {
 // New makes a switch. Its arguments are its knobs.
 func New(args map[string]string) (bus.Policy, error) {
 	s := &Switch{
-		pvid: defaultVLAN, names: map[uint16]string{}, kept: map[*bus.Port]*config{},
+		pvid: defaultVLAN, kept: map[*bus.Port]*config{},
 	}
 	s.fdb, s.groups = fdb.New(fdb.DefaultLimit, &s.mem), snoop.New(snoop.DefaultLimit, &s.mem)
+	s.names.Store(&map[uint16]string{})
 	s.spanning.init()
 	s.mode.Store(&mode{})
 	s.fdb.SetAgeing(fdb.DefaultAgeing)

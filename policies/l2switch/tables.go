@@ -3,6 +3,7 @@ package l2switch
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -154,9 +155,10 @@ func (s *Switch) flushFDB(c command, vlan uint16) error {
 	return nil
 }
 
-// readVLANs shows each VLAN and its ports.
+// readVLANs shows each VLAN and its ports. It needs no lock.
 func (s *Switch) readVLANs() string {
 	var b strings.Builder
+	names := *s.names.Load()
 	for _, v := range s.vlansInUse(nil, nil) {
 		var untagged, tagged []string
 		for p := range s.ports.all {
@@ -167,7 +169,7 @@ func (s *Switch) readVLANs() string {
 				untagged = append(untagged, fmt.Sprint(p.number))
 			}
 		}
-		fmt.Fprintf(&b, "%d name=%s untagged=%s tagged=%s\n", v, bus.Quote(s.names[v]), orNone(untagged), orNone(tagged))
+		fmt.Fprintf(&b, "%d name=%s untagged=%s tagged=%s\n", v, bus.Quote(names[v]), orNone(untagged), orNone(tagged))
 	}
 	return b.String()
 }
@@ -205,10 +207,12 @@ func (s *Switch) writeVLANs(text string) error {
 			return bus.Errorf(bus.Busy, "port %d is in VLAN %d", p.number, vlan)
 		}
 	}
-	if _, known := s.names[vlan]; !known {
+	if _, known := (*s.names.Load())[vlan]; !known {
 		return bus.Errorf(bus.Unknown, "there is no VLAN %d", vlan)
 	}
-	delete(s.names, vlan)
+	names := maps.Clone(*s.names.Load())
+	delete(names, vlan)
+	s.names.Store(&names)
 	s.mem.Refund(nameSize)
 	s.fdb.FlushVLAN(vlan)
 	s.spanning.update(s)
@@ -217,16 +221,17 @@ func (s *Switch) writeVLANs(text string) error {
 
 // addVLAN adds or names a VLAN.
 func (s *Switch) addVLAN(vlan uint16, name string) error {
-	before, known := s.names[vlan]
+	before := s.names.Load()
+	_, known := (*before)[vlan]
 	if !known && !s.mem.Charge(nameSize) {
 		return errNoMemory
 	}
-	s.names[vlan] = name
+	names := maps.Clone(*before)
+	names[vlan] = name
+	s.names.Store(&names)
 	if err := s.prepareTrees(s.mode.Load().stp, nil, nil); err != nil {
-		delete(s.names, vlan)
-		if known {
-			s.names[vlan] = before
-		} else {
+		s.names.Store(before)
+		if !known {
 			s.mem.Refund(nameSize)
 		}
 		return err
