@@ -145,9 +145,17 @@ func (e *egress) flood() {
 		return
 	}
 	var why bus.Drop
-	for to := range e.ports.all {
-		if to != e.from {
-			why = max(why, e.send(to))
+	leaves := e.ports.list()
+	for i := range leaves {
+		l := leaves[i].Load()
+		if l == nil {
+			continue
+		}
+		for set := l.there.Load(); set != 0; {
+			var to *port
+			if to, set = l.each(set); to != nil && to != e.from {
+				why = max(why, e.send(to))
+			}
 		}
 	}
 	e.unsent(why)

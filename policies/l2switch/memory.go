@@ -12,8 +12,8 @@ import (
 // no more than the mount allows, and one takes a few hundred bytes.
 const (
 	switchSize = fdb.BaseSize + 4<<10
-	configSize = 640     // of a port that was set up
-	nameSize   = 128     // of a VLAN
+	configSize = 640 // of a port that was set up
+	nameSize   = 128 // of a VLAN
 	treeSize   = 1 << 10
 	statesSize = 1 << 10 // of a port with a state in each VLAN
 )

@@ -1,6 +1,9 @@
 package l2switch
 
-import "sync/atomic"
+import (
+	"math/bits"
+	"sync/atomic"
+)
 
 // portTable is the ports by number. It is read at any time and changed under the
 // network's lock, one port at the cost of one. Its leaves are short, as numbers
@@ -13,8 +16,14 @@ type portTable struct {
 const leafPorts = 64
 
 type leaf struct {
+	there atomic.Uint64 // a bit for each port
 	ports [leafPorts]atomic.Pointer[port]
-	used  int
+}
+
+// each returns the next port of those whose bits are set, and the others' bits; nil
+// if it has just left.
+func (l *leaf) each(set uint64) (*port, uint64) {
+	return l.ports[bits.TrailingZeros64(set)%leafPorts].Load(), set & (set - 1)
 }
 
 // get returns the port of a number, or nil.
@@ -43,8 +52,9 @@ func (t *portTable) all(yield func(*port) bool) {
 		if l == nil {
 			continue
 		}
-		for j := range l.ports {
-			if p := l.ports[j].Load(); p != nil && !yield(p) {
+		for set := l.there.Load(); set != 0; {
+			var p *port
+			if p, set = l.each(set); p != nil && !yield(p) {
 				return
 			}
 		}
@@ -68,7 +78,7 @@ func (t *portTable) add(p *port) {
 		leaves[i].Store(l)
 	}
 	l.ports[p.number%leafPorts].Store(p)
-	l.used++
+	l.there.Or(1 << (p.number % leafPorts))
 	t.count++
 }
 
@@ -76,8 +86,9 @@ func (t *portTable) add(p *port) {
 func (t *portTable) remove(p *port) {
 	leaves, i := t.list(), p.number/leafPorts
 	l := leaves[i].Load()
+	l.there.And(^(1 << (p.number % leafPorts)))
 	l.ports[p.number%leafPorts].Store(nil)
-	if l.used--; l.used == 0 {
+	if l.there.Load() == 0 {
 		leaves[i].Store(nil)
 	}
 	if t.count--; t.count == 0 {

@@ -109,7 +109,7 @@ func (t *Table) flushPiece(port, region int, which func(Key, place) bool) (gone,
 			break
 		}
 		left = false
-		end := t.inRegion(region, look)
+		end := t.inRegion(region, 0, look)
 		if !left {
 			o.clear(region, end)
 		}

@@ -2,6 +2,7 @@ package fdb
 
 import (
 	"math/bits"
+	"math/rand/v2"
 	"slices"
 )
 
@@ -27,6 +28,7 @@ const (
 
 	pieceRegions = 2  // of them are looked through before the lock is given up for a moment
 	maxStale     = 32 // of them are looked through for an entry of a port
+	sample       = 8  // entries, of which the oldest goes
 )
 
 // own notes that k, of the hash h, is at the port now.
@@ -174,15 +176,15 @@ func (t *Table) oldestKey(o *owner, port int) (oldest *slot) {
 		if oldest == nil || p.stamp() < age {
 			oldest, age = s, p.stamp()
 		}
-		if found++; found == 16 {
+		if found++; found == sample {
 			break
 		}
 	}
 	return oldest
 }
 
-// oldestThere returns the slot of the oldest entry of a port in the next chunk
-// where it has some.
+// oldestThere returns the slot of the oldest of some entries of a port in the next
+// chunk where it has some.
 func (t *Table) oldestThere(o *owner, port int) *slot {
 	for range maxStale {
 		region := o.next(o.hand)
@@ -203,31 +205,37 @@ func (t *Table) oldestThere(o *owner, port int) *slot {
 	return nil
 }
 
-// oldest returns the slot of the port's oldest entry in the chunks of a region,
-// static ones aside, whether the port has any there, and where they end.
+// oldest returns the slot of the oldest of some entries that the port has in the
+// chunks of a region, static ones aside, whether it has any there, and where they
+// end. It begins anywhere, so that none is always the first to go.
 func (t *Table) oldest(region, port int) (oldest *slot, there bool, end int) {
 	var age uint32
-	end = t.inRegion(region, func(s *slot, _ Key, p place) bool {
+	found := 0
+	end = t.inRegion(region, rand.Uint(), func(s *slot, _ Key, p place) bool {
 		if p.at(port) {
 			there = true
-			if !p.isStatic() && (oldest == nil || p.stamp() < age) {
-				oldest, age = s, p.stamp()
+			if !p.isStatic() {
+				if oldest == nil || p.stamp() < age {
+					oldest, age = s, p.stamp()
+				}
+				found++
 			}
 		}
-		return true
+		return found < sample
 	})
 	return oldest, there, end
 }
 
-// inRegion calls f for each entry of the chunks with hashes of a region, and
-// returns the first region that is in none of them.
-func (t *Table) inRegion(region int, f func(*slot, Key, place) bool) (end int) {
+// inRegion calls f for each entry of the chunks with hashes of a region, from some
+// line of each on, until f returns false. It returns the first region that is in
+// none of them.
+func (t *Table) inRegion(region int, line uint, f func(*slot, Key, place) bool) (end int) {
 	d := t.directory.Load()
 	start := uint64(region) << (64 - regionBits)
 	last := d.index(start | (1<<(64-regionBits) - 1))
 	for i := d.index(start); i <= last; {
 		c, first, n := d.run(i)
-		c.entries(f)
+		c.entriesFrom(line, f)
 		i = first + n
 		end = i * regions / len(d.chunks)
 	}

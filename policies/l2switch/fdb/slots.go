@@ -67,10 +67,14 @@ func (c *chunk) add(k Key, h uint64, p place, lines uint64) bool {
 }
 
 // entries calls f for each slot that has an entry, until f returns false.
-func (c *chunk) entries(f func(s *slot, k Key, p place) bool) {
-	for i := range c {
-		for j := range c[i] {
-			s := &c[i][j]
+func (c *chunk) entries(f func(s *slot, k Key, p place) bool) { c.entriesFrom(0, f) }
+
+// entriesFrom is entries from some line on, and around.
+func (c *chunk) entriesFrom(line uint, f func(s *slot, k Key, p place) bool) {
+	for i := range uint(chunkLines) {
+		l := &c[(line+i)%chunkLines]
+		for j := range l {
+			s := &l[j]
 			if p := place(s.place.Load()); p != 0 && !f(s, Key(s.key.Load()), p) {
 				return
 			}
