@@ -13,7 +13,7 @@ const (
 
 	// reach is how many lines from its home a new key may be put, as long as
 	// there is memory for a chunk more: so searches stay short.
-	reach = 4
+	reach = 2
 )
 
 type line [lineSlots]slot
