@@ -127,8 +127,11 @@ func (b *Bus) Create(name, policy string, dir, door Access) (*Network, error) {
 		return nil, err
 	}
 	maker := b.userLocked(dir.UID)
-	maker.networks++
 	n := &Network{id: id, bus: b, maker: maker, mem: maker.mem.Part(), name: name, settings: DefaultSettings(), dir: dir, door: door}
+	if err := n.admitPolicyLocked(p); err != nil {
+		return nil, err
+	}
+	maker.networks++
 	n.startPolicyLocked(p, policy)
 	b.byName[name], b.byID[n.id] = n, n
 	return n, nil

@@ -66,3 +66,19 @@ func (e Env) Defer(f func()) bool {
 	w.count.Add(1)
 	return true
 }
+
+// Charge books n bytes of a table that the policy keeps to the network's memory,
+// or books nothing and returns false if that may hold no more. From any thread.
+// When Stop returns the policy has given all of it back.
+func (e Env) Charge(n int) bool { return e.net.mem.ChargeTable(n) }
+
+// Refund returns n bytes booked by Charge.
+func (e Env) Refund(n int) { e.net.mem.RefundTable(n) }
+
+// admitPolicyLocked lets a policy charge what it starts with, before anything changes.
+func (n *Network) admitPolicyLocked(p Policy) error {
+	if charger, ok := p.(Charger); ok {
+		return charger.Admit(Env{n, n.policyGen.Load() + 1})
+	}
+	return nil
+}

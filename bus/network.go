@@ -163,6 +163,10 @@ func (n *Network) SetPolicy(spec string) error {
 		n.mu.Unlock()
 		return errNetworkGone
 	}
+	if err := n.admitPolicyLocked(p); err != nil {
+		n.mu.Unlock()
+		return err
+	}
 	n.stopPolicyLocked()
 	n.startPolicyLocked(p, spec)
 	n.invalidateLocked()

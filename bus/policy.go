@@ -33,6 +33,9 @@ type (
 		Start(env Env)
 		Stop()
 	}
+	// Charger charges to env what it holds from the start on (Env.Charge), before
+	// it is put in force; or it refuses, and the policy before it stays.
+	Charger interface{ Admit(env Env) error }
 	// Joiner hears of ports: Join before the first frame can reach or come
 	// from p, Leave when none can any more.
 	Joiner interface {

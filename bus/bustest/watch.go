@@ -76,6 +76,14 @@ func (w *watch) note(format string, args ...any) {
 	}
 }
 
+// Admit comes before all that is checked.
+func (w *watch) Admit(env bus.Env) error {
+	if c, ok := w.Policy.(bus.Charger); ok {
+		return c.Admit(env)
+	}
+	return nil
+}
+
 // Start checks that it is the first call, and Stop that it is the last.
 func (w *watch) Start(env bus.Env) {
 	w.turn(made, started, "Start")

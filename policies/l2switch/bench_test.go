@@ -32,6 +32,7 @@ func newTraffic(b *testing.B, ports, addresses int, settings ...string) *traffic
 	for range ports {
 		l.joinSilent()
 		t.ports = append(t.ports, l.at(len(l.stations)).conn.Port())
+		l.set(fmt.Sprintf("%d/fdb_max=off", len(l.stations)))
 	}
 	l.set(settings...)
 	t.frame = bus.NewFrame(t.data)

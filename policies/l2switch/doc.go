@@ -16,7 +16,8 @@
 // that, a BPDU for one, is deferred to a call that holds the network's lock
 // (bus.Env.Defer); all else in this package holds it.
 //
-//   - switch.go: the policy and its ports.
+//   - switch.go: the policy and its ports. ports.go: the ports by number.
+//   - memory.go: what is charged to the network.
 //   - forward.go: what happens to a frame.
 //   - vlan.go, storm.go: what a port allows. multicast.go: groups.
 //   - reserved.go: addresses that bridges keep to themselves.

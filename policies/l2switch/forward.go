@@ -19,8 +19,7 @@ func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 		out.Drop(bus.DropMalformed)
 		return
 	}
-	m, ports := s.mode.Load(), s.ports.Load()
-	from := ports.get(in.Number())
+	m, from := s.mode.Load(), s.ports.get(in.Number())
 	if from == nil || from.bus != in {
 		return // it is just leaving
 	}
@@ -47,7 +46,7 @@ func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 		out.Drop(bus.DropSTP)
 		return
 	}
-	e := egress{mode: m, ports: ports, from: from, frame: f, tag: t, out: out}
+	e := egress{mode: m, ports: &s.ports, from: from, frame: f, tag: t, out: out}
 	if data[0]&1 == 0 {
 		s.forwardUnicast(&e, data)
 	} else {
@@ -67,7 +66,7 @@ func (s *Switch) learn(from *port, vlan uint16, data []byte) {
 	if result != fdb.Learned && result != fdb.Moved {
 		return
 	}
-	if s.ports.Load().get(from.number) != from { // it left meanwhile
+	if s.ports.get(from.number) != from { // it left meanwhile
 		s.fdb.FlushPort(from.number, true)
 		return
 	}
@@ -93,7 +92,7 @@ func (s *Switch) learn(from *port, vlan uint16, data []byte) {
 // egress collects where one frame goes.
 type egress struct {
 	mode  *mode
-	ports *portSet
+	ports *portTable
 	from  *port
 	frame *bus.Frame
 	tag   tag
@@ -132,8 +131,8 @@ func (s *Switch) forwardGroup(e *egress, data []byte) {
 		s.snoopControl(e, data)
 		return
 	}
-	if members, known := s.groups.Lookup(e.tag.vlan, [6]byte(data[:6])); known {
-		e.sendTo(members)
+	if members, routers, known := s.groups.Lookup(e.tag.vlan, [6]byte(data[:6])); known {
+		e.sendTo(members, routers)
 		return
 	}
 	e.flood()
@@ -146,9 +145,17 @@ func (e *egress) flood() {
 		return
 	}
 	var why bus.Drop
-	for _, to := range e.ports.list {
-		if to != e.from {
-			why = max(why, e.send(to))
+	leaves := e.ports.list()
+	for i := range leaves {
+		l := leaves[i].Load()
+		if l == nil {
+			continue
+		}
+		for set := l.there.Load(); set != 0; {
+			var to *port
+			if to, set = l.each(set); to != nil && to != e.from {
+				why = max(why, e.send(to))
+			}
 		}
 	}
 	e.unsent(why)
@@ -162,10 +169,18 @@ func (e *egress) unsent(why bus.Drop) {
 	}
 }
 
-// sendTo sends to the ports of these numbers.
-func (e *egress) sendTo(numbers []int) {
+// sendTo sends to the ports of these numbers, ascending, once to each.
+func (e *egress) sendTo(members, routers []int) {
 	var why bus.Drop
-	for _, n := range numbers {
+	for len(members)+len(routers) > 0 {
+		var n int
+		if len(routers) == 0 || len(members) > 0 && members[0] <= routers[0] {
+			if n, members = members[0], members[1:]; len(routers) > 0 && routers[0] == n {
+				routers = routers[1:]
+			}
+		} else {
+			n, routers = routers[0], routers[1:]
+		}
 		if to := e.ports.get(n); to != nil && to != e.from {
 			why = max(why, e.send(to))
 		}

@@ -12,14 +12,16 @@ func TestDefaults(t *testing.T) {
 	for name, want := range map[string]string{
 		"ageing": "300", "fdb_max": "65536", "damping": "0", "vlan": "off", "snooping": "off", "default_pvid": "1",
 		"1/pvid": "1", "1/vlans": "none", "1/tpid": "0x8100", "1/isolated": "off",
-		"1/storm": "broadcast=off multicast=off unknown=off",
-		"1/stp":   "cost=20000 priority=128 edge=on p2p=on guard=off root_guard=off",
-		"fdb":     "",
+		"1/storm":   "broadcast=off multicast=off unknown=off",
+		"1/stp":     "cost=20000 priority=128 edge=on p2p=on guard=off root_guard=on",
+		"1/fdb_max": "1024",
+		"fdb":       "",
 	} {
 		l.want(name, want)
 	}
 	tap := l.join(bus.JoinOptions{Info: bus.Info{Kind: "tap"}}) // there may be a bridge behind it
 	l.want("2/stp", "cost=20000 priority=128 edge=auto p2p=on guard=off root_guard=off")
+	l.want("2/fdb_max", "off")
 	tap.conn.Close()
 	if text := l.get("stp"); !strings.HasPrefix(text, "off priority=32768 hello=2 max_age=20 forward_delay=15 tx_hold=6 mac=") {
 		t.Errorf("stp shows %s", text)
@@ -47,9 +49,11 @@ func TestKnobs(t *testing.T) {
 		{"1/storm", "unknown=100000000 multicast=5", "broadcast=1 multicast=5 unknown=100000000"},
 		{"1/storm", "broadcast=off", "broadcast=off multicast=5 unknown=100000000"},
 		{"1/storm", "off", "broadcast=off multicast=off unknown=off"},
-		{"1/stp", "cost=1", "cost=1 priority=128 edge=on p2p=on guard=off root_guard=off"},
-		{"1/stp", "cost=200000000 priority=240", "cost=200000000 priority=240 edge=on p2p=on guard=off root_guard=off"},
-		{"1/stp", "edge=auto p2p=off", "cost=200000000 priority=240 edge=auto p2p=off guard=off root_guard=off"},
+		{"1/fdb_max", "1", "1"}, {"1/fdb_max", "1048576", "1048576"}, {"1/fdb_max", "off", "off"},
+		{"1/stp", "cost=1", "cost=1 priority=128 edge=on p2p=on guard=off root_guard=on"},
+		{"1/stp", "cost=200000000 priority=240", "cost=200000000 priority=240 edge=on p2p=on guard=off root_guard=on"},
+		{"1/stp", "edge=auto p2p=off", "cost=200000000 priority=240 edge=auto p2p=off guard=off root_guard=on"},
+		{"1/stp", "root_guard=off", "cost=200000000 priority=240 edge=auto p2p=off guard=off root_guard=off"},
 		{"1/stp", "edge=off guard=on root_guard=on", "cost=200000000 priority=240 edge=off p2p=off guard=on root_guard=on"},
 	} {
 		l.set(c.name + "=" + c.text)
@@ -62,7 +66,7 @@ func TestKnobs(t *testing.T) {
 func TestKnobRefusals(t *testing.T) {
 	l := newLab(t, Name, 1)
 	var list []refusal
-	for _, name := range []string{"ageing", "fdb_max", "damping", "vlan", "snooping", "default_pvid", "1/pvid", "1/vlans", "1/tpid", "1/isolated", "1/storm"} {
+	for _, name := range []string{"ageing", "fdb_max", "damping", "vlan", "snooping", "default_pvid", "1/pvid", "1/vlans", "1/tpid", "1/isolated", "1/storm", "1/fdb_max"} {
 		for _, text := range []string{"", " ", "x", "on off", "1 2 x", "-1", "0x10", "1.5", "=", "broadcast", "all none"} {
 			list = append(list, refusal{name, text, bus.Invalid})
 		}

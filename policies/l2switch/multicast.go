@@ -21,7 +21,7 @@ func (s *Switch) snoopControl(e *egress, data []byte) {
 	case snoop.Flood:
 		e.flood()
 	case snoop.Forward:
-		e.sendTo(v.Ports)
+		e.sendTo(v.Ports, nil)
 	case snoop.Drop:
 		e.out.Drop(bus.DropMalformed)
 	}

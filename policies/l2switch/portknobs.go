@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"ipnfs/bus"
+	"ipnfs/policies/l2switch/fdb"
 )
 
 // PortKnobs are the settings of a port.
@@ -37,6 +38,13 @@ func (s *Switch) PortKnobs() []bus.PortKnob {
 			c.rates, err = parseRates(value, c.rates)
 			return err
 		}),
+		s.portKnob("fdb_max", func(c *config) string { return limitString(c.fdbMax) }, func(c *config, value string) (err error) {
+			c.set |= setFDBMax
+			if c.fdbMax = 0; value != "off" {
+				c.fdbMax, err = parseInt("fdb_max", value, 1, fdb.MaxLimit)
+			}
+			return err
+		}),
 		s.portKnob("mrouter", func(c *config) string { return mrouterString(c.mrouter) }, func(c *config, value string) error {
 			if value != "on" && value != "auto" {
 				return bus.Errorf(bus.Invalid, "mrouter %q: on (all groups go there) or auto (if a router is heard)", value)
@@ -52,14 +60,23 @@ func (s *Switch) PortKnobs() []bus.PortKnob {
 				if err := parsePortSTP(&c, value); err != nil {
 					return err
 				}
-				s.configure(b, c)
-				if p := s.ports.Load().get(b.Number()); p != nil {
+				if err := s.configure(b, c); err != nil {
+					return err
+				}
+				if p := s.ports.get(b.Number()); p != nil {
 					return s.spanning.configure(p)
 				}
 				return nil
 			},
 		},
 	}
+}
+
+func limitString(limit int) string {
+	if limit == 0 {
+		return "off"
+	}
+	return fmt.Sprint(limit)
 }
 
 func mrouterString(on bool) string {
@@ -79,11 +96,7 @@ func (s *Switch) portKnob(name string, get func(*config) string, set func(*confi
 			if err := set(&c, value); err != nil {
 				return err
 			}
-			if err := s.checkTrees(b, &c); err != nil {
-				return err
-			}
-			s.configure(b, c)
-			return nil
+			return s.configure(b, c)
 		},
 	}
 }

@@ -35,6 +35,41 @@ type spanning struct {
 	config stp.Config
 	trees  map[uint16]*tree // by VLAN; 0: the one tree
 	placed int              // ports in all trees together
+	stated int              // ports with states
+	missed bool             // some port found no place in a tree
+	retry  bool             // and there may be one now
+}
+
+// states is what a port may do in each VLAN: stp.State by two sets of them, of
+// which the first is part of the second.
+type states struct{ forwarding, learning [vlanIDs / 64]atomic.Uint64 }
+
+func (s *states) get(vlan uint16) stp.State {
+	i, bit := vlan>>6, uint64(1)<<(vlan&63)
+	switch {
+	case s.forwarding[i].Load()&bit != 0:
+		return stp.Forwarding
+	case s.learning[i].Load()&bit != 0:
+		return stp.Learning
+	}
+	return stp.Discarding
+}
+
+// set is called under the network's lock. At no moment is more allowed than
+// before and afterwards.
+func (s *states) set(vlan uint16, state stp.State) {
+	i, bit := vlan>>6, uint64(1)<<(vlan&63)
+	if state != stp.Forwarding {
+		s.forwarding[i].And(^bit)
+	}
+	if state == stp.Discarding {
+		s.learning[i].And(^bit)
+	} else {
+		s.learning[i].Or(bit)
+	}
+	if state == stp.Forwarding {
+		s.forwarding[i].Or(bit)
+	}
 }
 
 // tree is one spanning tree: what its Bridge decides goes to the ports.
@@ -45,6 +80,7 @@ type tree struct {
 }
 
 func (sp *spanning) init() {
+	sp.trees = map[uint16]*tree{}
 	sp.config = stp.Config{
 		Priority: stp.DefaultPriority, HelloTime: stp.DefaultHelloTime, MaxAge: stp.DefaultMaxAge,
 		ForwardDelay: stp.DefaultForwardDelay, TxHoldCount: stp.DefaultTxHoldCount,
@@ -58,7 +94,7 @@ func (p *port) stpState(m *mode, vlan uint16) stp.State {
 		return stp.State(p.state.Load())
 	case stpPerVLAN:
 		if states := p.states.Load(); states != nil {
-			return stp.State(states[vlan].Load())
+			return states.get(vlan)
 		}
 		return stp.Discarding
 	}
@@ -95,7 +131,7 @@ func (s *Switch) receiveBPDU(m *mode, from *port, data []byte) {
 // Send sends a BPDU out of a port, tagged as the port has it in a tree of a
 // VLAN.
 func (t *tree) Send(number int, frame []byte) {
-	p := t.s.ports.Load().get(number)
+	p := t.s.ports.get(number)
 	if p == nil {
 		return
 	}
@@ -110,14 +146,14 @@ func (t *tree) Send(number int, frame []byte) {
 
 // SetState puts a port's state in force.
 func (t *tree) SetState(number int, state stp.State) {
-	p := t.s.ports.Load().get(number)
+	p := t.s.ports.get(number)
 	if p == nil {
 		return
 	}
 	if t.vlan == 0 {
 		p.state.Store(uint32(state))
 	} else if states := p.states.Load(); states != nil {
-		states[t.vlan].Store(uint32(state))
+		states.set(t.vlan, state)
 	}
 	if state == stp.Forwarding && p.device { // no query passed before
 		in := t.s.vlansOf(p)
@@ -149,38 +185,41 @@ func (t *tree) Event(name string, number int, detail string) {
 func (sp *spanning) join(s *Switch, p *port) {
 	if s.mode.Load().stp != stpOff {
 		sp.enter(s, p)
-		sp.update(s)
+		sp.update(s, p)
 	}
 }
 
-// enter adds a port to the trees it belongs to; nothing is forwarded there
-// before they say so.
+// enter prepares a port for the trees: nothing is forwarded there before they say
+// so.
 func (sp *spanning) enter(s *Switch, p *port) {
 	p.state.Store(uint32(stp.Discarding))
-	p.states.Store(nil)
-	if s.mode.Load().stp == stpPerVLAN {
-		p.states.Store(&[vlanIDs]atomic.Uint32{})
+	if s.mode.Load().stp != stpPerVLAN {
+		return
 	}
-	for _, t := range sp.sorted() {
-		sp.place(t, p)
+	if !s.mem.take(statesSize) {
+		s.env.Event("stp", "what=refused vlan=0 port=%d detail=%q", p.number, errNoMemory.Error())
+		return
+	}
+	p.states.Store(&states{})
+	sp.stated++
+}
+
+// part ends enter.
+func (sp *spanning) part(s *Switch, p *port) {
+	p.state.Store(uint32(stp.Discarding))
+	if p.states.Swap(nil) != nil {
+		sp.stated--
+		s.mem.Refund(statesSize)
 	}
 }
 
 // place adds a port to a tree if it belongs there, or takes it out.
 func (sp *spanning) place(t *tree, p *port) {
-	c := p.config.Load()
-	_, there := t.bridge.PortStatus(p.number)
-	switch belongs := t.vlan == 0 || c.member(t.vlan); {
-	case belongs && !there && sp.placed >= maxTreePorts: // what was set is checked; this came with a port
-		t.Event("refused", p.number, errTooManyTreePorts.Error())
+	belongs := t.vlan == 0 || p.states.Load() != nil && p.config.Load().member(t.vlan)
+	switch there := t.bridge.Has(p.number); {
 	case belongs && !there:
-		if err := t.bridge.AddPort(p.number, c.stp); err != nil {
+		if err := sp.add(t, p); err != nil { // what was set is checked; this came with a port
 			t.Event("refused", p.number, err.Error())
-			return
-		}
-		sp.placed++
-		if !t.s.env.LinkUp(p.bus) {
-			t.bridge.EnablePort(p.number, false)
 		}
 	case !belongs && there:
 		sp.remove(t, p)
@@ -188,19 +227,50 @@ func (sp *spanning) place(t *tree, p *port) {
 	}
 }
 
+// add adds a port to a tree, if there is room.
+func (sp *spanning) add(t *tree, p *port) error {
+	mem := &t.s.mem
+	switch {
+	case p.number > stp.MaxPort: // it never gets a place
+		return t.bridge.AddPort(p.number, p.config.Load().stp)
+	case sp.placed >= maxTreePorts:
+		sp.missed = true
+		return errTooManyTreePorts
+	case !mem.take(stp.PortSize):
+		sp.missed = true
+		return errNoMemory
+	}
+	if err := t.bridge.AddPort(p.number, p.config.Load().stp); err != nil {
+		mem.Refund(stp.PortSize)
+		return err
+	}
+	sp.placed++
+	if !t.s.env.LinkUp(p.bus) {
+		t.bridge.EnablePort(p.number, false)
+	}
+	return nil
+}
+
 // remove takes a port out of a tree.
 func (sp *spanning) remove(t *tree, p *port) {
-	if _, there := t.bridge.PortStatus(p.number); there {
+	if t.bridge.Has(p.number) {
 		t.bridge.RemovePort(p.number)
-		sp.placed--
+		sp.free(t.s, 1)
 	}
+}
+
+// free gives back the places of ports in trees.
+func (sp *spanning) free(s *Switch, places int) {
+	sp.placed -= places
+	s.mem.Refund(places * stp.PortSize)
+	sp.retry = sp.missed
 }
 
 // configure puts a port's settings in force in all its trees. A port that the
 // guard disabled is enabled again.
 func (sp *spanning) configure(p *port) error {
 	for _, t := range sp.sorted() {
-		if _, there := t.bridge.PortStatus(p.number); !there {
+		if !t.bridge.Has(p.number) {
 			continue
 		}
 		if err := t.bridge.ConfigurePort(p.number, p.config.Load().stp); err != nil {
@@ -214,7 +284,7 @@ func (sp *spanning) configure(p *port) error {
 // that the port left, guards against no loop.
 func (t *tree) close(p *port) {
 	if states := p.states.Load(); states != nil {
-		states[t.vlan].Store(uint32(stp.Discarding))
+		states.set(t.vlan, stp.Discarding)
 	}
 }
 
@@ -223,7 +293,16 @@ func (sp *spanning) leave(s *Switch, p *port) {
 	for _, t := range sp.sorted() {
 		sp.remove(t, p)
 	}
+	sp.part(s, p)
 	sp.update(s)
+}
+
+// unsettled sums up Status.Unsettled of the trees that there are.
+func (sp *spanning) unsettled() (sum uint64) {
+	for _, t := range sp.trees {
+		sum += t.bridge.Status().Unsettled
+	}
+	return sum
 }
 
 // sorted lists the trees by VLAN.
@@ -236,9 +315,27 @@ func (sp *spanning) sorted() []*tree {
 	return list
 }
 
-func (sp *spanning) tick() {
+func (sp *spanning) tick(s *Switch) {
 	for _, t := range sp.sorted() {
 		t.bridge.Tick()
+	}
+	if sp.retry {
+		sp.missed, sp.retry = false, false
+		sp.fill(s)
+	}
+}
+
+// fill gives places in trees to ports that found none.
+func (sp *spanning) fill(s *Switch) {
+	for _, t := range sp.sorted() {
+		t.bridge.Together(func() {
+			for p := range s.ports.all {
+				if sp.missed {
+					return
+				}
+				sp.place(t, p)
+			}
+		})
 	}
 }
 
@@ -251,19 +348,21 @@ func (s *Switch) setMode(want stpMode, config stp.Config) error {
 	if err := config.Check(); err != nil {
 		return bus.Errorf(bus.Range, "%v", err)
 	}
-	if err := s.checkTreesOf(want, nil, nil); err != nil {
+	if err := s.prepareTrees(want, nil, nil); err != nil {
 		return err
 	}
+	defer s.mem.settle()
 	sp := &s.spanning
 	sp.config = config
-	sp.trees, sp.placed = map[uint16]*tree{}, 0
-	for _, p := range s.ports.Load().list {
-		p.state.Store(uint32(stp.Discarding))
-		p.states.Store(nil)
+	for _, t := range sp.trees {
+		sp.end(s, t)
+	}
+	for p := range s.ports.all {
+		sp.part(s, p)
 	}
 	s.updateMode(func(m *mode) { m.stp = want })
 	if want != stpOff {
-		for _, p := range s.ports.Load().list {
+		for p := range s.ports.all {
 			sp.enter(s, p)
 		}
 		sp.update(s)
@@ -293,9 +392,9 @@ func (sp *spanning) configOf(vlan uint16) stp.Config {
 	return c
 }
 
-// update makes the trees those that are needed, with the ports that belong
-// there, after VLANs or ports changed.
-func (sp *spanning) update(s *Switch) {
+// update makes the trees those that are needed, after VLANs or ports changed: a
+// new tree gets all ports that belong there, and the others those that changed.
+func (sp *spanning) update(s *Switch, changed ...*port) {
 	want := map[uint16]bool{}
 	switch s.mode.Load().stp {
 	case stpOff:
@@ -313,29 +412,48 @@ func (sp *spanning) update(s *Switch) {
 	}
 	for vlan, t := range sp.trees {
 		if !want[vlan] {
-			delete(sp.trees, vlan)
-			sp.placed -= t.bridge.Len()
-			for _, p := range s.ports.Load().list {
-				t.close(p)
-			}
-		}
-	}
-	for vlan := range want {
-		if sp.trees[vlan] != nil {
-			continue
-		}
-		t := &tree{s: s, vlan: vlan}
-		var err error
-		if t.bridge, err = stp.New(sp.configOf(vlan), t); err == nil { // checked before
-			sp.trees[vlan] = t
+			sp.end(s, t)
 		}
 	}
 	for _, t := range sp.sorted() {
-		t.bridge.Together(func() {
-			for _, p := range s.ports.Load().list {
-				sp.place(t, p)
-			}
-		})
+		for _, p := range changed {
+			sp.place(t, p)
+		}
+	}
+	for vlan := range want {
+		if sp.trees[vlan] == nil {
+			sp.begin(s, vlan)
+		}
+	}
+}
+
+// begin makes a tree with the ports that belong there.
+func (sp *spanning) begin(s *Switch, vlan uint16) {
+	if !s.mem.take(treeSize) { // what was set is checked; this came with a port
+		s.env.Event("stp", "what=refused vlan=%d port=0 detail=%q", vlan, errNoMemory.Error())
+		return
+	}
+	t := &tree{s: s, vlan: vlan}
+	var err error
+	if t.bridge, err = stp.New(sp.configOf(vlan), t); err != nil { // checked before
+		s.mem.Refund(treeSize)
+		return
+	}
+	sp.trees[vlan] = t
+	t.bridge.Together(func() {
+		for p := range s.ports.all {
+			sp.place(t, p)
+		}
+	})
+}
+
+// end forgets a tree.
+func (sp *spanning) end(s *Switch, t *tree) {
+	delete(sp.trees, t.vlan)
+	sp.free(s, t.bridge.Len())
+	s.mem.Refund(treeSize)
+	for p := range s.ports.all {
+		t.close(p)
 	}
 }
 
@@ -344,36 +462,38 @@ var (
 	errTooManyTreePorts = bus.Errorf(bus.NoSpace, "spanning trees: at most %d ports in all trees together", maxTreePorts)
 )
 
-// checkTrees tells whether there may be the trees that are wanted if the port b
-// had the config c.
-func (s *Switch) checkTrees(b *bus.Port, c *config) error {
-	return s.checkTreesOf(s.mode.Load().stp, b, c)
-}
-
-func (s *Switch) checkTreesOf(mode stpMode, b *bus.Port, with *config) error {
-	if mode != stpPerVLAN {
-		return nil
-	}
-	used := s.vlansInUse(b, with)
-	if len(used) > maxTrees {
-		return errTooManyTrees
-	}
-	ports := 0
-	for _, p := range s.ports.Load().list {
-		c := p.config.Load()
-		if p.bus == b {
-			c = with
+// prepareTrees tells whether there may be the trees of a mode if the port b had
+// the config with, and prepays the memory that they are to take.
+func (s *Switch) prepareTrees(want stpMode, b *bus.Port, with *config) error {
+	trees, ports, stated := 0, 0, 0
+	switch want {
+	case stpOne:
+		trees, ports = 1, s.ports.count
+	case stpPerVLAN:
+		used := s.vlansInUse(b, with)
+		if len(used) > maxTrees {
+			return errTooManyTrees
 		}
-		for _, v := range used {
-			if c.member(v) {
-				ports++
+		trees, stated = len(used), s.ports.count
+		for p := range s.ports.all {
+			c := p.config.Load()
+			if p.bus == b {
+				c = with
+			}
+			for _, v := range used {
+				if c.member(v) {
+					ports++
+				}
 			}
 		}
+		if ports > maxTreePorts {
+			return errTooManyTreePorts
+		}
 	}
-	if ports > maxTreePorts {
-		return errTooManyTreePorts
+	if sp := &s.spanning; want == s.mode.Load().stp {
+		trees, ports, stated = trees-len(sp.trees), ports-sp.placed, stated-sp.stated
 	}
-	return nil
+	return s.mem.prepay(max(0, trees)*treeSize + max(0, ports)*stp.PortSize + max(0, stated)*statesSize)
 }
 
 // vlansInUse lists the VLANs that were added or that some port has, those of
@@ -381,10 +501,10 @@ func (s *Switch) checkTreesOf(mode stpMode, b *bus.Port, with *config) error {
 // with.
 func (s *Switch) vlansInUse(b *bus.Port, with *config) []uint16 {
 	used := vlanSet{}
-	for v := range s.names {
+	for v := range *s.names.Load() {
 		used.add(v)
 	}
-	for _, p := range s.ports.Load().list {
+	for p := range s.ports.all {
 		c := p.config.Load()
 		if p.bus == b {
 			c = with

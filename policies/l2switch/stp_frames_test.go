@@ -240,3 +240,38 @@ func TestModesFlush(t *testing.T) {
 	l.set("stp=off", "stp=priority=4096") // no other mode
 	l.want("fdb", entry(macOf(1), 1, 1, 0))
 }
+
+// A program that claims to be the root moves no tree, unless its port is told to
+// let it; a device does.
+func TestRootGuardOfPrograms(t *testing.T) {
+	for _, c := range []struct {
+		kind, setting string
+		moves         bool
+	}{
+		{"port", "", false}, {"stream", "", false}, {"tap", "", true},
+		{"port", "root_guard=off", true}, {"tap", "root_guard=on", false},
+	} {
+		l := newLab(t, Name, 1)
+		l.set("stp=rstp")
+		s := l.join(bus.JoinOptions{Info: bus.Info{Kind: c.kind}})
+		if c.setting != "" {
+			l.set("2/stp=" + c.setting)
+		}
+		s.send(rstBPDU(0x1000<<48|1, flagDesignated))
+		if moved := strings.Contains(l.get("stp"), "root_port=2"); moved != c.moves {
+			t.Errorf("a better root by a %s with %q: the tree follows it: %v\n%s", c.kind, c.setting, moved, l.get("stp"))
+		}
+	}
+}
+
+// A BPDU that makes no sense is counted where it came.
+func TestInvalidBPDU(t *testing.T) {
+	l := newLab(t, Name, 2)
+	l.set("stp=rstp")
+	bad := rstBPDU(0x1000<<48|1, flagDesignated)
+	bad[20] = 7 // no such type
+	l.at(2).send(bad)
+	if text := l.get("2/stp"); !strings.HasSuffix(text, " received=1 sent=1 invalid=1") {
+		t.Errorf("the port shows %s", text)
+	}
+}

@@ -24,7 +24,7 @@ func (s *Switch) readSTP() string {
 			fmt.Fprintf(&b, " last_change=%d", st.SinceTopologyChange)
 		}
 		b.WriteString("\n")
-		for _, p := range s.ports.Load().list {
+		for p := range s.ports.all {
 			if line := t.portLine(p.number); line != "" {
 				fmt.Fprintf(&b, "port=%d %s\n", p.number, line)
 			}
@@ -41,6 +41,9 @@ func (t *tree) portLine(number int) string {
 	}
 	line := fmt.Sprintf("vlan=%d role=%s state=%s designated=%s/%s edge=%s received=%d sent=%d", t.vlan,
 		strings.ToLower(st.Role.String()), strings.ToLower(st.State.String()), st.DesignatedBridge, st.DesignatedPort, onOff(st.Edge), st.Received, st.Sent)
+	if st.Invalid > 0 {
+		line += fmt.Sprintf(" invalid=%d", st.Invalid)
+	}
 	if st.STP {
 		line += " neighbour=stp"
 	}
@@ -137,7 +140,8 @@ func parsePortSTP(config *config, command string) error {
 			v, err = parseInt(name, value, 0, 240)
 			c.Priority = uint8(v)
 		case "edge":
-			c.AdminEdge, c.AutoEdge, config.edgeSet = value == "on", value != "off", true
+			c.AdminEdge, c.AutoEdge = value == "on", value != "off"
+			config.set |= setEdge
 			if value != "auto" {
 				_, err = parseOnOff(name, value)
 			}
@@ -147,6 +151,7 @@ func parsePortSTP(config *config, command string) error {
 			c.Guard, err = parseOnOff(name, value)
 		case "root_guard":
 			c.RootGuard, err = parseOnOff(name, value)
+			config.set |= setRootGuard
 		default:
 			err = bus.Errorf(bus.Invalid, "unknown setting %q: cost=, priority=, edge=on|off|auto, p2p=, guard=, root_guard=on|off", name)
 		}

@@ -2,7 +2,6 @@ package l2switch
 
 import (
 	"crypto/rand"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -26,18 +25,33 @@ func init() {
 // Switch is the policy of one network.
 type Switch struct {
 	env    bus.Env
+	mem    memory
 	fdb    *fdb.Table
 	groups *snoop.Table
 	mode   atomic.Pointer[mode]
-	ports  atomic.Pointer[portSet]
+	ports  portTable
 	start  time.Time
 	now    atomic.Int64 // the last Tick: nanoseconds since 1970 at start, and on from there by a clock that does not jump
 
-	pvid     uint16                // that a port begins with
-	names    map[uint16]string     // VLANs that were added, and their names
-	kept     map[*bus.Port]*config // of reserved ports that nobody is connected to
+	pvid     uint16                            // that a port begins with
+	fresh    [2]*config                        // of ports that nobody has set up: programs', devices'
+	names    atomic.Pointer[map[uint16]string] // VLANs that were added, and their names: immutable
+	kept     map[*bus.Port]*config             // of reserved ports that nobody is connected to
+	isolated int                               // ports that are
+	storms   int                               // ports that have a rate
 	spanning spanning
 }
+
+var _ interface {
+	bus.Charger
+	bus.Starter
+	bus.Joiner
+	bus.Linker
+	bus.Ticker
+	bus.Tabler
+	bus.Knobber
+	bus.PortKnobber
+} = (*Switch)(nil)
 
 // mode says which parts of the switch are in use, so that a plain one costs
 // nothing more. It is immutable.
@@ -61,8 +75,8 @@ type port struct {
 	number int
 	device bool // see isDevice
 	config atomic.Pointer[config]
-	state  atomic.Uint32                          // stp.State in the one tree
-	states atomic.Pointer[[vlanIDs]atomic.Uint32] // stp.State by VLAN; nil: discarding
+	state  atomic.Uint32          // stp.State in the one tree
+	states atomic.Pointer[states] // by VLAN; nil: discarding
 	storm  [stormKinds]bucket
 	bpdus  atomic.Int32 // since the last Tick
 }
@@ -75,39 +89,69 @@ type config struct {
 	isolated bool
 	mrouter  bool            // a multicast router is there, heard or not
 	rates    [stormKinds]int // frames a second; 0: any
+	fdbMax   int             // addresses that may be learned here; 0: any
 	stp      stp.PortConfig
-	edgeSet  bool // somebody set stp's edge
+
+	set     uint8 // what somebody set of that which else follows from the kind of port
+	charged bool  // it is a port's own
 }
 
-// newConfig is how a port is set up at first.
-func (s *Switch) newConfig() *config {
-	return &config{pvid: s.pvid, tagged: &vlanSet{}, tpid: tpidC, stp: stp.PortConfig{
+// Bits of config.set.
+const (
+	setEdge uint8 = 1 << iota
+	setRootGuard
+	setFDBMax
+)
+
+// freshFDB is how many addresses may be learned where a program opened a port,
+// unless somebody says so: as many as a computer full of guests has, and a small
+// part of a table.
+const freshFDB = 1024
+
+// freshConfig is how a port is set up at first. A program that opens a port wants
+// to talk at once, and is no bridge; nor does it lead to the root, nor has the
+// addresses of a whole network behind it.
+func (s *Switch) freshConfig(device bool) *config {
+	i := 0
+	if device {
+		i = 1
+	}
+	if c := s.fresh[i]; c != nil && c.pvid == s.pvid {
+		return c
+	}
+	c := &config{pvid: s.pvid, tagged: &vlanSet{}, tpid: tpidC, stp: stp.PortConfig{
 		Cost: stp.DefaultCost, Priority: stp.DefaultPortPriority, PointToPoint: true, AutoEdge: true,
 	}}
+	c.follow(device)
+	s.fresh[i] = c
+	return c
 }
 
-// portSet is all ports, immutable.
-type portSet struct {
-	list     []*port // by number
-	byNumber []*port // by number; nil: no such port
-}
-
-func (s *portSet) get(number int) *port {
-	if number < len(s.byNumber) {
-		return s.byNumber[number]
+// follow makes what nobody set that of a kind of port.
+func (c *config) follow(device bool) {
+	if c.set&setEdge == 0 {
+		c.stp.AdminEdge = !device
 	}
-	return nil
+	if c.set&setRootGuard == 0 {
+		c.stp.RootGuard = !device
+	}
+	if c.set&setFDBMax == 0 {
+		c.fdbMax = 0
+		if !device {
+			c.fdbMax = freshFDB
+		}
+	}
 }
 
 // New makes a switch. Its arguments are its knobs.
 func New(args map[string]string) (bus.Policy, error) {
 	s := &Switch{
-		fdb: fdb.New(fdb.DefaultLimit), groups: snoop.New(snoop.DefaultLimit),
-		pvid: defaultVLAN, names: map[uint16]string{}, kept: map[*bus.Port]*config{},
+		pvid: defaultVLAN, kept: map[*bus.Port]*config{},
 	}
+	s.fdb, s.groups = fdb.New(fdb.DefaultLimit, &s.mem), snoop.New(snoop.DefaultLimit, &s.mem)
+	s.names.Store(&map[uint16]string{})
 	s.spanning.init()
 	s.mode.Store(&mode{})
-	s.ports.Store(&portSet{})
 	s.fdb.SetAgeing(fdb.DefaultAgeing)
 	s.start = time.Now()
 	s.now.Store(s.start.UnixNano())
@@ -135,26 +179,40 @@ func (s *Switch) seconds() uint32 { return uint32(max(1, s.now.Load()/int64(time
 // Name is the policy's name.
 func (*Switch) Name() string { return Name }
 
+// Admit charges what an empty switch holds.
+func (s *Switch) Admit(env bus.Env) error {
+	s.mem.start(env)
+	if !s.mem.Charge(switchSize) {
+		return errNoMemory
+	}
+	return nil
+}
+
 // Start takes the network's services.
 func (s *Switch) Start(env bus.Env) { s.env = env }
 
-// Stop ends nothing: the switch has no goroutine.
-func (*Switch) Stop() {}
+// Stop gives the memory back. The switch has no goroutine.
+func (s *Switch) Stop() { s.mem.stop() }
 
 // Join makes p a port of the switch.
 func (s *Switch) Join(p *bus.Port) {
 	n := &port{bus: p, number: p.Number(), device: isDevice(s.env.Kind(p))}
-	c := *s.configOf(p)
-	delete(s.kept, p)
-	if !c.edgeSet { // a process that opens a port wants to talk at once, and is no bridge
-		c.stp.AdminEdge = !n.device
+	c := s.kept[p]
+	if c == nil {
+		c = s.freshConfig(n.device)
+	} else {
+		follows := *c
+		c = &follows
+		c.follow(n.device)
+		delete(s.kept, p)
 	}
-	n.config.Store(&c)
+	n.config.Store(c)
 	for i := range n.storm {
 		n.storm[i].refill(c.rates[i])
 	}
-	s.storePorts(append(slices.Clone(s.ports.Load().list), n))
-	s.updateMode(func(*mode) {})
+	s.ports.add(n)
+	s.count(c, 1)
+	s.fdb.SetPortLimit(n.number, c.fdbMax)
 	s.groups.SetRouter(n.number, c.mrouter)
 	s.spanning.join(s, n)
 	if n.device {
@@ -166,7 +224,7 @@ func (s *Switch) Join(p *bus.Port) {
 // trees look for another way. Who was asked for his groups meanwhile has not
 // heard it.
 func (s *Switch) Link(p *bus.Port) {
-	n := s.ports.Load().get(p.Number())
+	n := s.ports.get(p.Number())
 	if n == nil || n.bus != p {
 		return
 	}
@@ -182,24 +240,37 @@ func (s *Switch) Link(p *bus.Port) {
 
 // configOf is how a port is or will be set up.
 func (s *Switch) configOf(p *bus.Port) *config {
-	if n := s.ports.Load().get(p.Number()); n != nil && n.bus == p {
+	if n := s.ports.get(p.Number()); n != nil && n.bus == p {
 		return n.config.Load()
 	}
 	if c := s.kept[p]; c != nil {
 		return c
 	}
-	return s.newConfig()
+	return s.freshConfig(true)
 }
 
 // SavePort is bus.PortKnobber's. Nothing is kept of a port that nobody has set
 // up: it follows default_pvid.
 func (s *Switch) SavePort(p *bus.Port) (restore func()) {
-	before, had := s.kept[p]
+	before := s.kept[p]
 	return func() {
-		delete(s.kept, p)
-		if had {
-			s.kept[p] = before
+		now := s.kept[p]
+		if now == before {
+			return
 		}
+		delete(s.kept, p)
+		if before != nil {
+			s.kept[p] = before
+		} else {
+			s.forgetConfig(now)
+		}
+	}
+}
+
+// forgetConfig gives back what a port had that is set up no more.
+func (s *Switch) forgetConfig(c *config) {
+	if c.charged {
+		s.mem.Refund(configSize)
 	}
 }
 
@@ -208,74 +279,88 @@ func isDevice(kind string) bool { return kind != "port" && kind != "stream" && k
 
 // Leave ends Join.
 func (s *Switch) Leave(p *bus.Port) {
-	n := s.ports.Load().get(p.Number())
-	if n == nil {
+	n := s.ports.get(p.Number())
+	if n == nil || n.bus != p {
 		return
 	}
-	s.storePorts(slices.DeleteFunc(slices.Clone(s.ports.Load().list), func(q *port) bool { return q == n }))
+	c := n.config.Load()
+	s.ports.remove(n)
+	s.count(c, -1)
 	s.spanning.leave(s, n)
 	s.fdb.FlushPort(n.number, true)
+	s.fdb.SetPortLimit(n.number, 0)
 	if n.device {
 		s.groups.Renew(n.number, s.vlansOf(n))
 	}
 	s.groups.Forget(n.number)
 	s.groups.SetRouter(n.number, false)
-	s.updateMode(func(*mode) {})
 	if s.env.Keeps(p) {
-		s.kept[p] = n.config.Load()
+		s.kept[p] = c
+	} else {
+		s.forgetConfig(c)
 	}
 }
 
-// storePorts puts another set of ports in force.
-func (s *Switch) storePorts(list []*port) {
-	slices.SortFunc(list, func(a, b *port) int { return a.number - b.number })
-	set := &portSet{list: list}
-	if len(list) > 0 {
-		set.byNumber = make([]*port, list[len(list)-1].number+1)
+// count notes that so many ports more are set up in that way.
+func (s *Switch) count(c *config, more int) {
+	if c.isolated {
+		s.isolated += more
 	}
-	for _, p := range list {
-		set.byNumber[p.number] = p
+	if c.rates != [stormKinds]int{} {
+		s.storms += more
 	}
-	s.ports.Store(set)
+	if m := s.mode.Load(); m.isolation != (s.isolated > 0) || m.storms != (s.storms > 0) {
+		s.updateMode(func(*mode) {})
+	}
 }
 
-// updateMode changes the mode, and finds out what the ports need.
+// updateMode changes the mode.
 func (s *Switch) updateMode(change func(*mode)) {
 	m := *s.mode.Load()
 	change(&m)
-	m.isolation, m.storms = false, false
-	for _, p := range s.ports.Load().list {
-		c := p.config.Load()
-		m.isolation = m.isolation || c.isolated
-		m.storms = m.storms || c.rates != [stormKinds]int{}
-	}
+	m.isolation, m.storms = s.isolated > 0, s.storms > 0
 	s.mode.Store(&m)
 }
 
-// configure sets up a port, connected or not, and what depends on it.
-func (s *Switch) configure(b *bus.Port, c config) {
+// configure sets up a port, connected or not, and what depends on it; or it
+// refuses and changes nothing.
+func (s *Switch) configure(b *bus.Port, c config) error {
 	before := s.configOf(b)
-	p := s.ports.Load().get(b.Number())
+	moves := c.pvid != before.pvid || *c.tagged != *before.tagged
+	if moves {
+		if err := s.prepareTrees(s.mode.Load().stp, b, &c); err != nil {
+			return err
+		}
+		defer s.mem.settle()
+	}
+	if !before.charged && !s.mem.Charge(configSize) {
+		return errNoMemory
+	}
+	c.charged = true
+	p := s.ports.get(b.Number())
 	if p == nil || p.bus != b {
 		s.kept[b] = &c
-		return
+		return nil
 	}
+	s.count(before, -1)
 	p.config.Store(&c)
+	s.count(&c, 1)
+	s.fdb.SetPortLimit(p.number, c.fdbMax)
 	for i := range p.storm {
 		p.storm[i].refill(c.rates[i])
 	}
-	s.updateMode(func(*mode) {})
 	s.groups.SetRouter(p.number, c.mrouter)
-	if c.pvid != before.pvid || *c.tagged != *before.tagged || c.tpid != before.tpid {
+	if moves || c.tpid != before.tpid {
 		s.fdb.FlushPort(p.number, false)
 		if s.mode.Load().vlans {
 			s.groups.Renew(p.number, func(vlan uint16) bool { return c.differs(before, vlan) })
 		}
-		s.spanning.update(s)
+		s.spanning.update(s, p)
 	}
 	if c.isolated != before.isolated {
 		s.groups.Renew(p.number, s.vlansOf(p))
 	}
+	return nil
 }
 
 // Tick ages what is to age, once a second.
@@ -283,17 +368,18 @@ func (s *Switch) Tick(now time.Time) {
 	s.now.Store(s.start.UnixNano() + int64(now.Sub(s.start)))
 	s.fdb.Tick(s.seconds())
 	s.groups.Tick(time.Unix(0, s.now.Load())) // the clock of snoopControl
-	for _, p := range s.ports.Load().list {
+	for p := range s.ports.all {
 		p.bpdus.Store(0)
 		c := p.config.Load()
 		for i := range p.storm {
 			p.storm[i].refill(c.rates[i])
 		}
 	}
-	for p := range s.kept {
+	for p, c := range s.kept {
 		if !s.env.Keeps(p) {
 			delete(s.kept, p)
+			s.forgetConfig(c)
 		}
 	}
-	s.spanning.tick()
+	s.spanning.tick(s)
 }

@@ -3,6 +3,7 @@ package l2switch
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"runtime"
 	"slices"
@@ -92,7 +93,7 @@ func (s *Switch) portArg(c command) (*port, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := s.ports.Load().get(number)
+	p := s.ports.get(number)
 	if p == nil {
 		return nil, bus.Errorf(bus.Unknown, "port %d is not connected", number)
 	}
@@ -167,13 +168,13 @@ func (s *Switch) flushFDB(c command, vlan uint16) error {
 	return nil
 }
 
-// readVLANs shows each VLAN and its ports.
+// readVLANs shows each VLAN and its ports. It needs no lock.
 func (s *Switch) readVLANs() string {
 	var b strings.Builder
-	ports := s.ports.Load().list
+	names := *s.names.Load()
 	for _, v := range s.vlansInUse(nil, nil) {
 		var untagged, tagged []string
-		for _, p := range ports {
+		for p := range s.ports.all {
 			switch c := p.config.Load(); {
 			case c.tagged.has(v):
 				tagged = append(tagged, fmt.Sprint(p.number))
@@ -181,7 +182,7 @@ func (s *Switch) readVLANs() string {
 				untagged = append(untagged, fmt.Sprint(p.number))
 			}
 		}
-		fmt.Fprintf(&b, "%d name=%s untagged=%s tagged=%s\n", v, bus.Quote(s.names[v]), orNone(untagged), orNone(tagged))
+		fmt.Fprintf(&b, "%d name=%s untagged=%s tagged=%s\n", v, bus.Quote(names[v]), orNone(untagged), orNone(tagged))
 	}
 	return b.String()
 }
@@ -212,29 +213,44 @@ func (s *Switch) writeVLANs(text string) error {
 		if len(c.args["name"]) > maxVLANName {
 			return bus.Errorf(bus.Range, "the name has %d bytes: at most %d", len(c.args["name"]), maxVLANName)
 		}
-		before, known := s.names[vlan]
-		s.names[vlan] = c.args["name"]
-		if err := s.checkTrees(nil, nil); err != nil {
-			delete(s.names, vlan)
-			if known {
-				s.names[vlan] = before
-			}
-			return err
-		}
-		s.spanning.update(s)
-		return nil
+		return s.addVLAN(vlan, c.args["name"])
 	}
-	for _, p := range s.ports.Load().list {
+	for p := range s.ports.all {
 		if c := p.config.Load(); c.pvid == vlan || *c.tagged != allVLANs && c.tagged.has(vlan) {
 			return bus.Errorf(bus.Busy, "port %d is in VLAN %d", p.number, vlan)
 		}
 	}
-	if _, known := s.names[vlan]; !known {
+	if _, known := (*s.names.Load())[vlan]; !known {
 		return bus.Errorf(bus.Unknown, "there is no VLAN %d", vlan)
 	}
-	delete(s.names, vlan)
+	names := maps.Clone(*s.names.Load())
+	delete(names, vlan)
+	s.names.Store(&names)
+	s.mem.Refund(nameSize)
 	s.fdb.FlushVLAN(vlan)
 	s.spanning.update(s)
+	return nil
+}
+
+// addVLAN adds or names a VLAN.
+func (s *Switch) addVLAN(vlan uint16, name string) error {
+	before := s.names.Load()
+	_, known := (*before)[vlan]
+	if !known && !s.mem.Charge(nameSize) {
+		return errNoMemory
+	}
+	names := maps.Clone(*before)
+	names[vlan] = name
+	s.names.Store(&names)
+	if err := s.prepareTrees(s.mode.Load().stp, nil, nil); err != nil {
+		s.names.Store(before)
+		if !known {
+			s.mem.Refund(nameSize)
+		}
+		return err
+	}
+	s.spanning.update(s)
+	s.mem.settle()
 	return nil
 }
 
@@ -247,9 +263,21 @@ func (s *Switch) writeGroups(text string) error {
 }
 
 func (s *Switch) readCounters() string {
-	st := s.fdb.Stats()
-	return fmt.Sprintf("fdb_entries %d\nfdb_learned %d\nfdb_moved %d\nfdb_damped %d\nfdb_refused %d\nfdb_aged %d\n",
-		s.fdb.Len(), st.Learned, st.Moved, st.Damped, st.Refused, st.Aged)
+	f, g := s.fdb.Stats(), s.groups.Stats()
+	var b strings.Builder
+	for _, c := range []struct {
+		name  string
+		value uint64
+	}{
+		{"fdb_entries", uint64(s.fdb.Len())}, {"fdb_learned", f.Learned}, {"fdb_moved", f.Moved}, {"fdb_damped", f.Damped},
+		{"fdb_refused", f.Refused}, {"fdb_aged", f.Aged}, {"fdb_evicted", f.Evicted},
+		{"groups_entries", uint64(g.Groups)}, {"groups_messages", g.Messages}, {"groups_leaves", g.Leaves},
+		{"groups_invalid", g.Invalid}, {"groups_refused", g.Refused},
+		{"stp_unsettled", s.spanning.unsettled()},
+	} {
+		fmt.Fprintf(&b, "%s %d\n", c.name, c.value)
+	}
+	return b.String()
 }
 
 func macString(mac [6]byte) string { return net.HardwareAddr(mac[:]).String() }

@@ -192,5 +192,42 @@ func TestVLANDeletionFlushes(t *testing.T) {
 
 func TestCounters(t *testing.T) {
 	l := newLab(t, Name, 1)
-	l.want("counters", "fdb_entries 0\nfdb_learned 0\nfdb_moved 0\nfdb_damped 0\nfdb_refused 0\nfdb_aged 0\n")
+	l.want("counters", "fdb_entries 0\nfdb_learned 0\nfdb_moved 0\nfdb_damped 0\nfdb_refused 0\nfdb_aged 0\nfdb_evicted 0\n"+
+		"groups_entries 0\ngroups_messages 0\ngroups_leaves 0\ngroups_invalid 0\ngroups_refused 0\nstp_unsettled 0\n")
+}
+
+// fdb, vlans and groups may be read while the network's lock is held by others.
+func TestReadWithoutLock(t *testing.T) {
+	l := newLab(t, Name, 3)
+	l.set("vlan=on", "snooping=on")
+	s := l.Net.Policy().(*Switch)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 200 {
+			l.set(fmt.Sprintf("vlans=add %d name=x", 2+i), fmt.Sprintf("1/pvid=%d", 2+i), "1/pvid=1", fmt.Sprintf("vlans=del %d", 2+i))
+			l.at(2).send(frame(macOf(1), mac{2, 7, 7, 7, 0, byte(i)}, "x"))
+			c, err := l.Net.Join(&silent{}, bus.JoinOptions{Recv: true, Send: true})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			l.Bus.Tick(l.now)
+			c.Close()
+		}
+	}()
+	for going := true; going; {
+		select {
+		case <-done:
+			going = false
+		default:
+		}
+		if text := s.readVLANs(); !strings.HasPrefix(text, "1 name=\"\" untagged=") {
+			t.Fatalf("vlans shows %s", text)
+		}
+		_, _ = s.readFDB(), s.groups.Text()
+	}
+	if n := linesOf(l.get("fdb"), "port=2"); n != 200 {
+		t.Errorf("%d addresses", n)
+	}
 }

@@ -22,7 +22,7 @@ func randomKey(i int) Key {
 // fullTable is a table with the first n random keys, all at port 1 in
 // second 1.
 func fullTable(n int) *Table {
-	t := New(n)
+	t := New(n, nil)
 	for i := range n {
 		t.Learn(randomKey(i), 1, 1)
 	}

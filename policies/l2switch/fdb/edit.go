@@ -1,10 +1,8 @@
 package fdb
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // ErrFull refuses a static entry above the limit.
@@ -19,14 +17,16 @@ func (t *Table) AddStatic(k Key, port int) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := makePlace(port, 0) | static
-	s := t.array.Load().find(k)
+	s := t.find(k)
+	var there place
+	if s != nil {
+		there = place(s.place.Load())
+	}
 	switch {
-	case s != nil && s.place.Load() != 0:
-		t.move(s, k, place(s.place.Load()), p)
-	case t.live.Load() >= t.limit.Load() && !t.evict(port):
+	case there != 0:
+		t.move(s, k, there, p)
+	case t.live.Load() >= t.room.Load() && !t.evict(port), !t.put(s, k, p):
 		return fmt.Errorf("%w: it has %d entries", ErrFull, t.live.Load())
-	default:
-		t.put(s, k, p)
 	}
 	return nil
 }
@@ -35,7 +35,7 @@ func (t *Table) AddStatic(k Key, port int) error {
 func (t *Table) Remove(k Key) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.array.Load().find(k)
+	s := t.find(k)
 	if s == nil || s.place.Load() == 0 {
 		return false
 	}
@@ -65,73 +65,72 @@ func (t *Table) FlushPortVLAN(port int, vlan uint16) int {
 	return t.flushPort(port, func(k Key, p place) bool { return k.VLAN() == vlan && !p.isStatic() })
 }
 
-// flushPort forgets entries of a port: it costs as much as that has.
+// flushPort forgets entries of a port: it looks where that has or had some, a
+// piece at a time.
 func (t *Table) flushPort(port int, which func(Key, place) bool) (gone int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	o := t.owners[port]
-	if o == nil {
-		return 0
-	}
-	a := t.array.Load()
-	for _, k := range o.keys {
-		if s := a.find(k); s != nil {
-			if p := place(s.place.Load()); p.at(port) && which(k, p) {
-				t.forget(s)
-				gone++
-			}
-		}
-	}
-	if o.live == 0 {
-		delete(t.owners, port)
-	} else {
-		t.tidy(o, port)
+	for region := 0; region < regions; {
+		t.mu.Lock()
+		var n int
+		n, region = t.flushPiece(port, region, which)
+		gone += n
+		t.mu.Unlock()
 	}
 	return gone
+}
+
+// flushPiece is flushPort for some regions from one on. It returns the next one.
+func (t *Table) flushPiece(port, region int, which func(Key, place) bool) (gone, next int) {
+	o := t.owners[port]
+	if o == nil {
+		return 0, regions
+	}
+	left := false // in what was looked at last
+	look := func(s *slot, k Key, p place) bool {
+		switch {
+		case !p.at(port):
+		case which(k, p):
+			t.forget(s)
+			gone++
+		default:
+			left = true
+		}
+		return true
+	}
+	if o.where == nil {
+		for _, k := range o.keys {
+			if s := t.find(k); s != nil {
+				look(s, k, place(s.place.Load()))
+			}
+		}
+		region = regions
+	}
+	for range pieceRegions {
+		if region = o.next(region); region == regions {
+			break
+		}
+		left = false
+		end := t.inRegion(region, 0, look)
+		if !left {
+			o.clear(region, end)
+		}
+		region = end
+	}
+	if region == regions && o.live == 0 {
+		t.dropKeys(o)
+		delete(t.owners, port)
+	}
+	return gone, region
 }
 
 func (t *Table) flush(which func(Key, place) bool) (gone int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	lines := t.array.Load().lines
-	for i := range lines {
-		for j := range lines[i] {
-			s := &lines[i][j]
-			if p := place(s.place.Load()); p != 0 && which(Key(s.key.Load()), p) {
+	t.pieces(func(c *chunk, _, _ int) {
+		c.entries(func(s *slot, k Key, p place) bool {
+			if which(k, p) {
 				t.forget(s)
 				gone++
 			}
-		}
-	}
-	return gone
-}
-
-// Entries lists the entries that have not aged out, by VLAN and then by MAC
-// address.
-func (t *Table) Entries() []Entry {
-	t.mu.Lock()
-	now, horizon := t.now, t.horizon.Load()
-	lines := t.array.Load().lines
-	list := make([]Entry, 0, t.live.Load())
-	for i := range lines {
-		for j := range lines[i] {
-			k, p := Key(lines[i][j].key.Load()), place(lines[i][j].place.Load())
-			if !p.valid(horizon) {
-				continue
-			}
-			e := Entry{VLAN: k.VLAN(), MAC: k.MAC(), Port: p.port(), Static: p.isStatic()}
-			if !e.Static && now > p.stamp() {
-				e.Age = now - p.stamp()
-			}
-			list = append(list, e)
-		}
-	}
-	t.mu.Unlock()
-	slices.SortFunc(list, func(a, b Entry) int {
-		if a.VLAN != b.VLAN {
-			return int(a.VLAN) - int(b.VLAN)
-		}
-		return bytes.Compare(a.MAC[:], b.MAC[:])
+			return true
+		})
 	})
-	return list
+	return gone
 }

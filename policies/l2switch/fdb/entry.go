@@ -1,9 +1,6 @@
 package fdb
 
-import (
-	"encoding/binary"
-	"net"
-)
+import "encoding/binary"
 
 // MaxPort is the largest port number; the smallest is 1.
 const MaxPort = 1 << 16
@@ -38,9 +35,6 @@ type Entry struct {
 	Age    uint32 // seconds since the last frame, up to the last Tick; 0 if Static
 	Static bool
 }
-
-// HardwareAddr returns the MAC address in the form that prints.
-func (e *Entry) HardwareAddr() net.HardwareAddr { return e.MAC[:] }
 
 // place is what is known of a key, in one word: port-1 in bits 0 to 15, flags,
 // and the second of the last frame in bits 32 to 63. 0 is: nothing.

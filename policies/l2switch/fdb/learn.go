@@ -18,7 +18,7 @@ const (
 // Ports are 1 to MaxPort. Group addresses are no sources: the caller must not
 // bring them.
 func (t *Table) Learn(k Key, port int, now uint32) (r Result, from int) {
-	s := t.array.Load().find(k)
+	s := t.find(k)
 	if s == nil {
 		return t.learn(k, port, now)
 	}
@@ -58,13 +58,13 @@ func (t *Table) judge(p place, port int, now uint32) Result {
 
 // learn is Learn for what changes the table.
 func (t *Table) learn(k Key, port int, now uint32) (Result, int) {
-	if t.live.Load() >= t.limit.Load() && t.greedy.Load() == int64(port) && t.array.Load().find(k) == nil {
+	if t.live.Load() >= t.room.Load() && t.greedy.Load() == int64(port) && t.find(k) == nil {
 		t.refused.Add(1)
 		return Refused, 0 // a flood of addresses does not get the lock
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.array.Load().find(k)
+	s := t.find(k)
 	p := place(0)
 	if s != nil {
 		p = place(s.place.Load())
@@ -74,15 +74,19 @@ func (t *Table) learn(k Key, port int, now uint32) (Result, int) {
 	switch {
 	case r == Learned && p != 0: // it has aged out, and the next Tick has not come
 		t.aged.Add(1)
-		t.learned.Add(1)
-		t.move(s, k, p, fresh)
-	case r == Learned && t.live.Load() >= t.limit.Load() && !t.evict(port):
-		t.refused.Add(1)
-		return Refused, 0
+		t.forget(s)
+		fallthrough
 	case r == Learned:
+		if !t.admit(port) || !t.put(s, k, fresh) {
+			t.refused.Add(1)
+			return Refused, 0
+		}
 		t.learned.Add(1)
-		t.put(s, k, fresh)
 	case r == Moved:
+		if !t.withinLimit(port) {
+			t.refused.Add(1)
+			return Refused, 0
+		}
 		t.moved.Add(1)
 		t.move(s, k, p, fresh)
 		return Moved, p.port()
@@ -95,18 +99,30 @@ func (t *Table) learn(k Key, port int, now uint32) (Result, int) {
 	return r, 0
 }
 
+// withinLimit makes room for an entry that is to be learned within the limit of
+// its port: that loses an old one.
+func (t *Table) withinLimit(port int) bool {
+	o, limit := t.owners[port], t.limits[port]
+	return o == nil || limit == 0 || o.live < limit || t.evictFrom(port)
+}
+
+// admit makes room for an entry of port that is to be learned, if there is none.
+func (t *Table) admit(port int) bool {
+	return t.withinLimit(port) && (t.live.Load() < t.room.Load() || t.evict(port))
+}
+
 // move puts k, which has an entry, at another place.
 func (t *Table) move(s *slot, k Key, from, to place) {
-	s.place.Store(uint64(to))
 	if from.port() != to.port() {
 		t.disown(from.port())
-		t.own(k, to.port())
+		t.own(k, t.directory.Load().hash(k), to.port())
 	}
+	s.place.Store(uint64(to))
 }
 
 // Lookup returns the port behind which the station k is, if that is known.
 func (t *Table) Lookup(k Key) (port int, ok bool) {
-	s := t.array.Load().find(k)
+	s := t.find(k)
 	if s == nil {
 		return 0, false
 	}

@@ -74,7 +74,7 @@ func (m *model) evicted(tab *Table, k Key, port int, did bool) error {
 	}
 	var gone []Key
 	for other := range m.entries {
-		if s := tab.array.Load().find(other); s == nil || s.place.Load() == 0 {
+		if s := tab.find(other); s == nil || s.place.Load() == 0 {
 			gone = append(gone, other)
 		}
 	}
@@ -108,10 +108,10 @@ func (m *model) tick() {
 func TestModel(t *testing.T) {
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		limit := 1 + r.IntN(400)
-		tab, m := New(limit), &model{entries: map[Key]modelEntry{}, limit: limit, ageing: DefaultAgeing}
-		anyKey := func() Key { return randomKey(r.IntN(600)) }
-		anyPort := func() int { return 1 + r.IntN(4) }
+		limit, ports := 1+r.IntN(1200), 1+r.IntN(4) // with lists of keys, and without
+		tab, m := New(limit, nil), &model{entries: map[Key]modelEntry{}, limit: limit, ageing: DefaultAgeing}
+		anyKey := func() Key { return randomKey(r.IntN(1500)) }
+		anyPort := func() int { return 1 + r.IntN(ports) }
 		for step := range 20_000 {
 			k, port, vlan := anyKey(), anyPort(), uint16(r.IntN(8))
 			switch p := r.IntN(1000); {

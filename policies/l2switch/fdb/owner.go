@@ -1,24 +1,56 @@
 package fdb
 
-// owner is a port with entries: what it has learned, so that the port can be
-// flushed, and its oldest entries taken, without a look at the whole table.
-// Guarded by Table.mu.
+import (
+	"math/bits"
+	"math/rand/v2"
+	"slices"
+)
+
+// owner is a port with entries: how many, and which, so that the port can be
+// flushed, and old entries of it taken, without a look at the whole table. As long
+// as they are few it has their keys, and then it knows roughly where they are.
+// There are no more owners than ports, and only keys are charged. Guarded by
+// Table.mu.
 type owner struct {
-	keys []Key // in the order in which they came; some have gone or moved since
-	live int   // entries at the port
+	live  int
+	keys  []Key                 // of all its entries, and of some that have gone; while where is nil
+	where *[regions / 64]uint64 // regions of hashes where it has entries, or had
+	hand  int                   // the key or region from which the next entry is taken
 }
 
-// own notes that k is at port now.
-func (t *Table) own(k Key, port int) {
+const (
+	firstKeys = 16
+	mostKeys  = 512
+	keySize   = 8
+
+	regionBits = 10
+	regions    = 1 << regionBits
+
+	pieceRegions = 2  // of them are looked through before the lock is given up for a moment
+	maxStale     = 32 // of them are looked through for an entry of a port
+	sample       = 8  // entries, of which the oldest goes
+)
+
+// own notes that k, of the hash h, is at the port now.
+func (t *Table) own(k Key, h uint64, port int) {
 	o := t.owners[port]
 	if o == nil {
 		o = &owner{}
 		t.owners[port] = o
 	}
 	o.live++
-	o.keys = append(o.keys, k)
-	if len(o.keys) > 2*o.live+64 {
-		t.tidy(o, port)
+	switch {
+	case o.where != nil:
+		o.mark(h)
+	case len(o.keys) < cap(o.keys) || t.roomForKey(o, port):
+		o.keys = append(o.keys, k)
+	default:
+		o.where = &[regions / 64]uint64{}
+		for _, k := range o.keys {
+			o.mark(t.directory.Load().hash(k))
+		}
+		o.mark(h)
+		t.dropKeys(o)
 	}
 	if most := t.owners[t.greediest]; most == nil || o.live > most.live {
 		t.greediest = port
@@ -26,22 +58,54 @@ func (t *Table) own(k Key, port int) {
 	}
 }
 
+func (o *owner) mark(h uint64) {
+	region := h >> (64 - regionBits)
+	o.where[region/64] |= 1 << (region % 64)
+}
+
+// roomForKey makes room for one key more: keys that have gone are dropped, or the
+// list grows if it may and memory allows.
+func (t *Table) roomForKey(o *owner, port int) bool {
+	slices.Sort(o.keys)
+	o.keys = slices.DeleteFunc(slices.Compact(o.keys), func(k Key) bool {
+		s := t.find(k)
+		return s == nil || !place(s.place.Load()).at(port)
+	})
+	if n := cap(o.keys); len(o.keys) > n/4*3 || n == 0 {
+		more := max(firstKeys, n)
+		if n+more > mostKeys || !t.charge(more*keySize) {
+			return false
+		}
+		o.keys = append(make([]Key, 0, n+more), o.keys...)
+	}
+	return true
+}
+
+func (t *Table) dropKeys(o *owner) {
+	t.refund(cap(o.keys) * keySize)
+	o.keys, o.hand = nil, 0
+}
+
 // disown notes that an entry of port has gone.
 func (t *Table) disown(port int) { t.owners[port].live-- }
 
-// tidy takes out of o.keys what is not at the port any more, or stands there
-// twice.
-func (t *Table) tidy(o *owner, port int) {
-	a := t.array.Load()
-	seen := make(map[Key]bool, o.live)
-	keys := make([]Key, 0, o.live)
-	for _, k := range o.keys {
-		if s := a.find(k); s != nil && place(s.place.Load()).at(port) && !seen[k] {
-			seen[k] = true
-			keys = append(keys, k)
+// next returns the first region from i on where the port may have entries, or
+// regions if there is none.
+func (o *owner) next(i int) int {
+	for i < regions {
+		if word := o.where[i/64] >> (i % 64); word != 0 {
+			return i + bits.TrailingZeros64(word)
 		}
+		i = i&^63 + 64
 	}
-	o.keys = keys
+	return regions
+}
+
+// clear notes that the port has nothing in the regions from first to end.
+func (o *owner) clear(first, end int) {
+	for ; first < end; first = o.next(first + 1) {
+		o.where[first/64] &^= 1 << (first % 64)
+	}
 }
 
 // findGreediest looks which port has most entries. Between two looks it is the
@@ -66,7 +130,7 @@ func (t *Table) findGreediest() *owner {
 }
 
 // evict makes room for an entry of port in a table that is full: the port that
-// has most loses its oldest one, as in Open vSwitch (lib/mac-learning.c). So who
+// has most loses an old one, as in Open vSwitch (lib/mac-learning.c). So who
 // floods the table with addresses takes none from others. It returns false if
 // that is the port itself, or has static entries alone.
 func (t *Table) evict(port int) bool {
@@ -74,23 +138,125 @@ func (t *Table) evict(port int) bool {
 	if most == nil || most == t.owners[port] || t.owners[port] != nil && most.live <= t.owners[port].live {
 		return false
 	}
-	from := t.greediest
-	for range most.keys {
-		k := most.keys[0]
-		most.keys = most.keys[1:]
-		s := t.array.Load().find(k)
-		if s == nil || !place(s.place.Load()).at(from) {
-			continue
-		}
-		if place(s.place.Load()).isStatic() {
-			most.keys = append(most.keys, k)
-			continue
-		}
-		t.forget(s)
-		t.evicted.Add(1)
-		return true
+	return t.evictFrom(t.greediest)
+}
+
+// evictFrom takes an entry of a port: the oldest of some, and the next time of
+// others. It returns false if none was found that is not static.
+func (t *Table) evictFrom(port int) bool {
+	o := t.owners[port]
+	var oldest *slot
+	if o.where == nil {
+		oldest = t.oldestKey(o, port)
+	} else {
+		oldest = t.oldestThere(o, port)
 	}
-	return false
+	if oldest == nil {
+		return false
+	}
+	t.forget(oldest)
+	t.evicted.Add(1)
+	return true
+}
+
+// oldestKey returns the slot of the oldest of the next keys of a port.
+func (t *Table) oldestKey(o *owner, port int) (oldest *slot) {
+	var age uint32
+	found := 0
+	for range o.keys {
+		o.hand = (o.hand + 1) % len(o.keys)
+		s := t.find(o.keys[o.hand])
+		if s == nil {
+			continue
+		}
+		p := place(s.place.Load())
+		if !p.at(port) || p.isStatic() {
+			continue
+		}
+		if oldest == nil || p.stamp() < age {
+			oldest, age = s, p.stamp()
+		}
+		if found++; found == sample {
+			break
+		}
+	}
+	return oldest
+}
+
+// oldestThere returns the slot of the oldest of some entries of a port in the next
+// chunk where it has some.
+func (t *Table) oldestThere(o *owner, port int) *slot {
+	for range maxStale {
+		region := o.next(o.hand)
+		if region == regions {
+			if region = o.next(0); region == regions {
+				return nil
+			}
+		}
+		oldest, there, end := t.oldest(region, port)
+		o.hand = end
+		if oldest != nil {
+			return oldest
+		}
+		if !there {
+			o.clear(region, end)
+		}
+	}
+	return nil
+}
+
+// oldest returns the slot of the oldest of some entries that the port has in the
+// chunks of a region, static ones aside, whether it has any there, and where they
+// end. It begins anywhere, so that none is always the first to go.
+func (t *Table) oldest(region, port int) (oldest *slot, there bool, end int) {
+	var age uint32
+	found := 0
+	end = t.inRegion(region, rand.Uint(), func(s *slot, _ Key, p place) bool {
+		if p.at(port) {
+			there = true
+			if !p.isStatic() {
+				if oldest == nil || p.stamp() < age {
+					oldest, age = s, p.stamp()
+				}
+				found++
+			}
+		}
+		return found < sample
+	})
+	return oldest, there, end
+}
+
+// inRegion calls f for each entry of the chunks with hashes of a region, from some
+// line of each on, until f returns false. It returns the first region that is in
+// none of them.
+func (t *Table) inRegion(region int, line uint, f func(*slot, Key, place) bool) (end int) {
+	d := t.directory.Load()
+	start := uint64(region) << (64 - regionBits)
+	last := d.index(start | (1<<(64-regionBits) - 1))
+	for i := d.index(start); i <= last; {
+		c, first, n := d.run(i)
+		c.entriesFrom(line, f)
+		i = first + n
+		end = i * regions / len(d.chunks)
+	}
+	return end
+}
+
+// greedySlot returns the slot of the oldest entry in c of the port that has most
+// in the table, if that is more than port has.
+func (t *Table) greedySlot(c *chunk, port int) (oldest *slot) {
+	most, age := 0, uint32(0)
+	if o := t.owners[port]; o != nil {
+		most = o.live
+	}
+	c.entries(func(s *slot, _ Key, p place) bool {
+		live := t.owners[p.port()].live
+		if !p.isStatic() && (live > most || live == most && oldest != nil && p.stamp() < age) {
+			oldest, most, age = s, live, p.stamp()
+		}
+		return true
+	})
+	return oldest
 }
 
 // forget empties a slot that has an entry.

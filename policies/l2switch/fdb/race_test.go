@@ -11,7 +11,7 @@ import (
 // grows: each ends up with one entry, and none is missing.
 func TestLearnAtOnce(t *testing.T) {
 	const threads, keys = 8, 5000
-	tab := New(MaxLimit)
+	tab := New(MaxLimit, nil)
 	var learned atomic.Int64
 	var wg sync.WaitGroup
 	for range threads {
@@ -40,7 +40,7 @@ func TestLearnAtOnce(t *testing.T) {
 // a port each that never changes, and no Lookup may give another one.
 func TestEverythingAtOnce(t *testing.T) {
 	const keys = 2000
-	tab := New(1500)
+	tab := New(1500, nil)
 	tab.SetAgeing(2)
 	home := func(i int) int { return i%50 + 1 }
 	var now atomic.Uint32
@@ -97,7 +97,7 @@ func TestEverythingAtOnce(t *testing.T) {
 // TestStampAndFlush restamps one address as fast as it goes while it is
 // flushed: a stamp must not bring back what is gone.
 func TestStampAndFlush(t *testing.T) {
-	tab := New(10)
+	tab := New(10, nil)
 	var sender sync.WaitGroup
 	sender.Go(func() {
 		for now := range uint32(300_000) {

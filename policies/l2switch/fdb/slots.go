@@ -1,56 +1,31 @@
 package fdb
 
-import (
-	"math/bits"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // slot is one entry's room. The key is written once, after the place.
 type slot struct{ key, place atomic.Uint64 }
 
 const (
-	lineSlots = 4  // slots in a cache line of 64 bytes
-	minSlots  = 64 // of the smallest array: 1 KiB
+	lineSlots  = 4   // slots in a cache line of 64 bytes
+	chunkLines = 256 // lines in a chunk
+	chunkSlots = chunkLines * lineSlots
+	chunkSize  = chunkSlots * 16 // bytes
+
+	// reach is how many lines from its home a new key may be put, as long as
+	// there is memory for a chunk more: so searches stay short.
+	reach = 2
 )
 
 type line [lineSlots]slot
 
-// slots is the array of a table. Its number of lines is a power of two.
-type slots struct {
-	lines []line
-	mask  uint64 // number of lines - 1
-	seed  seed
-	used  int // slots with a key; under Table.mu
-}
+// chunk is a hash table of its own: the entries whose hashes begin alike.
+type chunk [chunkLines]line
 
-// seed makes the hash another one in each table, so that nobody can choose
-// addresses that fall together.
-type seed [2]uint64
-
-func newSlots(n int, s seed) *slots {
-	lines := n / lineSlots
-	return &slots{lines: make([]line, lines), mask: uint64(lines - 1), seed: s}
-}
-
-func (a *slots) size() int { return len(a.lines) * lineSlots }
-
-// full tells whether one more key would make searches long. At 13/16 nearly
-// all keys are still in their home line.
-func (a *slots) full() bool { return a.used >= a.size()/16*13 }
-
-// home is the line where the search for k begins: both halves of a product
-// folded (as wyhash does).
-func (a *slots) home(k Key) uint64 {
-	hi, lo := bits.Mul64(uint64(k)^a.seed[0], a.seed[1])
-	return hi ^ lo
-}
-
-// find returns the slot of k, or nil. An array is never full, so the search
-// ends. Within a line it does not branch on which slot it is: that would be
-// guessed wrong for most frames.
-func (a *slots) find(k Key) *slot {
-	for i := a.home(k); ; i++ {
-		l := &a.lines[i&a.mask]
+// find returns the slot of k, whose hash is h, or nil. Within a line it does
+// not branch on which slot it is: that would be guessed wrong for most frames.
+func (c *chunk) find(k Key, h uint64) *slot {
+	for i := h; i != h+chunkLines; i++ {
+		l := &c[i%chunkLines]
 		k0, k1, k2, k3 := Key(l[0].key.Load()), Key(l[1].key.Load()), Key(l[2].key.Load()), Key(l[3].key.Load())
 		j := lineSlots
 		if k0 == k {
@@ -69,22 +44,46 @@ func (a *slots) find(k Key) *slot {
 			return &l[j]
 		}
 		if k3 == 0 { // slots of a line are taken in order
-			return nil
+			break
 		}
 	}
+	return nil
 }
 
-// add puts a key that is not there into the first free slot. Under Table.mu.
-func (a *slots) add(k Key, p place) {
-	for i := a.home(k); ; i++ {
-		l := &a.lines[i&a.mask]
+// add puts a key that is not there into the first free slot, at most so many
+// lines from its home, and tells whether there was one. Under Table.mu.
+func (c *chunk) add(k Key, h uint64, p place, lines uint64) bool {
+	for i := h; i != h+lines; i++ {
+		l := &c[i%chunkLines]
 		for j := range l {
 			if l[j].key.Load() == 0 {
 				l[j].place.Store(uint64(p))
 				l[j].key.Store(uint64(k))
-				a.used++
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// entries calls f for each slot that has an entry, until f returns false.
+func (c *chunk) entries(f func(s *slot, k Key, p place) bool) { c.entriesFrom(0, f) }
+
+// entriesFrom is entries from some line on, and around.
+func (c *chunk) entriesFrom(line uint, f func(s *slot, k Key, p place) bool) {
+	for i := range uint(chunkLines) {
+		l := &c[(line+i)%chunkLines]
+		for j := range l {
+			s := &l[j]
+			if p := place(s.place.Load()); p != 0 && !f(s, Key(s.key.Load()), p) {
 				return
 			}
 		}
 	}
+}
+
+// live counts the entries.
+func (c *chunk) live() (n int) {
+	c.entries(func(*slot, Key, place) bool { n++; return true })
+	return n
 }

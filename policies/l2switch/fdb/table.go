@@ -13,17 +13,30 @@ const (
 	DefaultAgeing = 300 // seconds, IEEE 802.1Q table 8-11
 )
 
+// Memory is what a table is charged to, in bytes. It is called under the
+// table's lock.
+type Memory interface {
+	Charge(n int) bool
+	Refund(n int)
+}
+
+// BaseSize is what a new table holds, in bytes. It is not charged: whoever
+// makes the table does that.
+const BaseSize = chunkSize + minPlaces*placeSize
+
 // Table is a forwarding database. All methods may be called at any time from
 // any thread; which of them take the lock is said in the package comment.
 type Table struct {
 	// What every frame reads.
-	array   atomic.Pointer[slots]
-	horizon atomic.Uint32 // entries stamped before this second have aged out
-	damping atomic.Uint32 // seconds
-	limit   atomic.Int64
-	_       [64]byte // what follows is written more often
+	directory atomic.Pointer[directory]
+	horizon   atomic.Uint32 // entries stamped before this second have aged out
+	damping   atomic.Uint32 // seconds
+	room      atomic.Int64  // entries there may be: limit, or fewer while memory lacks
+	_         [64]byte      // what follows is written more often
 
 	live    atomic.Int64 // entries; changed under mu
+	limit   atomic.Int64
+	now     atomic.Uint32 // the last Tick
 	learned atomic.Uint64
 	moved   atomic.Uint64
 	damped  atomic.Uint64
@@ -33,11 +46,12 @@ type Table struct {
 	greedy  atomic.Int64 // greediest, readable without the lock
 
 	mu        sync.Mutex
+	mem       Memory
 	ageing    uint32
-	now       uint32 // the last Tick
 	owners    map[int]*owner
-	greediest int // the port that has most entries, or had when that was looked for
-	most      int // that it had then
+	limits    map[int]int // entries that ports may have, by port; none: any
+	greediest int         // the port that has most entries, or had when that was looked for
+	most      int         // that it had then
 }
 
 // Stats counts what happened since the table was made.
@@ -47,15 +61,17 @@ type Stats struct {
 	Damped  uint64 // frames whose address was kept from moving
 	Refused uint64 // frames whose address found no room
 	Aged    uint64 // addresses forgotten for their age
-	Evicted uint64 // addresses forgotten for those of ports that had fewer
+	Evicted uint64 // addresses forgotten for others, of their own port or of ports that had fewer
 }
 
-// New makes a table that holds at most limit entries. It grows as it fills:
-// about 30 to 60 bytes an entry.
-func New(limit int) *Table {
-	t := &Table{ageing: DefaultAgeing, owners: map[int]*owner{}}
-	t.limit.Store(int64(limit))
-	t.array.Store(newSlots(minSlots, seed{rand.Uint64(), rand.Uint64() | 1}))
+// New makes a table that holds at most limit entries. It grows as it fills,
+// if mem allows: about 30 bytes an entry. A mem of nil allows all.
+func New(limit int, mem Memory) *Table {
+	t := &Table{mem: mem, ageing: DefaultAgeing, owners: map[int]*owner{}, limits: map[int]int{}}
+	t.SetLimit(limit)
+	d := newDirectory(minPlaces, seed{rand.Uint64(), rand.Uint64() | 1})
+	d.set(&chunk{}, 0, minPlaces)
+	t.directory.Store(d)
 	return t
 }
 
@@ -67,7 +83,23 @@ func (t *Table) Limit() int { return int(t.limit.Load()) }
 
 // SetLimit sets how many entries there may be. What is there stays; if it is
 // more, nothing new is learned until enough of it has gone.
-func (t *Table) SetLimit(limit int) { t.limit.Store(int64(limit)) }
+func (t *Table) SetLimit(limit int) {
+	t.limit.Store(int64(limit))
+	t.room.Store(int64(limit))
+}
+
+// SetPortLimit sets how many entries may be learned at a port; 0: any. If there
+// are as many, a new one takes the place of an old one of the port. What is
+// there stays.
+func (t *Table) SetPortLimit(port, limit int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if limit == 0 {
+		delete(t.limits, port)
+	} else {
+		t.limits[port] = limit
+	}
+}
 
 // Damping returns the seconds set with SetDamping.
 func (t *Table) Damping() uint32 { return t.damping.Load() }
@@ -95,9 +127,9 @@ func (t *Table) SetAgeing(seconds uint32) {
 
 // setHorizon works out which stamps are too old, under mu.
 func (t *Table) setHorizon() {
-	h := uint32(0)
-	if t.ageing != 0 && t.now > t.ageing {
-		h = t.now - t.ageing
+	h, now := uint32(0), t.now.Load()
+	if t.ageing != 0 && now > t.ageing {
+		h = now - t.ageing
 	}
 	t.horizon.Store(h)
 }
@@ -107,37 +139,13 @@ func (t *Table) Stats() Stats {
 	return Stats{t.learned.Load(), t.moved.Load(), t.damped.Load(), t.refused.Load(), t.aged.Load(), t.evicted.Load()}
 }
 
-// put stores p for k, which has no entry; s is its empty slot or nil. Under mu.
-func (t *Table) put(s *slot, k Key, p place) {
-	t.live.Add(1)
-	if s != nil {
-		s.place.Store(uint64(p))
-	} else {
-		a := t.array.Load()
-		if a.full() {
-			a = t.renew(a)
-		}
-		a.add(k, p)
-	}
-	t.own(k, p.port())
-}
+// find returns the slot of k, or nil. No lock.
+func (t *Table) find(k Key) *slot { return t.directory.Load().find(k) }
 
-// renew replaces the array by one that has room, without the slots of
-// entries that have gone. Under mu, with live counting the entry to come.
-func (t *Table) renew(old *slots) *slots {
-	size := minSlots
-	for int(t.live.Load()) > size/8*5 {
-		size *= 2
+func (t *Table) charge(n int) bool { return t.mem == nil || t.mem.Charge(n) }
+
+func (t *Table) refund(n int) {
+	if t.mem != nil {
+		t.mem.Refund(n)
 	}
-	a := newSlots(size, old.seed)
-	for i := range old.lines {
-		for j := range old.lines[i] {
-			s := &old.lines[i][j]
-			if p := place(s.place.Load()); p != 0 {
-				a.add(Key(s.key.Load()), p)
-			}
-		}
-	}
-	t.array.Store(a)
-	return a
 }

@@ -2,6 +2,7 @@ package fdb
 
 import (
 	"errors"
+	"slices"
 	"testing"
 )
 
@@ -11,35 +12,38 @@ func check(t *testing.T, tab *Table) {
 	t.Helper()
 	tab.mu.Lock()
 	defer tab.mu.Unlock()
-	a := tab.array.Load()
-	seen := map[uint64]bool{}
-	live := 0
-	for i := range a.lines {
-		for j := range a.lines[i] {
-			k, p := a.lines[i][j].key.Load(), a.lines[i][j].place.Load()
-			if k == 0 {
-				if p != 0 {
-					t.Errorf("a slot without a key has the place %#x", p)
-				}
-				continue
-			}
+	d := tab.directory.Load()
+	seen := map[Key]bool{}
+	owned, live := map[int]int{}, 0
+	for i := 0; i < len(d.chunks); {
+		c, first, n := d.run(i)
+		if first != i {
+			t.Errorf("a chunk at place %d begins at %d", i, first)
+		}
+		i += n
+		c.entries(func(s *slot, k Key, p place) bool {
 			if seen[k] {
 				t.Errorf("key %#x has two slots", k)
 			}
-			seen[k] = true
-			if a.find(Key(k)) != &a.lines[i][j] {
+			if seen[k] = true; d.find(k) != s {
 				t.Errorf("key %#x is not found where it is", k)
 			}
-			if p != 0 {
-				live++
+			o, region := tab.owners[p.port()], d.hash(k)>>(64-regionBits)
+			if o.where == nil && !slices.Contains(o.keys, k) || o.where != nil && o.where[region/64]>>(region%64)&1 == 0 {
+				t.Errorf("port %d does not know where its key %#x is", p.port(), k)
 			}
-		}
+			owned[p.port()]++
+			live++
+			return true
+		})
 	}
 	if live != tab.Len() {
 		t.Errorf("Len is %d with %d entries", tab.Len(), live)
 	}
-	if len(seen) != a.used {
-		t.Errorf("%d slots counted as used, %d are", a.used, len(seen))
+	for port, o := range tab.owners {
+		if o.live != owned[port] {
+			t.Errorf("port %d has %d entries, and counts %d", port, owned[port], o.live)
+		}
 	}
 }
 
@@ -58,7 +62,7 @@ func TestKey(t *testing.T) {
 
 // TestLearn goes through the results of Learn one after the other.
 func TestLearn(t *testing.T) {
-	tab := New(3)
+	tab := New(3, nil)
 	if err := tab.AddStatic(key(1, 9), 9); err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +111,7 @@ func TestLearn(t *testing.T) {
 
 // A refused address is learned as soon as there is room.
 func TestLimit(t *testing.T) {
-	tab := New(2)
+	tab := New(2, nil)
 	tab.Learn(key(1, 1), 1, 1)
 	tab.Learn(key(1, 2), 1, 1)
 	if r, _ := tab.Learn(key(1, 3), 1, 1); r != Refused {
@@ -135,7 +139,7 @@ func TestLimit(t *testing.T) {
 }
 
 func TestAgeing(t *testing.T) {
-	tab := New(100)
+	tab := New(100, nil)
 	if tab.Ageing() != DefaultAgeing {
 		t.Errorf("ageing %d at first", tab.Ageing())
 	}
@@ -179,7 +183,7 @@ func TestAgeing(t *testing.T) {
 }
 
 func TestStaticEdit(t *testing.T) {
-	tab := New(10)
+	tab := New(10, nil)
 	for _, port := range []int{0, -1, MaxPort + 1} {
 		if tab.AddStatic(key(1, 1), port) == nil {
 			t.Errorf("port %d accepted", port)
@@ -209,7 +213,7 @@ func TestFlush(t *testing.T) {
 		{"VLAN", func(t *Table) int { return t.FlushVLAN(1) }, []byte{3, 4, 5, 6}},
 		{"port in a VLAN", func(t *Table) int { return t.FlushPortVLAN(1, 1) }, []byte{2, 3, 4, 5, 6}},
 	} {
-		tab := New(10)
+		tab := New(10, nil)
 		tab.Learn(key(1, 1), 1, 1)
 		tab.Learn(key(1, 2), 2, 1)
 		tab.Learn(key(2, 3), 1, 1)
@@ -236,7 +240,7 @@ func TestFlush(t *testing.T) {
 }
 
 func TestEntries(t *testing.T) {
-	tab := New(10)
+	tab := New(10, nil)
 	tab.Learn(key(2, 1), 7, 90)
 	tab.Learn(key(1, 2), 65536, 95)
 	tab.Learn(key(1, 1), 1, 101) // later than the Tick below
@@ -257,53 +261,146 @@ func TestEntries(t *testing.T) {
 			t.Errorf("entry %d: %v, want %v", i, got[i], want[i])
 		}
 	}
-	if s := got[0].HardwareAddr().String(); s != "02:00:00:00:00:03" {
-		t.Errorf("printed %s", s)
-	}
 }
 
-// Memory follows the number of entries, up and down.
-func TestSize(t *testing.T) {
-	tab := New(MaxLimit)
-	if n := tab.array.Load().size(); n != minSlots {
-		t.Errorf("an empty table has %d slots", n)
+// purse is a Memory of a size in bytes.
+type purse struct{ left int }
+
+func (p *purse) Charge(n int) bool {
+	if n > p.left {
+		return false
 	}
+	p.left -= n
+	return true
+}
+
+func (p *purse) Refund(n int) { p.left += n }
+
+// Memory follows the number of entries, up and down, and all is charged.
+func TestSize(t *testing.T) {
+	mem := &purse{left: 1 << 30}
+	used := func() int { return 1<<30 - mem.left }
+	tab := New(MaxLimit, mem)
 	for i := range 100_000 {
 		tab.Learn(randomKey(i), 1, 1)
 	}
-	if n := tab.array.Load().size(); n > 1<<18 {
-		t.Errorf("100000 entries have %d slots", n)
+	if n := used(); n < 16*100_000 || n > 50*100_000 {
+		t.Errorf("100000 entries have %d bytes", n)
+	}
+	chunks := map[*chunk]bool{}
+	for i := range tab.directory.Load().chunks {
+		chunks[tab.directory.Load().chunks[i].Load()] = true
+	}
+	if want := len(chunks)*chunkSize + len(tab.directory.Load().chunks)*placeSize - BaseSize; used() != want {
+		t.Errorf("%d bytes are charged, %d are there", used(), want)
 	}
 	check(t, tab)
 	tab.Tick(2 + DefaultAgeing)
 	if s := tab.Stats(); tab.Len() != 0 || s.Aged != 100_000 {
 		t.Errorf("%d left, %d aged out", tab.Len(), s.Aged)
 	}
-	if n := tab.array.Load().size(); n != minSlots {
-		t.Errorf("an emptied table has %d slots", n)
+	if n := used(); n != 0 {
+		t.Errorf("an emptied table holds %d bytes", n)
 	}
 	// Coming and going stations use up slots, not memory.
 	for i := range 100_000 {
 		tab.Learn(randomKey(i), 1, 1)
 		tab.Remove(randomKey(i))
 	}
-	if n := tab.array.Load().size(); n != minSlots {
-		t.Errorf("one entry at a time has %d slots", n)
+	if n := used(); n != 0 {
+		t.Errorf("one entry at a time takes %d bytes", n)
 	}
 	check(t, tab)
 }
 
-// A sweep of an array that was replaced meanwhile must not count what it finds.
-func TestSweepOld(t *testing.T) {
-	tab := New(1000)
-	old := tab.array.Load()
-	for i := range 500 {
+// A table that gets no more memory is as one that is full: the greediest port
+// gives way, and the others find room.
+func TestNoMemory(t *testing.T) {
+	tab := New(MaxLimit, &purse{left: 10*chunkSize + 62*placeSize})
+	for i := range 20_000 {
 		tab.Learn(randomKey(i), 1, 1)
 	}
-	tab.now = 1000
-	tab.SetAgeing(10)
-	if tab.sweep(old, old.lines) {
-		t.Error("an old array was swept")
+	full := tab.Len()
+	if full < 10*chunkSlots/2 || full > 11*chunkSlots || tab.Stats().Refused == 0 {
+		t.Fatalf("11 chunks hold %d entries, %d refused", full, tab.Stats().Refused)
+	}
+	for i := range 1000 {
+		if r, _ := tab.Learn(randomKey(40_000+i), 2+i%50, 1); r != Learned {
+			t.Fatalf("station %d: result %d", i, r)
+		}
+		tab.Learn(randomKey(50_000+i), 1, 1) // the flood goes on
+	}
+	for i := range 1000 {
+		if port, ok := tab.Lookup(randomKey(40_000 + i)); !ok || port != 2+i%50 {
+			t.Errorf("station %d is at %d, %v", i, port, ok)
+		}
+	}
+	check(t, tab)
+}
+
+// A port may have so many, and then its own oldest ones go.
+func TestPortLimit(t *testing.T) {
+	tab := New(DefaultLimit, nil)
+	tab.SetPortLimit(1, 100)
+	for i := range 5000 {
+		tab.Learn(randomKey(i), 1, uint32(i))
+		tab.Learn(randomKey(10_000+i), 2, uint32(i))
+	}
+	count := map[int]int{}
+	for _, e := range tab.Entries() {
+		count[e.Port]++
+	}
+	if count[1] != 100 || count[2] != 5000 {
+		t.Errorf("ports 1 and 2 have %v", count)
+	}
+	if s := tab.Stats(); s.Evicted != 4900 || s.Refused != 0 {
+		t.Errorf("%+v", s)
+	}
+	for i := range 200 { // those of others that move there count, too
+		tab.Learn(randomKey(10_000+i), 1, 6000)
+	}
+	if n := tab.FlushPort(1, true); n != 100 {
+		t.Errorf("the port had %d", n)
+	}
+	check(t, tab)
+}
+
+// What is listed is told once, however the table grows and shrinks meanwhile.
+func TestEntriesMeanwhile(t *testing.T) {
+	tab := New(MaxLimit, nil)
+	for i := range 1000 {
+		if err := tab.AddStatic(randomKey(i), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for round := range uint32(5) {
+			for i := range 20_000 {
+				tab.Learn(randomKey(1000+i), 2, round*1000)
+			}
+			tab.Tick(round*1000 + 999)
+		}
+	}()
+	for going := true; going; {
+		select {
+		case <-done:
+			going = false
+		default:
+		}
+		static := map[[6]byte]bool{}
+		for _, e := range tab.Entries() {
+			if e.Static {
+				if static[e.MAC] {
+					t.Fatalf("%x is told twice", e.MAC)
+				}
+				static[e.MAC] = true
+			}
+		}
+		if len(static) != 1000 {
+			t.Fatalf("%d of 1000 static entries are told", len(static))
+		}
 	}
 	check(t, tab)
 }
@@ -330,7 +427,7 @@ func TestNoAllocation(t *testing.T) {
 // his cost, and static entries too.
 func TestFloodTakesNothing(t *testing.T) {
 	const limit = 1000
-	tab := New(limit)
+	tab := New(limit, nil)
 	for i := range 10 * limit {
 		tab.Learn(randomKey(i), 1, 1)
 	}
@@ -361,5 +458,31 @@ func TestFloodTakesNothing(t *testing.T) {
 	check(t, tab)
 	if n := tab.FlushPort(1, true); n != limit-501 || tab.Len() != 501 {
 		t.Errorf("%d went with port 1, %d are left", n, tab.Len())
+	}
+}
+
+// A port with few addresses knows them, and leaves without a look at the table;
+// what it knows is charged.
+func TestFewKeys(t *testing.T) {
+	mem := &purse{left: 1 << 20}
+	tab := New(DefaultLimit, mem)
+	for i := range 50 {
+		tab.Learn(randomKey(i), 1, 1)
+		tab.Learn(randomKey(i), 2, 1) // it moves there and back
+		tab.Learn(randomKey(i), 1, 1)
+	}
+	if o := tab.owners[1]; o.where != nil || len(o.keys) < 50 || 1<<20-mem.left != (cap(o.keys)+cap(tab.owners[2].keys))*keySize {
+		t.Errorf("%d keys, room for %d, %d bytes", len(o.keys), cap(o.keys), 1<<20-mem.left)
+	}
+	check(t, tab)
+	for i := range 10_000 { // forgotten ones do not make it many
+		tab.Learn(randomKey(i), 1, 1)
+		tab.Remove(randomKey(i))
+	}
+	if tab.owners[1].where != nil {
+		t.Error("a port with few entries does not know them any more")
+	}
+	if n := tab.FlushPort(1, true) + tab.FlushPort(2, true); n != 0 || mem.left != 1<<20 {
+		t.Errorf("%d went, %d bytes are left", n, 1<<20-mem.left)
 	}
 }

@@ -1,51 +1,38 @@
 package fdb
 
-// sweepLines is how many lines a Tick looks through before it gives up the
-// lock for a moment: some ten microseconds.
-const sweepLines = 1024
-
-// Tick tells the time in seconds and removes what has aged out. To be called
-// about once a second; if not, nothing ages.
+// Tick tells the time in seconds and removes what has aged out, piece by piece.
+// To be called about once a second; if not, nothing ages.
 func (t *Table) Tick(now uint32) {
 	t.mu.Lock()
-	t.now = now
+	t.now.Store(now)
 	t.setHorizon()
-	a := t.array.Load()
+	t.room.Store(t.limit.Load()) // there may be memory again
 	t.mu.Unlock()
-	for i := 0; i < len(a.lines); i += sweepLines {
-		if !t.sweep(a, a.lines[i:min(i+sweepLines, len(a.lines))]) {
-			return // the array is another one: go on a second later
-		}
-	}
+	t.pieces(func(c *chunk, first, n int) {
+		t.shrink(first, n, t.sweep(c))
+	})
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if a == t.array.Load() && a.size() > minSlots && int(t.live.Load()) < a.used/8 {
-		t.renew(a) // much is gone: give the memory back
+	for d := t.directory.Load(); len(d.chunks) > minPlaces && d.wide(); d = t.directory.Load() {
+		t.directory.Store(d.resized(len(d.chunks) / 2))
+		t.refund(len(d.chunks) / 2 * placeSize)
 	}
 }
 
-// sweep removes what has aged out of some lines of a, unless a is no longer
-// the table's array.
-func (t *Table) sweep(a *slots, lines []line) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if a != t.array.Load() {
-		return false
-	}
-	gone := 0
+// sweep removes what has aged out of a chunk, and returns how many entries are
+// left.
+func (t *Table) sweep(c *chunk) (left int) {
 	horizon := t.horizon.Load()
-	for i := range lines {
-		for j := range lines[i] {
-			s := &lines[i][j]
-			p := place(s.place.Load())
-			// A frame of the station may have come just now.
-			if p != 0 && !p.valid(horizon) && s.place.CompareAndSwap(uint64(p), 0) {
-				t.live.Add(-1)
-				t.disown(p.port())
-				gone++
-			}
+	c.entries(func(s *slot, _ Key, p place) bool {
+		// A frame of the station may have come just now.
+		if !p.valid(horizon) && s.place.CompareAndSwap(uint64(p), 0) {
+			t.live.Add(-1)
+			t.disown(p.port())
+			t.aged.Add(1)
+		} else {
+			left++
 		}
-	}
-	t.aged.Add(uint64(gone))
-	return true
+		return true
+	})
+	return left
 }

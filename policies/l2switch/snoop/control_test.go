@@ -108,7 +108,7 @@ func BenchmarkControl(b *testing.B) {
 
 func BenchmarkLookup(b *testing.B) {
 	for _, n := range []int{10, DefaultLimit} {
-		tab := New(DefaultLimit)
+		tab := New(DefaultLimit, nil)
 		start := time.Unix(1e9, 0)
 		tab.Snoop(1, 7, query2("10.0.0.1", "0.0.0.0", 100), start)
 		for i := range n {

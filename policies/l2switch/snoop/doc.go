@@ -18,9 +18,8 @@
 // nothing. Then:
 //
 //   - A registered group goes to the ports of its members and of routers.
-//   - An unregistered one goes to the router ports (RFC 4541, 2.1.2 (3)), or
-//     to all if Settings.FloodUnregistered says so. Table.SetRouter lets
-//     single ports have all groups.
+//   - An unregistered one goes to the router ports (RFC 4541, 2.1.2 (3)).
+//     Table.SetRouter lets single ports have all groups.
 //   - 224.0.0.0/24 and ff02::1 go everywhere: hosts do not report them
 //     (RFC 4541, 2.1.2 (2) and section 3). Other link-scope groups of IPv6,
 //     those of neighbour discovery too, are reported and go where they are

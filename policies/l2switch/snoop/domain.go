@@ -44,10 +44,14 @@ type router struct {
 	seen, until moment
 }
 
-// domain returns the domain of that key and makes it if need be.
+// domain returns the domain of that key and makes it if need be; nil if there is
+// no memory for it.
 func (t *Table) domain(k domainKey) *domain {
 	d := t.domains[k]
 	if d == nil {
+		if !t.charge(domainSize) {
+			return nil
+		}
 		d = &domain{domainKey: k, waiting: true, groups: map[netip.Addr]*group{}, addresses: map[key]*shares{}}
 		t.domains[k] = d
 		t.publishRouters(d)
@@ -63,11 +67,16 @@ func (t *Table) drop(d *domain) {
 	}
 	for _, g := range d.groups {
 		t.groups--
+		t.refund(groupSize)
 		for i := range g.members {
-			t.places -= 1 + len(g.members[i].sources)
+			t.give(1 + len(g.members[i].sources))
+			t.fewer(g.members[i].port)
 		}
 	}
+	clear(d.groups) // who looks through them just now sees the end
+	clear(d.addresses)
 	delete(t.domains, d.domainKey)
+	t.refund(domainSize)
 }
 
 // idle tells whether nothing is known of the domain. If there is a querier
@@ -178,9 +187,6 @@ func (t *Table) publishRouters(d *domain) {
 		return
 	}
 	d.ports = ports
-	for mac := range d.addresses {
-		t.publish(d, mac)
-	}
 	if d.pruned {
 		t.snapshot.set(d.gate(), d.ports)
 	}

@@ -20,7 +20,7 @@ func FuzzSnoop(f *testing.F) {
 	f.Add(byte(0x80), report1("239.1.1.1"), leave2("239.1.1.1"))
 	known := kernelFrames(f)
 	f.Fuzz(func(t *testing.T, how byte, first, second []byte) {
-		tab := New(3)
+		tab := New(3, nil)
 		now := time.Unix(1e9, 0)
 		bring := func(port int, frame []byte) {
 			if Control(frame) {

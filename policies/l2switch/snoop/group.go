@@ -78,7 +78,14 @@ func (t *Table) join(d *domain, address netip.Addr, port int, at, until moment) 
 	i, ok := g.find(port)
 	if !ok {
 		fresh := len(g.members) == 0
-		if t.places >= t.limit*placesPerGroup || fresh && t.groups >= t.limit {
+		if fresh && (t.groups >= t.limit || !t.charge(groupSize)) {
+			t.refuse(d, at)
+			return nil, nil
+		}
+		if !t.take() {
+			if fresh {
+				t.refund(groupSize)
+			}
 			t.refuse(d, at)
 			return nil, nil
 		}
@@ -86,7 +93,7 @@ func (t *Table) join(d *domain, address netip.Addr, port int, at, until moment) 
 			t.groups++
 			d.groups[address] = g
 		}
-		t.places++
+		t.memberships[port]++
 		g.members = slices.Insert(g.members, i, member{port: port})
 		t.addShare(d, macOf(address), port)
 	}
@@ -101,12 +108,35 @@ func (t *Table) leaveAll(d *domain, g *group, port int) {
 	if !ok {
 		return
 	}
-	t.places -= 1 + len(g.members[i].sources)
+	t.give(1 + len(g.members[i].sources))
+	t.fewer(port)
 	g.members = slices.Delete(g.members, i, i+1)
 	t.removeShare(d, macOf(g.address), port)
 	if len(g.members) == 0 {
 		t.groups--
+		t.refund(groupSize)
 		delete(d.groups, g.address)
+	}
+}
+
+// take takes a place, if there is one and memory for it; give gives places back.
+func (t *Table) take() bool {
+	ok := t.places < t.limit*placesPerGroup && t.charge(placeSize)
+	if ok {
+		t.places++
+	}
+	return ok
+}
+
+func (t *Table) give(places int) {
+	t.places -= places
+	t.refund(places * placeSize)
+}
+
+// fewer notes that a port has a membership less.
+func (t *Table) fewer(port int) {
+	if t.memberships[port]--; t.memberships[port] == 0 {
+		delete(t.memberships, port)
 	}
 }
 
@@ -120,7 +150,7 @@ func (t *Table) expire(d *domain, g *group, at moment) {
 		m := &g.members[i]
 		before := len(m.sources)
 		m.sources = slices.DeleteFunc(m.sources, func(s source) bool { return s.timer.until <= at })
-		t.places -= before - len(m.sources)
+		t.give(before - len(m.sources))
 		for _, s := range m.sources {
 			g.next = min(g.next, s.timer.until)
 		}
@@ -167,11 +197,9 @@ func (t *Table) removeShare(d *domain, mac key, port int) {
 // publish tells Lookup of the ports of mac.
 func (t *Table) publish(d *domain, mac key) {
 	s := *d.addresses[mac]
-	ports := make([]int, 0, len(s)+len(d.ports))
+	ports := make([]int, len(s))
 	for i := range s {
-		ports = append(ports, s[i].port)
+		ports[i] = s[i].port
 	}
-	ports = append(ports, d.ports...)
-	slices.Sort(ports)
-	t.snapshot.set(d.key(mac), slices.Compact(ports))
+	t.snapshot.set(d.key(mac), ports)
 }

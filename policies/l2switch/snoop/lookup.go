@@ -15,38 +15,32 @@ const (
 	localIPv6      = prefixIPv6 | 1 // ff02::1
 )
 
-// Lookup returns the ports of a VLAN that want frames to mac, router ports
-// included, in ascending order. known is false if they go to all ports. The
-// slice must not be changed. No lock, no allocation.
-func (t *Table) Lookup(vlan uint16, mac [6]byte) (members []int, known bool) {
+// Lookup returns the ports of a VLAN that want frames to mac: members, and the
+// ports of routers, each in ascending order; a port may be both. known is false
+// if they go to all ports. The slices must not be changed. No lock, no allocation.
+func (t *Table) Lookup(vlan uint16, mac [6]byte) (members, routers []int, known bool) {
 	m := key(binary.BigEndian.Uint16(mac[:]))<<32 | key(binary.BigEndian.Uint32(mac[2:]))
 	var domain key
 	switch {
 	case m>>24 == prefixIPv4>>24:
 		if m&0x800000 != 0 || m&^0xff == localIPv4 {
-			return nil, false
+			return nil, nil, false
 		}
 		domain = localIPv4
 	case m>>32 == prefixIPv6>>32:
 		if m == localIPv6 {
-			return nil, false
+			return nil, nil, false
 		}
 		domain = localIPv6
 	default:
-		return nil, false
+		return nil, nil, false
 	}
 	v := key(vlan&0xfff) << 48
-	routers, pruned := t.snapshot.find(v | domain)
-	if !pruned {
-		return nil, false
+	routers, known = t.snapshot.find(v | domain)
+	if known {
+		members, _ = t.snapshot.find(v | m)
 	}
-	if ports, ok := t.snapshot.find(v | m); ok {
-		return ports, true
-	}
-	if t.floodUnregistered.Load() {
-		return nil, false
-	}
-	return routers, true
+	return members, routers, known
 }
 
 // macOf returns the MAC address of an IP group.

@@ -14,6 +14,10 @@ func (t *Table) report(d *domain, port int, m *message, at moment) {
 	for rest := m.records; len(rest) > 0; {
 		var r record
 		r, rest, _ = nextRecord(rest, size(m.v6))
+		if len(m.records)-len(rest) > maxReport {
+			t.refuse(d, at)
+			return
+		}
 		t.apply(d, port, &r, false, at)
 	}
 }
@@ -56,8 +60,7 @@ func (t *Table) include(d *domain, port int, r *record, at, until moment) {
 	for a := range addresses(r.sources, r.group.Is6()) {
 		if s := m.source(a); s != nil {
 			s.timer.restart(until)
-		} else if len(m.sources) < maxSources && t.places < t.limit*placesPerGroup {
-			t.places++
+		} else if len(m.sources) < maxSources && t.take() {
 			m.sources = append(m.sources, source{a, timer{until: until}})
 		} else {
 			m.any.restart(until)
@@ -101,7 +104,7 @@ func (t *Table) mark(g *group, x *timer, at moment) {
 // member no longer (RFC 9776, 6.6.3).
 func (t *Table) asked(d *domain, m *message, at moment) {
 	g := d.groups[m.group]
-	if g == nil {
+	if g == nil || len(m.sources) > maxReport {
 		return
 	}
 	count := m.robustness

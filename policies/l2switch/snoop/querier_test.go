@@ -185,20 +185,6 @@ func TestSetRouter(t *testing.T) {
 	h.want("239.1.1.2", "7")
 }
 
-func TestFloodUnregistered(t *testing.T) {
-	h := newSwitch(t, 10)
-	s := DefaultSettings()
-	s.FloodUnregistered = true
-	h.tab.SetSettings(s)
-	h.query()
-	h.from(1, report2("239.1.1.1"))
-	h.want("239.1.1.1", "1 7")
-	h.want("239.1.1.2", "flood")
-	s.FloodUnregistered = false
-	h.tab.SetSettings(s)
-	h.want("239.1.1.2", "7")
-}
-
 func TestForget(t *testing.T) {
 	setUp := func() *testSwitch {
 		h := newSwitch(t, 10)

@@ -13,7 +13,7 @@ import (
 // frames look up: ports are always in order, and one that never leaves is
 // always there.
 func TestAtOnce(t *testing.T) {
-	tab := New(200)
+	tab := New(200, nil)
 	start := time.Unix(1e9, 0)
 	query := query2("10.0.0.1", "0.0.0.0", 100)
 	tab.Snoop(1, 7, query, start)
@@ -30,10 +30,10 @@ func TestAtOnce(t *testing.T) {
 					return
 				default:
 				}
-				if ports, known := tab.Lookup(1, [6]byte{1, 0, 0x5e, 1, 1, 1}); known && (!slices.Contains(ports, 1) || !slices.IsSorted(ports)) {
+				if ports, _, known := tab.Lookup(1, [6]byte{1, 0, 0x5e, 1, 1, 1}); known && (!slices.Contains(ports, 1) || !slices.IsSorted(ports)) {
 					t.Errorf("the group goes to %v", ports)
 				}
-				if ports, _ := tab.Lookup(1, [6]byte{1, 0, 0x5e, 1, 1, byte(rand.IntN(256))}); !slices.IsSorted(ports) {
+				if ports, _, _ := tab.Lookup(1, [6]byte{1, 0, 0x5e, 1, 1, byte(rand.IntN(256))}); !slices.IsSorted(ports) {
 					t.Errorf("a group goes to %v", ports)
 				}
 			}

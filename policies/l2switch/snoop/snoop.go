@@ -38,6 +38,10 @@ func (t *Table) Snoop(vlan uint16, port int, frame []byte, now time.Time) Verdic
 	defer t.mu.Unlock()
 	at := t.at(now)
 	d := t.domain(domainKey{vlan & 0xfff, m.v6})
+	if d == nil {
+		t.refused.Add(1)
+		return Verdict{} // nothing is pruned there
+	}
 	switch m.kind {
 	case query:
 		t.query(d, port, &m, at)
@@ -54,6 +58,10 @@ func (t *Table) Snoop(vlan uint16, port int, frame []byte, now time.Time) Verdic
 	return Verdict{}
 }
 
+// pieceGroups is how many groups are looked through before the lock is given up
+// for a moment.
+const pieceGroups = 64
+
 // Tick ends what has run out. To be called about once a second.
 func (t *Table) Tick(now time.Time) {
 	t.mu.Lock()
@@ -62,12 +70,28 @@ func (t *Table) Tick(now time.Time) {
 	t.now = at
 	for _, d := range t.domains {
 		t.expireRouters(d, at)
-		for _, g := range d.groups {
-			t.expire(d, g, at)
+		t.eachGroup(d, func(g *group) { t.expire(d, g, at) })
+		if t.domains[d.domainKey] != d {
+			continue // it was dropped meanwhile
 		}
 		t.update(d, at)
 		if d.idle(at) {
 			t.drop(d)
 		}
 	}
+}
+
+// eachGroup calls f for the groups of d, and gives the lock up now and then: what
+// changes meanwhile is seen or not, as a range over a map has it.
+func (t *Table) eachGroup(d *domain, f func(*group)) {
+	n := 0
+	for _, g := range d.groups {
+		f(g)
+		if n++; n%pieceGroups == 0 {
+			t.mu.Unlock()
+			t.mu.Lock()
+		}
+	}
+	t.mu.Unlock() // domains may be many
+	t.mu.Lock()
 }

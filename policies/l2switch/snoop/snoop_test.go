@@ -17,7 +17,7 @@ type testSwitch struct {
 }
 
 func newSwitch(t *testing.T, limit int) *testSwitch {
-	return &testSwitch{t, New(limit), time.Unix(1e9, 0)}
+	return &testSwitch{t, New(limit, nil), time.Unix(1e9, 0)}
 }
 
 // after lets time pass, a Tick a second.
@@ -56,7 +56,8 @@ func (h *testSwitch) to(vlan uint16, group string) string {
 	for i := range mac {
 		mac[i] = byte(m >> (40 - 8*i))
 	}
-	ports, known := h.tab.Lookup(vlan, mac)
+	members, routers, known := h.tab.Lookup(vlan, mac)
+	ports := slices.Compact(slices.Sorted(slices.Values(slices.Concat(members, routers))))
 	if !known {
 		return "flood"
 	}
@@ -110,7 +111,6 @@ func check(t testing.TB, tab *Table) {
 			if len(*s) == 0 {
 				t.Errorf("%#x is kept for no port", mac)
 			}
-			want[d.key(mac)] = append(want[d.key(mac)], d.ports...)
 		}
 		if d.pruned {
 			want[d.gate()] = slices.Clone(d.ports)
@@ -440,7 +440,7 @@ func TestAlwaysEverywhere(t *testing.T) {
 		{255, 255, 255, 255, 255, 255},
 		{2, 0, 0, 0, 0, 1},
 	} {
-		if _, known := h.tab.Lookup(1, mac); known {
+		if _, _, known := h.tab.Lookup(1, mac); known {
 			t.Errorf("%x does not go everywhere", mac)
 		}
 	}

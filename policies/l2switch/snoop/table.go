@@ -17,8 +17,6 @@ type Settings struct {
 	// FastLeave ends a membership as soon as a host leaves, without waiting
 	// for the querier to ask. Right only if each port has one host.
 	FastLeave bool
-	// FloodUnregistered sends groups that nobody has reported to all ports.
-	FloodUnregistered bool
 }
 
 // DefaultSettings are those of RFC 9776, section 8, and RFC 9777, section 9.
@@ -38,6 +36,14 @@ const (
 	// maxSources is how many sources a port may want of one group; who wants
 	// more is taken to want any.
 	maxSources = 32
+	// maxReport is how many bytes of a message's records are looked at: all that
+	// fit into an ethernet frame of 1500 bytes. Who has more to say opens the
+	// domain, as he does who finds no room.
+	maxReport = 1500
+	// The memory that a domain, a group and a place take, in bytes.
+	domainSize = 1 << 10
+	groupSize  = 512
+	placeSize  = 128
 	// responseInterval is how long hosts may take to answer a general query
 	// unless it says so (RFC 9776, 8.3).
 	responseInterval = 10 * time.Second
@@ -52,20 +58,21 @@ const (
 // Table knows who wants which multicast groups. All methods may be called at
 // any time from any thread; only Lookup takes no lock.
 type Table struct {
-	snapshot          *snapshot
-	floodUnregistered atomic.Bool
+	snapshot *snapshot
 
 	messages, leaves, invalid, refused atomic.Uint64
 
-	mu       sync.Mutex
-	limit    int
-	settings Settings
-	start    time.Time // what moments count from: the first call with a time
-	domains  map[domainKey]*domain
-	static   []int  // router ports by SetRouter
-	groups   int    // in all domains
-	places   int    // ports and sources of all groups
-	now      moment // the last Tick
+	mu          sync.Mutex
+	mem         Memory
+	limit       int
+	settings    Settings
+	start       time.Time // what moments count from: the first call with a time
+	domains     map[domainKey]*domain
+	static      []int       // router ports by SetRouter
+	groups      int         // in all domains
+	memberships map[int]int // by port, in all domains; none: 0
+	places      int         // ports and sources of all groups
+	now         moment      // the last Tick
 }
 
 // moment is a time since Table.start. A timer that runs until a moment has
@@ -81,13 +88,23 @@ type Stats struct {
 	Refused  uint64 // memberships for which there was no room
 }
 
-// New makes a table for at most limit groups, over all VLANs.
-func New(limit int) *Table {
+// Memory is what a table is charged to, in bytes. It is called under the
+// table's lock.
+type Memory interface {
+	Charge(n int) bool
+	Refund(n int)
+}
+
+// New makes a table for at most limit groups, over all VLANs, and for fewer if mem
+// says so. A mem of nil allows all.
+func New(limit int, mem Memory) *Table {
 	return &Table{
-		snapshot: newSnapshot(),
-		limit:    limit,
-		settings: DefaultSettings(),
-		domains:  map[domainKey]*domain{},
+		mem:         mem,
+		snapshot:    newSnapshot(),
+		limit:       limit,
+		settings:    DefaultSettings(),
+		domains:     map[domainKey]*domain{},
+		memberships: map[int]int{},
 	}
 }
 
@@ -106,7 +123,6 @@ func (t *Table) SetSettings(s Settings) {
 	s.QueryInterval = max(s.QueryInterval, time.Second)
 	s.Robustness = max(s.Robustness, 1)
 	t.settings = s
-	t.floodUnregistered.Store(s.FloodUnregistered)
 }
 
 // SetRouter makes port a router port in all VLANs, or no longer, whatever is
@@ -136,6 +152,14 @@ func (t *Table) Stats() Stats {
 	return Stats{t.groups, t.messages.Load(), t.leaves.Load(), t.invalid.Load(), t.refused.Load()}
 }
 
+func (t *Table) charge(n int) bool { return t.mem == nil || t.mem.Charge(n) }
+
+func (t *Table) refund(n int) {
+	if t.mem != nil {
+		t.mem.Refund(n)
+	}
+}
+
 // at turns the caller's time into a moment.
 func (t *Table) at(now time.Time) moment {
 	if t.start.IsZero() {
@@ -156,8 +180,10 @@ func (t *Table) Forget(port int) {
 }
 
 func (t *Table) forget(d *domain, port int) {
-	for _, g := range d.groups {
-		t.leaveAll(d, g, port)
+	if t.memberships[port] > 0 {
+		for _, g := range d.groups {
+			t.leaveAll(d, g, port)
+		}
 	}
 	if i, ok := d.findRouter(port); ok {
 		t.reopen(d)

@@ -3,6 +3,7 @@ package snoop
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,23 +24,59 @@ import (
 // that of the example within a VLAN and protocol; VLANs, IPv4 before IPv6, and
 // groups ascend.
 func (t *Table) Text() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	static, domains := t.told()
+	slices.SortFunc(domains, func(a, b toldDomain) int {
+		return cmp.Or(cmp.Compare(a.vlan, b.vlan), cmp.Compare(a.protocol, b.protocol))
+	})
 	var b strings.Builder
-	for _, port := range t.static {
+	for _, port := range static {
 		fmt.Fprintf(&b, "- router any %d -\n", port)
 	}
-	domains := make([]*domain, 0, len(t.domains))
-	for _, d := range t.domains {
-		domains = append(domains, d)
-	}
-	slices.SortFunc(domains, func(a, b *domain) int {
-		return cmp.Or(cmp.Compare(a.vlan, b.vlan), cmp.Compare(a.protocol(), b.protocol()))
-	})
-	for _, d := range domains {
-		t.writeDomain(&b, d)
+	for i := range domains {
+		domains[i].write(&b)
 	}
 	return b.String()
+}
+
+// toldDomain is what Text tells of a domain: copied under the lock, and written
+// without it.
+type toldDomain struct {
+	vlan     uint16
+	protocol string
+	pruned   bool
+	querier  netip.Addr
+	at, age  int // port and age of the querier; 0: none
+	routers  []toldRouter
+	groups   []toldGroup
+}
+
+type toldRouter struct{ port, age int }
+
+type toldGroup struct {
+	address netip.Addr
+	ports   []int
+	age     int
+}
+
+// told copies what there is, some groups at a time.
+func (t *Table) told() (static []int, domains []toldDomain) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, d := range t.domains {
+		c := toldDomain{vlan: d.vlan, protocol: d.protocol(), pruned: d.pruned, querier: d.querier.address, at: d.querier.port, age: t.age(d.querier.seen)}
+		for _, r := range d.routers {
+			c.routers = append(c.routers, toldRouter{r.port, t.age(r.seen)})
+		}
+		t.eachGroup(d, func(g *group) {
+			ports := make([]int, len(g.members))
+			for i := range g.members {
+				ports[i] = g.members[i].port
+			}
+			c.groups = append(c.groups, toldGroup{g.address, ports, t.age(g.seen)})
+		})
+		domains = append(domains, c)
+	}
+	return slices.Clone(t.static), domains
 }
 
 func (d *domain) protocol() string {
@@ -49,29 +86,25 @@ func (d *domain) protocol() string {
 	return "ipv4"
 }
 
-func (t *Table) writeDomain(b *strings.Builder, d *domain) {
+func (d *toldDomain) write(b *strings.Builder) {
 	pruning := "off"
 	if d.pruned {
 		pruning = "on"
 	}
-	fmt.Fprintf(b, "%d pruning %s %s -\n", d.vlan, d.protocol(), pruning)
-	if q := &d.querier; q.port != 0 {
-		fmt.Fprintf(b, "%d querier %s %d %d\n", d.vlan, q.address, q.port, t.age(q.seen))
+	fmt.Fprintf(b, "%d pruning %s %s -\n", d.vlan, d.protocol, pruning)
+	if d.at != 0 {
+		fmt.Fprintf(b, "%d querier %s %d %d\n", d.vlan, d.querier, d.at, d.age)
 	}
 	for _, r := range d.routers {
-		fmt.Fprintf(b, "%d router %s %d %d\n", d.vlan, d.protocol(), r.port, t.age(r.seen))
+		fmt.Fprintf(b, "%d router %s %d %d\n", d.vlan, d.protocol, r.port, r.age)
 	}
-	groups := make([]*group, 0, len(d.groups))
+	slices.SortFunc(d.groups, func(a, b toldGroup) int { return a.address.Compare(b.address) })
 	for _, g := range d.groups {
-		groups = append(groups, g)
-	}
-	slices.SortFunc(groups, func(a, b *group) int { return a.address.Compare(b.address) })
-	for _, g := range groups {
-		ports := make([]string, len(g.members))
-		for i := range g.members {
-			ports[i] = strconv.Itoa(g.members[i].port)
+		ports := make([]string, len(g.ports))
+		for i, port := range g.ports {
+			ports[i] = strconv.Itoa(port)
 		}
-		fmt.Fprintf(b, "%d group %s %s %d\n", d.vlan, g.address, strings.Join(ports, ","), t.age(g.seen))
+		fmt.Fprintf(b, "%d group %s %s %d\n", d.vlan, g.address, strings.Join(ports, ","), g.age)
 	}
 }
 

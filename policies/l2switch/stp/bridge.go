@@ -3,6 +3,7 @@ package stp
 import (
 	"fmt"
 	"slices"
+	"unsafe"
 )
 
 // Output is where a Bridge puts what it decides. It is called from within the
@@ -117,6 +118,15 @@ func (b *Bridge) AddPort(n int, c PortConfig) error {
 	return nil
 }
 
+// PortSize is what a port takes, in bytes.
+const PortSize = int(unsafe.Sizeof(port{})) + 8
+
+// Has tells whether a port is known.
+func (b *Bridge) Has(n int) bool {
+	_, found := b.search(n)
+	return found
+}
+
 // Len returns how many ports there are.
 func (b *Bridge) Len() int { return len(b.ports) }
 
@@ -161,15 +171,6 @@ func (b *Bridge) EnablePort(n int, up bool) {
 	if p := b.find(n); p != nil {
 		p.up = up
 		p.tripped = p.tripped && !up
-		b.run()
-	}
-}
-
-// CheckProtocol has the port try RSTP again, in case the STP bridge on its LAN
-// is gone (mcheck, 17.19.13). A port that is not known is ignored.
-func (b *Bridge) CheckProtocol(n int) {
-	if p := b.find(n); p != nil {
-		p.mcheck = b.rstpVersion()
 		b.run()
 	}
 }

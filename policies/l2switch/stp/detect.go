@@ -24,13 +24,13 @@ func (p *port) migrate() bool {
 			return false
 		}
 	case selectingSTP:
-		if p.mdelayWhile != 0 && p.enabled() && !p.mcheck {
+		if p.mdelayWhile != 0 && p.enabled() {
 			return false
 		}
 		p.sense()
 	case sensing:
 		switch {
-		case !p.enabled() || p.mcheck || p.bridge.rstpVersion() && !p.sendRSTP && p.rcvdRSTP:
+		case !p.enabled() || p.bridge.rstpVersion() && !p.sendRSTP && p.rcvdRSTP:
 			p.checkRSTP()
 		case p.sendRSTP && p.rcvdSTP: // SELECTING_STP
 			p.migration, p.sendRSTP, p.mdelayWhile = selectingSTP, false, migrateTime
@@ -43,7 +43,7 @@ func (p *port) migrate() bool {
 
 // checkRSTP enters CHECKING_RSTP.
 func (p *port) checkRSTP() {
-	p.migration, p.mcheck = checkingRSTP, false
+	p.migration = checkingRSTP
 	p.sendRSTP, p.mdelayWhile = p.bridge.rstpVersion(), migrateTime
 }
 

@@ -33,6 +33,7 @@
 //
 // A state that is left unconditionally (UCT) is an action here, not a state,
 // and what a variable says already (infoIs, operEdge, role) is not kept twice.
+// mcheck, which nothing here would set, is left out.
 //
 // # Where it departs from 802.1D-2004
 //

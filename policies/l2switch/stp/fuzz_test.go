@@ -76,7 +76,6 @@ func step(b *Bridge, in *reader) {
 		x := in.octet()
 		b.Configure(Config{Priority: uint16(x&3) << 12, MAC: testMAC, ForceSTP: x&4 != 0, HelloTime: int(x >> 3 & 3), TxHoldCount: int(x >> 5)})
 	case 9:
-		b.CheckProtocol(n)
 		if in.octet()%4 == 0 {
 			b.RemovePort(n)
 			b.AddPort(n, link)

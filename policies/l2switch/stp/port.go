@@ -78,7 +78,6 @@ type port struct {
 	agree, agreed       bool
 	disputed            bool
 	learn, forward      bool
-	mcheck              bool
 	newInfo             bool
 	operEdge            bool
 	proposed, proposing bool
@@ -96,7 +95,6 @@ type port struct {
 	topology  topology
 
 	received, sent, invalid uint64 // BPDUs
-	forwards                uint64 // transitions to Forwarding
 }
 
 // enabled is portEnabled (17.19.18).
@@ -108,7 +106,7 @@ func (p *port) begin() {
 	*p = port{
 		bridge: b, n: p.n, id: makePortID(p.cfg.Priority, p.n), cfg: p.cfg,
 		up: p.up, tripped: p.tripped,
-		received: p.received, sent: p.sent, invalid: p.invalid, forwards: p.forwards,
+		received: p.received, sent: p.sent, invalid: p.invalid,
 		designatedTimes: b.rootTimes,
 		operEdge:        p.cfg.AdminEdge,
 		synced:          true,

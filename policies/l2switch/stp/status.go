@@ -13,6 +13,8 @@ type Status struct {
 	TopologyChange      bool   // one is going on
 	TopologyChanges     uint64 // so far (14.8.1.1.3)
 	SinceTopologyChange int    // since the last, if there was one
+
+	Unsettled uint64 // events after which the machines did not come to rest: a fault of this package
 }
 
 // Status tells how the tree looks from here.
@@ -28,6 +30,7 @@ func (b *Bridge) Status() Status {
 		TopologyChange:      b.tcWhile != 0,
 		TopologyChanges:     b.tcCount,
 		SinceTopologyChange: b.tcSince,
+		Unsettled:           b.unsettled,
 	}
 }
 
@@ -54,7 +57,6 @@ type PortStatus struct {
 	Received uint64 // BPDUs, the invalid ones included
 	Invalid  uint64 // BPDUs received that make no sense
 	Sent     uint64 // BPDUs
-	Forwards uint64 // how often it began to forward
 }
 
 // PortStatus tells about a port, or false if it is not known.
@@ -80,6 +82,5 @@ func (b *Bridge) PortStatus(n int) (PortStatus, bool) {
 		Received:         p.received,
 		Invalid:          p.invalid,
 		Sent:             p.sent,
-		Forwards:         p.forwards,
 	}, true
 }

@@ -14,7 +14,6 @@ func (p *port) transitState() bool {
 		p.state = Discarding
 	case p.state == Learning && p.forward:
 		p.state = Forwarding
-		p.forwards++
 	default:
 		return false
 	}
