@@ -197,7 +197,7 @@ func (d *door) Release() {
 	for _, s := range sends {
 		s.interrupt()
 	}
-	d.conn.Close()
+	d.conn.Leave()
 	d.end()
 }
 
