@@ -28,7 +28,8 @@ type clerk struct {
 // Bounds of what a thread that carries frames does of the control work of its
 // network, if it gets the lock at once: by these all of it costs some 10 us.
 const (
-	cheapPorts = 64   // more make a change of the ports dear
+	cheapPorts = 64   // more, or more who hear of it, make a change of the ports dear
+	cheapQueue = 1024 // more frames make it dear to drop what is queued
 	cheapTable = 4096 // more ports make a snapshot dear
 	cheapCalls = 16   // calls that a policy deferred
 	cheapSends = 64   // frames of a policy's own
@@ -59,12 +60,16 @@ func (n *Network) tryCheap() bool {
 	if !n.tryLock() {
 		return false
 	}
-	if _, hears := n.policy.(Joiner); hears || n.used > cheapPorts {
+	if _, hears := n.policy.(Joiner); hears || n.crowded() {
 		n.mu.Unlock()
 		return false
 	}
 	return true
 }
+
+// crowded tells whether control work is dear for the number of ports, or of those
+// who read the events that it makes. Network.mu is held.
+func (n *Network) crowded() bool { return n.used > cheapPorts || n.listening.Load() > cheapPorts }
 
 // catchUpLocked does what was posted.
 func (n *Network) catchUpLocked() {

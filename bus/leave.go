@@ -18,7 +18,10 @@ func (c *Conn) Close() {
 func (c *Conn) Leave() {
 	n := c.net
 	c.part()
-	if !n.tryCheap() {
+	c.mu.Lock()
+	much := c.q.len > cheapQueue
+	c.mu.Unlock()
+	if much || !n.tryCheap() {
 		n.post(func() { n.closeLocked(c) })
 		return
 	}

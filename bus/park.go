@@ -115,6 +115,10 @@ func (n *Network) easeAll() {
 // another at it leaves word by kicks and goes.
 func (n *Network) unpark(work int) {
 	n.park.kicks.Add(1)
+	if s := n.snap.Load(); s != nil && len(s.receivers) > work {
+		n.wakeClerk()
+		return
+	}
 	for n.park.busy.CompareAndSwap(false, true) {
 		if work <= 0 {
 			n.park.busy.Store(false)

@@ -76,7 +76,7 @@ func (n *Network) settleRound() (did bool) {
 		return false
 	}
 	if calls > 0 {
-		if did = n.used <= cheapPorts; did {
+		if did = !n.crowded(); did {
 			n.callDeferredLocked()
 		}
 		n.mu.Unlock()
