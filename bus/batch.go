@@ -24,6 +24,10 @@ type Batch struct {
 	// thread that others need sets it, and goes on elsewhere.
 	Budget int
 	Spent  bool
+	// NoWait is for a thread that serves other networks, too: a Send that would
+	// have to wait for work under the network's lock stops as if its budget was
+	// spent, and what is much of what the policy defers goes on elsewhere.
+	NoWait bool
 
 	// Scratch is for endpoints of one kind, who alone look at it: what the
 	// thread that fills the batch has at hand for those who take from it.

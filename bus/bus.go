@@ -1,7 +1,8 @@
 package bus
 
 import (
-	"sort"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,7 +29,7 @@ type Bus struct {
 	// nobody does. It is called with Bus.mu held.
 	Busy func(id uint32) bool
 
-	mu     sync.RWMutex
+	mu     sync.RWMutex // no network's lock is taken under it
 	byName map[string]*Network
 	byID   map[uint32]*Network
 	users  map[uint32]*user
@@ -127,7 +128,11 @@ func (b *Bus) Create(name, policy string, dir, door Access) (*Network, error) {
 		return nil, err
 	}
 	maker := b.userLocked(dir.UID)
-	n := &Network{id: id, bus: b, maker: maker, mem: maker.mem.Part(), name: name, settings: DefaultSettings(), dir: dir, door: door}
+	n := &Network{id: id, bus: b, maker: maker, mem: maker.mem.Part(), settings: DefaultSettings()}
+	n.name.Store(&name)
+	n.dir.Store(&dir)
+	n.door.Store(&door)
+	n.mtu.Store(int64(n.settings.MTU))
 	if err := n.admitPolicyLocked(p); err != nil {
 		return nil, err
 	}
@@ -137,8 +142,19 @@ func (b *Bus) Create(name, policy string, dir, door Access) (*Network, error) {
 	return n, nil
 }
 
-// Network returns the network of that name, or nil.
+// Network returns the network of that name, or nil. One that is not to outlive
+// its last port is looked at when those who left are off it.
 func (b *Bus) Network(name string) *Network {
+	n := b.named(name)
+	if n != nil && n.brief.Load() && n.clerk.waiting.Load() > 0 {
+		n.lock()
+		n.mu.Unlock()
+		n = b.named(name)
+	}
+	return n
+}
+
+func (b *Bus) named(name string) *Network {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return b.byName[name]
@@ -153,16 +169,20 @@ func (b *Bus) NetworkByID(id uint32) *Network {
 
 // Networks lists the networks by name.
 func (b *Bus) Networks() []*Network {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	names := make([]string, 0, len(b.byName))
-	for name := range b.byName {
-		names = append(names, name)
+	type named struct {
+		name string
+		net  *Network
 	}
-	sort.Strings(names)
-	list := make([]*Network, len(names))
-	for i, name := range names {
-		list[i] = b.byName[name]
+	b.mu.RLock()
+	all := make([]named, 0, len(b.byName))
+	for name, n := range b.byName {
+		all = append(all, named{name, n})
+	}
+	b.mu.RUnlock()
+	slices.SortFunc(all, func(x, y named) int { return strings.Compare(x.name, y.name) })
+	list := make([]*Network, len(all))
+	for i := range all {
+		list[i] = all[i].net
 	}
 	return list
 }
@@ -172,95 +192,93 @@ func (b *Bus) Rename(old, new string) error {
 	if err := CheckName(new); err != nil {
 		return err
 	}
+	n, err := b.rename(old, new)
+	if n != nil {
+		n.lock() // and so the event
+		n.mu.Unlock()
+	}
+	return err
+}
+
+// rename changes the name and posts the event: those of one network are in the
+// order of the changes.
+func (b *Bus) rename(old, new string) (*Network, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := b.byName[old]
 	switch {
 	case n == nil:
-		return Errorf(Unknown, "there is no network %s", old)
+		return nil, Errorf(Unknown, "there is no network %s", old)
 	case old == new:
-		return nil
+		return nil, nil
 	case b.byName[new] != nil:
-		return Errorf(Exists, "network %s exists", new)
+		return nil, Errorf(Exists, "network %s exists", new)
 	}
 	delete(b.byName, old)
 	b.byName[new] = n
-	n.mu.Lock()
-	n.name = new
-	n.eventLocked("renamed", "from=%s to=%s", old, new)
-	n.mu.Unlock()
-	return nil
+	n.name.Store(&new)
+	n.post(func() { n.eventLocked("renamed", "from=%s to=%s", old, new) })
+	return n, nil
 }
 
 // Remove ends the network of that name; it is Busy while it has ports.
 func (b *Bus) Remove(name string) error {
-	b.mu.Lock()
-	n := b.byName[name]
+	n := b.named(name)
 	if n == nil {
-		b.mu.Unlock()
 		return Errorf(Unknown, "there is no network %s", name)
 	}
-	n.mu.Lock()
+	n.lock()
+	if n.gone || n.Name() != name { // it ended, or was renamed, meanwhile
+		n.mu.Unlock()
+		return b.Remove(name)
+	}
 	if n.used > 0 {
 		err := Errorf(Busy, "network %s has %d ports: %s: rmdir %s/ports/* first", name, n.used, n.holdersLocked(), name)
 		n.mu.Unlock()
-		b.mu.Unlock()
 		return err
 	}
-	b.endLocked(n)
+	n.endLocked()
+	n.mu.Unlock()
+	n.after()
 	return nil
 }
 
-// endLocked ends n and unlocks b and n.
-func (b *Bus) endLocked(n *Network) {
-	delete(b.byName, n.name)
+// forget takes a network, whose lock is held, off the bus.
+func (b *Bus) forget(n *Network) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.byName, n.Name())
 	delete(b.byID, n.id)
 	n.maker.networks--
-	evicted := n.endLocked()
-	n.mu.Unlock()
-	b.mu.Unlock()
-	tellGone(evicted)
-	n.settle()
-	n.ease()
-}
-
-// removeIfUnused ends a network that is not to outlive its last port.
-func (b *Bus) removeIfUnused(n *Network) {
-	b.mu.Lock()
-	n.mu.Lock()
-	if n.used > 0 || n.settings.Persist || n.gone {
-		n.mu.Unlock()
-		b.mu.Unlock()
-		return
-	}
-	b.endLocked(n)
 }
 
 // Shutdown ends all networks, with whatever is connected.
 func (b *Bus) Shutdown() {
 	for _, n := range b.Networks() {
-		b.mu.Lock()
-		n.mu.Lock()
-		if n.gone { // it ended while we looked
-			n.mu.Unlock()
-			b.mu.Unlock()
-			continue
+		n.lock()
+		if !n.gone { // it may have ended while we looked
+			n.endLocked()
 		}
-		b.endLocked(n)
+		n.mu.Unlock()
+		n.after()
 	}
 }
 
-// Tick lets the policies that age do so; called about once a second.
+// Tick lets the policies that age do so, each on a goroutine of its own: none
+// waits for another's. It is called about once a second, and returns when all
+// have; a network that still is at an earlier one has missed this one.
 func (b *Bus) Tick(now time.Time) {
+	var all sync.WaitGroup
 	for _, n := range b.Networks() {
-		n.mu.Lock()
-		if ticker, ok := n.policy.(Ticker); ok {
-			ticker.Tick(now)
+		if !n.ticks.Load() || !n.ticking.CompareAndSwap(false, true) {
+			continue
 		}
-		n.mu.Unlock()
-		n.settle()
-		n.ease()
+		all.Go(func() {
+			defer n.ticking.Store(false)
+			n.tick(now)
+		})
 	}
+	all.Wait()
 }
 
 func (b *Bus) takePort() bool {

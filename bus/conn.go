@@ -54,9 +54,10 @@ type Conn struct {
 	maxLen     atomic.Int64 // longest frame in bytes the endpoint can take; 0: any
 	freeTags   Tags         // JoinOptions.FreeTags
 
-	closed   bool        // Close was called; under Network.mu
+	closed   bool        // Close or Leave was called; under Network.mu
+	detached bool        // is off its port; under Network.mu
 	linkDown bool        // under Network.mu
-	gone     atomic.Bool // off the network; set under mu
+	gone     atomic.Bool // no frame comes or goes any more; set under mu
 	wantOut  atomic.Bool // Wake when a send need not wait any more
 
 	out *sending // never nil
@@ -144,18 +145,24 @@ func (c *Conn) Lost(n, bytes int) {
 }
 
 // SetLink says whether frames pass the endpoint, such as whether its interface
-// is up and has a carrier. Until it is called, they do.
+// is up and has a carrier. Until it is called, they do. The thread does not
+// wait for work under the network's lock.
 func (c *Conn) SetLink(up bool) {
 	n := c.net
-	n.mu.Lock()
-	changed := c.linkDown == up
-	c.linkDown = !up
-	if l, ok := n.policy.(Linker); ok && changed && !c.gone.Load() {
-		l.Link(c.port)
+	link := func() {
+		changed := c.linkDown == up
+		c.linkDown = !up
+		if l, ok := n.policy.(Linker); ok && changed && !c.detached {
+			l.Link(c.port)
+		}
 	}
+	if !n.tryLock() {
+		n.post(link)
+		return
+	}
+	link()
 	n.mu.Unlock()
-	n.settle()
-	n.ease()
+	n.afterSoon()
 }
 
 // countFull counts a frame for which there was no room before it came here.
@@ -171,9 +178,10 @@ func (c *Conn) SetMaxLen(bytes int) { c.maxLen.Store(int64(bytes)) }
 
 // push gives b.Frames[i:j] to c: to its endpoint if that takes them at once,
 // else to its queue, else they are dropped as the overflow setting says.
-// reserved places were promised to this call before. It tells whether that
+// reserved places were promised to this call before. eased tells whether that
 // was all the room there was and some of it is free again: others may wait.
-func (c *Conn) push(b *Batch, i, j, reserved int) (eased bool) {
+// took is false if c has gone: to the sender it is no receiver.
+func (c *Conn) push(b *Batch, i, j, reserved int) (eased, took bool) {
 	c.mu.Lock()
 	wasFull := reserved > 0 && c.fullLocked()
 	if j > i+1 && c.tooLong(b, i, j) && !c.gone.Load() { // one by one
@@ -181,20 +189,21 @@ func (c *Conn) push(b *Batch, i, j, reserved int) (eased bool) {
 		c.reserved -= reserved - each*(j-i)
 		c.mu.Unlock()
 		for ; i < j; i++ {
-			eased = c.push(b, i, i+1, each) || eased
+			more, one := c.push(b, i, i+1, each)
+			eased, took = eased || more, took || one
 		}
-		return eased || wasFull
+		return eased || wasFull, took
 	}
 	c.reserved -= reserved
 	if c.gone.Load() {
 		c.mu.Unlock()
-		return false
+		return false, false
 	}
 	if c.tooLong(b, i, j) {
 		c.got.offered++
 		c.got.drops[dropTooLong]++
 		c.mu.Unlock()
-		return wasFull
+		return wasFull, true
 	}
 	c.got.offered += uint64(j - i)
 	var claimed int
@@ -221,7 +230,7 @@ func (c *Conn) push(b *Batch, i, j, reserved int) (eased bool) {
 	if overflowed {
 		c.net.evict(c, "overflow")
 	}
-	return eased
+	return eased, true
 }
 
 // queueLocked queues b.Frames[k:j] and tells whether c must be disconnected.

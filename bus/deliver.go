@@ -5,8 +5,8 @@ package bus
 // all only if a receiver's overflow setting is BlockSender and its queue is full,
 // and then the next frame has gone to nobody. Whether a frame found a
 // receiver or was dropped is no concern of the sender. A connection that is
-// gone sends nothing and returns 0: look at Gone. With b.Budget it may also be
-// fewer as that is spent: look at b.Spent.
+// gone sends nothing and returns 0: look at Gone. With b.Budget or b.NoWait it may
+// also be fewer: look at b.Spent.
 func (c *Conn) Send(b *Batch) int { return c.sendFrom(b, true) }
 
 // sendFrom is Send. kick: tell other waiting senders of room that was
@@ -16,7 +16,17 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 	if c.gone.Load() || len(b.Frames) == 0 {
 		return 0
 	}
-	s := c.net.load()
+	s := c.net.snap.Load()
+	switch {
+	case s != nil:
+	case !b.NoWait:
+		s = c.net.load()
+	default:
+		if s = c.net.loadSoon(); s == nil {
+			b.Spent = true
+			return 0
+		}
+	}
 	if s.blocking && b.offloads {
 		b.finish(0)
 	}
@@ -50,9 +60,18 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 		}
 	}
 	if kick && c.net.work.count.Load() > 0 {
-		c.net.settle()
+		c.settle(b)
 	}
 	return done
+}
+
+// settle does what the policy asked for while it forwarded.
+func (c *Conn) settle(b *Batch) {
+	if b.NoWait {
+		c.net.settleSoon()
+	} else {
+		c.net.settle()
+	}
 }
 
 // forward asks the policy for the egress of frame i, into b.egress.
@@ -83,8 +102,9 @@ func (c *Conn) carry(s *snapshot, b *Batch, e *Egress, i, j int, kick bool) int 
 	if e.flood {
 		for _, to := range s.receivers {
 			if to.port != c.port {
-				b.push(i, j, target{to, Edit{}}, 0)
-				targets++
+				if _, took := b.push(i, j, target{to, Edit{}}, 0); took {
+					targets++
+				}
 			}
 		}
 	} else {
@@ -93,8 +113,9 @@ func (c *Conn) carry(s *snapshot, b *Batch, e *Egress, i, j int, kick bool) int 
 				continue
 			}
 			for _, to := range *p.receivers.Load() {
-				b.push(i, j, target{to, e.Edit(k)}, 0)
-				targets++
+				if _, took := b.push(i, j, target{to, e.Edit(k)}, 0); took {
+					targets++
+				}
 			}
 		}
 	}
@@ -110,7 +131,7 @@ type target struct {
 }
 
 // push gives frames i to j to a receiver in the form it wants.
-func (b *Batch) push(i, j int, to target, reserved int) (eased bool) {
+func (b *Batch) push(i, j int, to target, reserved int) (eased, took bool) {
 	plain := b.offloads && !to.offload
 	if !plain && to.edit == (Edit{}) {
 		return to.Conn.push(b, i, j, reserved)

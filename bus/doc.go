@@ -34,8 +34,13 @@
 //
 // # Locks
 //
-// In the order in which they may be taken: Bus.mu, the network's park lock,
-// Network.mu, Conn.mu. On the path of a frame only Conn.mu is taken, unless
-// the network's membership has just changed or a receiver blocks its senders.
-// Endpoint.Claim runs under Conn.mu; Emit, Wake and Gone run under none.
+// In the order in which they may be taken: the network's park lock, Network.mu,
+// then Bus.mu or the lock of the events' subscribers or Conn.mu. Under Bus.mu no
+// lock of a network is taken, so who works on one network keeps nobody from the
+// others. Endpoint.Claim runs under Conn.mu; Emit, Wake and Gone run under none.
+//
+// On the path of a frame only Conn.mu is taken, unless the network's membership
+// has just changed, a receiver blocks its senders or the policy asked for a call.
+// Then Network.mu is tried and never waited for (clerk.go): what cannot be had
+// at once, or is much, is done by a goroutine of the network's own.
 package bus

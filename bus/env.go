@@ -56,13 +56,23 @@ func (e Env) Send(p *Port, frame []byte) {
 // the present Forward is on its way. It is for what is rare: it costs memory
 // and a lock. It returns false, and f is not called, if too much waits already.
 func (e Env) Defer(f func()) bool {
-	w := &e.net.work
+	return e.net.work.add(&e.net.work.todo, deferred{e.gen, f})
+}
+
+// Urgent is Defer for what the network's life hangs on, such as a BPDU: it does
+// not compete with what is deferred otherwise, and comes first.
+func (e Env) Urgent(f func()) bool {
+	return e.net.work.add(&e.net.work.urgent, deferred{e.gen, f})
+}
+
+// add adds a call to one of the lists, if there is room.
+func (w *work) add(list *[]deferred, d deferred) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.todo) >= maxDeferred {
+	if len(*list) >= maxDeferred {
 		return false
 	}
-	w.todo = append(w.todo, deferred{e.gen, f})
+	*list = append(*list, d)
 	w.count.Add(1)
 	return true
 }

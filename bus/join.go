@@ -33,7 +33,7 @@ func (n *Network) Join(ep Endpoint, o JoinOptions) (*Conn, error) {
 	if o.Send {
 		c.out = &sending{}
 	}
-	n.mu.Lock()
+	n.lock()
 	p, _, err := n.admitLocked(o)
 	if err == nil {
 		n.joinLocked(c, p, o)
@@ -49,7 +49,7 @@ func (n *Network) Join(ep Endpoint, o JoinOptions) (*Conn, error) {
 // CanJoin tells whether Join with these options would be refused now, before
 // anything is made that is to join.
 func (n *Network) CanJoin(o JoinOptions) error {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	_, back, err := n.admitLocked(o)
 	if err == nil {
@@ -98,7 +98,7 @@ func (n *Network) joinLocked(c *Conn, p *Port, o JoinOptions) {
 	if joiner, ok := n.policy.(Joiner); ok && len(p.conns) == 1 {
 		joiner.Join(p)
 	}
-	if len(n.subscribers) > 0 {
+	if n.listening.Load() > 0 {
 		info := ConnInfo{o.Info, o.Recv, o.Send}
 		n.eventLocked("port-joined", "port=%d kind=%s rights=%s uid=%d pid=%d comm=%s",
 			p.number, o.Info.Kind, info.Rights(), o.Info.UID, o.Info.PID, Quote(o.Info.Comm))
@@ -214,7 +214,7 @@ const pointerSize = int(unsafe.Sizeof((*Port)(nil)))
 // Reserve makes port number exist without anybody connected, so that it can
 // be set up and joined by number.
 func (n *Network) Reserve(number int) (*Port, error) {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	if n.gone {
 		return nil, errNetworkGone
@@ -236,14 +236,14 @@ func (n *Network) Reserve(number int) (*Port, error) {
 
 // Port returns the port of that number, or nil.
 func (n *Network) Port(number int) *Port {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	return n.portLocked(number)
 }
 
 // Ports lists the numbers of the ports that exist, in order.
 func (n *Network) Ports() []int {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	list := make([]int, 0, n.used)
 	for _, p := range n.ports {

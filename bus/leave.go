@@ -6,14 +6,45 @@ import "slices"
 // what is queued. The endpoint gets no further call but those under way.
 func (c *Conn) Close() {
 	n := c.net
-	n.mu.Lock()
+	n.lock()
+	n.closeLocked(c)
+	n.mu.Unlock()
+	n.after()
+}
+
+// Leave is Close for a thread that must not wait for work under the network's
+// lock: no frame comes or goes from now on. The rest may be done later, but is
+// done before anything else that is asked of the network.
+func (c *Conn) Leave() {
+	n := c.net
+	c.part()
+	c.mu.Lock()
+	much := c.q.len > cheapQueue
+	c.mu.Unlock()
+	if much || !n.tryCheap() {
+		n.post(func() { n.closeLocked(c) })
+		return
+	}
+	n.closeLocked(c)
+	n.mu.Unlock()
+	n.afterSoon()
+}
+
+// part makes c one that frames neither go to nor come from, and tells whether
+// it was not yet.
+func (c *Conn) part() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.gone.Swap(true)
+}
+
+func (n *Network) closeLocked(c *Conn) {
 	if c.closed {
-		n.mu.Unlock()
 		return
 	}
 	c.closed = true
 	left := n.detachLocked(c)
-	c.dropWantOut()
+	n.park.forget(c)
 	if i := slices.Index(n.leaving, c); i >= 0 {
 		n.leaving = slices.Delete(n.leaving, i, i+1)
 	}
@@ -30,53 +61,48 @@ func (c *Conn) Close() {
 	}
 	if left {
 		n.leftLocked(c, "closed")
-	}
-	ended := left && n.overLocked()
-	n.mu.Unlock()
-	n.settle()
-	n.ease()
-	if ended {
-		n.bus.removeIfUnused(n)
+		n.endIfUnusedLocked()
 	}
 }
 
-// evict takes c off its network, though its endpoint has not closed it.
+// evict takes c, of which a thread that carries frames found that its queue ran
+// over, off its network, though its endpoint has not closed it.
 func (n *Network) evict(c *Conn, why string) {
-	n.mu.Lock()
-	left := n.evictLocked(c, why)
-	ended := left && n.overLocked()
+	if !c.part() {
+		return
+	}
+	evict := func() {
+		n.evictLocked(c, why)
+		n.endIfUnusedLocked()
+	}
+	if !n.tryCheap() {
+		n.post(evict)
+		return
+	}
+	evict()
 	n.mu.Unlock()
-	if left {
-		c.ep.Gone()
-		n.settle()
-		n.ease()
-	}
-	if ended {
-		n.bus.removeIfUnused(n)
-	}
+	n.afterSoon()
 }
 
-// overLocked tells whether the network is to end, as its last port has.
-func (n *Network) overLocked() bool { return !n.settings.Persist && n.used == 0 && !n.gone }
-
-func (n *Network) evictLocked(c *Conn, why string) bool {
+func (n *Network) evictLocked(c *Conn, why string) {
 	if !n.detachLocked(c) {
-		return false
+		return
 	}
 	n.leaving = append(n.leaving, c)
+	n.clerk.mu.Lock()
+	n.clerk.gone = append(n.clerk.gone, c)
+	n.clerk.mu.Unlock()
 	n.leftLocked(c, why)
-	return true
 }
 
 // detachLocked removes c from its port, and the port from the network if that
 // was all there was.
 func (n *Network) detachLocked(c *Conn) bool {
-	c.mu.Lock()
-	was := c.gone.Swap(true)
-	c.mu.Unlock()
-	if was {
+	c.part()
+	if c.detached {
 		return false
 	}
+	c.detached = true
 	p := c.port
 	i := slices.Index(p.conns, c)
 	p.setConnsLocked(slices.Delete(slices.Clone(p.conns), i, i+1))
@@ -106,33 +132,35 @@ func (n *Network) freePortLocked(p *Port) {
 }
 
 func (n *Network) leftLocked(c *Conn, why string) {
-	if len(n.subscribers) > 0 {
+	if n.listening.Load() > 0 {
 		n.eventLocked("port-left", "port=%d kind=%s reason=%s", c.port.number, c.info.Kind, why)
 		n.countsLocked()
 	}
 }
 
+// endIfUnusedLocked ends a network that is not to outlive its last port.
+func (n *Network) endIfUnusedLocked() {
+	if !n.settings.Persist && n.used == 0 && !n.gone {
+		n.endLocked()
+	}
+}
+
 // RemovePort disconnects whoever holds port number and ends its reservation.
 func (n *Network) RemovePort(number int) error {
-	n.mu.Lock()
+	n.lock()
 	p := n.portLocked(number)
 	if p == nil {
 		n.mu.Unlock()
 		return Errorf(Unknown, "there is no port %d", number)
 	}
-	evicted := n.removePortLocked(p, "removed")
-	ended := n.overLocked()
+	n.removePortLocked(p, "removed")
+	n.endIfUnusedLocked()
 	n.mu.Unlock()
-	tellGone(evicted)
-	n.settle()
-	n.ease()
-	if ended {
-		n.bus.removeIfUnused(n)
-	}
+	n.after()
 	return nil
 }
 
-func (n *Network) removePortLocked(p *Port, why string) []*Conn {
+func (n *Network) removePortLocked(p *Port, why string) {
 	conns := p.conns
 	reserved := p.reserved
 	p.reserved = false
@@ -145,32 +173,21 @@ func (n *Network) removePortLocked(p *Port, why string) []*Conn {
 	if reserved {
 		n.eventLocked("port-released", "port=%d", p.number)
 	}
-	return conns
 }
 
-func tellGone(conns []*Conn) {
-	for _, c := range conns {
-		c.ep.Gone()
-	}
-}
-
-// endLocked takes everything off the network, which nobody can join any more.
-func (n *Network) endLocked() []*Conn {
+// endLocked takes the network off the bus, and everything off the network,
+// which nobody can join any more.
+func (n *Network) endLocked() {
 	n.gone = true
-	var evicted []*Conn
+	n.bus.forget(n)
 	for _, p := range n.ports {
 		if p != nil {
-			evicted = append(evicted, n.removePortLocked(p, "network-ended")...)
+			n.removePortLocked(p, "network-ended")
 		}
 	}
 	n.stopPolicyLocked()
 	n.eventLocked("network-ended", "")
-	for _, s := range n.subscribers {
-		s.Gone()
-	}
-	n.subscribers = nil
-	n.listening.Store(0)
-	return evicted
+	n.endEvents()
 }
 
 // eachConnLocked calls f for the connections whose counters are not in

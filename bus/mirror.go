@@ -15,7 +15,7 @@ type mirror struct {
 
 // Mirror returns the numbers of the ports whose frames are copied to p.
 func (p *Port) Mirror() []int {
-	p.net.mu.Lock()
+	p.net.lock()
 	defer p.net.mu.Unlock()
 	if p.mirrored == nil {
 		return nil
@@ -39,7 +39,7 @@ func (p *Port) SetMirror(numbers []int) error {
 		}
 	}
 	n := p.net
-	n.mu.Lock()
+	n.lock()
 	p.mirrored = nil
 	if len(list) > 0 {
 		p.mirrored = &list
@@ -49,6 +49,18 @@ func (p *Port) SetMirror(numbers []int) error {
 	n.mu.Unlock()
 	n.ease() // who waits for room at a mirror need not any more
 	return nil
+}
+
+// mirrorSent gives the frame of b, which the policy sent to p, to those that
+// watch p.
+func (s *snapshot) mirrorSent(b *Batch, p *Port) {
+	for i := range s.mirrors {
+		if m := &s.mirrors[i]; m.to != p && slices.Contains(m.from, p.number) {
+			for _, to := range *m.to.receivers.Load() {
+				to.push(b, 0, 1, 0)
+			}
+		}
+	}
 }
 
 // mirror adds those that watch the sender or a receiver of a frame.

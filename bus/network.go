@@ -1,8 +1,10 @@
 package bus
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 var (
@@ -20,34 +22,40 @@ type Network struct {
 
 	snap atomic.Pointer[snapshot] // nil after a change: the next sender rebuilds it
 
-	park parking
-	work work
+	park   parking
+	work   work
+	clerk  clerk
+	events events
 
-	listening atomic.Int32 // len(subscribers)
+	listening atomic.Int32 // subscribers of events
+	ticks     atomic.Bool  // the policy is a Ticker
+	ticking   atomic.Bool  // Tick is at it
 
-	mu          sync.Mutex
-	name        string
-	gone        bool
-	settings    Settings
-	policy      Policy
-	policySpec  string
-	policyGen   atomic.Uint64 // counts the policies that were in force; written under mu
-	dir, door   Access
-	ports       []*Port // by number-1; nil: the number is free
-	lowest      int     // no number below this index is free
-	used        int     // ports that exist
-	lives       uint16  // counts the ports that ever existed
-	leaving     []*Conn // taken off, but not yet closed by their endpoints
-	departed    Stats   // of conns that are closed
-	subscribers []Events
+	// These are written under mu, but the name: that is under Bus.mu.
+	name      atomic.Pointer[string]
+	dir, door atomic.Pointer[Access]
+	mtu       atomic.Int64 // settings.MTU
+	brief     atomic.Bool  // !settings.Persist
+
+	mu         sync.Mutex // is taken by lock and tryLock
+	gone       bool
+	settings   Settings
+	policy     Policy
+	policySpec string
+	policyGen  atomic.Uint64 // counts the policies that were in force; written under mu
+	ports      []*Port       // by number-1; nil: the number is free
+	lowest     int           // no number below this index is free
+	used       int           // ports that exist
+	lives      uint16        // counts the ports that ever existed
+	leaving    []*Conn       // taken off, but not yet closed by their endpoints
+	departed   Stats         // of conns that are closed
 }
 
 // snapshot is what a sender needs to know, immutable.
 type snapshot struct {
 	policy    Policy
 	receivers []*Conn // by port number
-	mtu       int
-	blocking  bool // some receiver's overflow is BlockSender
+	blocking  bool    // some receiver's overflow is BlockSender
 	mirrors   []mirror
 }
 
@@ -56,26 +64,54 @@ type snapshot struct {
 func (n *Network) ID() uint32 { return n.id }
 
 // Name returns the network's name, which Bus.Rename may change.
-func (n *Network) Name() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.name
-}
+func (n *Network) Name() string { return *n.name.Load() }
 
 // MTU returns the largest frame in bytes. It is cheap: senders ask per frame.
-func (n *Network) MTU() int { return n.load().mtu }
+func (n *Network) MTU() int { return int(n.mtu.Load()) }
 
-// Reach returns how many connections may receive: what a frame to all costs.
-func (n *Network) Reach() int { return len(n.load().receivers) }
+// Reach returns how many connections may receive: what a frame to all costs. While
+// that cannot be told without waiting for the network's lock, it is more than
+// anybody may do at once: see Ready.
+func (n *Network) Reach() int {
+	if s := n.loadSoon(); s != nil {
+		return len(s.receivers)
+	}
+	return math.MaxInt
+}
 
 // load returns the current snapshot.
 func (n *Network) load() *snapshot {
 	if s := n.snap.Load(); s != nil {
 		return s
 	}
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
-	s := &snapshot{policy: n.policy, mtu: n.settings.MTU}
+	return n.loadLocked()
+}
+
+// loadSoon is load for a thread that carries frames: nil if it would have to
+// wait. Then the clerk does what that takes, and retries what waits (easeAll).
+func (n *Network) loadSoon() (s *snapshot) {
+	if s = n.snap.Load(); s != nil {
+		return s
+	}
+	if n.tryLock() {
+		if n.used <= cheapTable {
+			s = n.loadLocked()
+		}
+		n.mu.Unlock()
+	}
+	if s == nil {
+		n.wakeClerk()
+	}
+	return s
+}
+
+func (n *Network) loadLocked() *snapshot {
+	if s := n.snap.Load(); s != nil {
+		return s
+	}
+	s := &snapshot{policy: n.policy}
 	for _, p := range n.ports {
 		if p == nil {
 			continue
@@ -96,7 +132,7 @@ func (n *Network) invalidateLocked() { n.snap.Store(nil) }
 
 // Settings returns the settings now.
 func (n *Network) Settings() Settings {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	return n.settings
 }
@@ -104,7 +140,7 @@ func (n *Network) Settings() Settings {
 // Change applies change to a copy of the settings, checks the result, and
 // puts it in force as a whole or not at all.
 func (n *Network) Change(change func(*Settings)) error {
-	n.mu.Lock()
+	n.lock()
 	s := n.settings
 	change(&s)
 	err := s.check()
@@ -116,6 +152,8 @@ func (n *Network) Change(change func(*Settings)) error {
 		return err
 	}
 	n.settings = s
+	n.mtu.Store(int64(s.MTU))
+	n.brief.Store(!s.Persist)
 	for _, p := range n.ports {
 		if p != nil {
 			p.configureConnsLocked()
@@ -137,16 +175,26 @@ func (n *Network) highestLocked() int {
 	return 0
 }
 
+// tick is the network's part of Bus.Tick.
+func (n *Network) tick(now time.Time) {
+	n.lock()
+	if ticker, ok := n.policy.(Ticker); ok && !n.gone {
+		ticker.Tick(now)
+	}
+	n.mu.Unlock()
+	n.after()
+}
+
 // PolicySpec returns the policy in use as SetPolicy took it.
 func (n *Network) PolicySpec() string {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	return n.policySpec
 }
 
 // Policy returns the policy in use.
 func (n *Network) Policy() Policy {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	return n.policy
 }
@@ -158,7 +206,7 @@ func (n *Network) SetPolicy(spec string) error {
 	if err != nil {
 		return err
 	}
-	n.mu.Lock()
+	n.lock()
 	if n.gone {
 		n.mu.Unlock()
 		return errNetworkGone
@@ -172,13 +220,14 @@ func (n *Network) SetPolicy(spec string) error {
 	n.invalidateLocked()
 	n.eventLocked("policy", "name=%s", p.Name())
 	n.mu.Unlock()
-	n.settle()
-	n.ease()
+	n.after()
 	return nil
 }
 
 func (n *Network) startPolicyLocked(p Policy, spec string) {
 	n.policy, n.policySpec = p, spec
+	_, ticks := p.(Ticker)
+	n.ticks.Store(ticks)
 	if starter, ok := p.(Starter); ok {
 		starter.Start(Env{n, n.policyGen.Load()})
 	}
@@ -200,15 +249,14 @@ func (n *Network) stopPolicyLocked() {
 // UsePolicy calls f with the policy in force and the network's lock held: so
 // are a policy's tables and knobs read and written.
 func (n *Network) UsePolicy(f func(Policy) error) error {
-	n.mu.Lock()
+	n.lock()
 	if n.gone {
 		n.mu.Unlock()
 		return errNetworkGone
 	}
 	err := f(n.policy)
 	n.mu.Unlock()
-	n.settle()
-	n.ease()
+	n.after()
 	return err
 }
 
@@ -231,24 +279,22 @@ func (n *Network) PolicyLife() uint64 { return n.policyGen.Load() }
 // Access returns the rights on the network as a directory, and on its door:
 // who may receive, send and manage.
 func (n *Network) Access() (dir, door Access) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.dir, n.door
+	return *n.dir.Load(), *n.door.Load()
 }
 
 // SetDirAccess changes who may see into the network's directory.
 func (n *Network) SetDirAccess(a Access) {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
-	n.dir = a
+	n.dir.Store(&a)
 }
 
 // SetDoorAccess changes who may receive, send and manage. What is open stays
 // open.
 func (n *Network) SetDoorAccess(a Access) {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
-	n.door = a
+	n.door.Store(&a)
 	n.eventLocked("rights", "mode=%04o uid=%d gid=%d", a.Mode, a.UID, a.GID)
 }
 

@@ -82,6 +82,9 @@ func TestOverflow(t *testing.T) {
 			if got := drop(stats, c.reason); got != want || stats.Dropped() != want {
 				t.Errorf("%s: %d dropped as %s, %d in all; want %d", what, got, c.reason, stats.Dropped(), want)
 			}
+			if c.gone {
+				bustest.WaitFor(t, "the one too slow is told", func() bool { return full.GoneCalls() > 0 })
+			}
 			if conn.Gone() != c.gone || (full.GoneCalls() == 1) != c.gone {
 				t.Errorf("%s: gone %v, told %d times; want %v", what, conn.Gone(), full.GoneCalls(), c.gone)
 			}

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,11 +27,18 @@ type Parked struct {
 // parking is the list of a network's parked senders, oldest first.
 type parking struct {
 	kicks   atomic.Uint64 // times that somebody wanted a retry
+	busy    atomic.Bool   // a thread is at it
 	count   atomic.Int64  // len(list), readable without the lock
-	wantOut atomic.Int64  // conns to Wake when a send need not wait
+	wantOut atomic.Int64  // len(wants), readable without the lock
 
-	mu   sync.Mutex
-	list []*Parked
+	mu    sync.Mutex
+	list  []*Parked
+	next  int    // index of the first that was not asked in this round
+	moved bool   // one went on in this round
+	since uint64 // kicks when the round began
+
+	wantMu sync.Mutex
+	wants  map[*Conn]struct{} // to Wake when a send need not wait
 }
 
 // Take copies the frames of b from the i-th on into p.Batch, for a sender
@@ -46,11 +54,12 @@ func (p *Parked) Take(b *Batch, i int) {
 // Park lets p.Batch wait. p.Resume may be called before Park returns.
 func (p *Parked) Park() {
 	net := p.Conn.net
+	p.Batch.NoWait = true // who retries it has others to serve
 	net.park.mu.Lock()
 	net.park.list = append(net.park.list, p)
 	net.park.count.Add(1)
 	net.park.mu.Unlock()
-	net.unpark() // room may have been made meanwhile
+	net.unpark(easeWork) // room may have been made meanwhile
 }
 
 // Cancel takes p out of the list and tells whether it was there: if not, it
@@ -64,75 +73,129 @@ func (p *Parked) Cancel() bool {
 		return false
 	}
 	park.list = slices.Delete(park.list, i, i+1)
+	if i < park.next {
+		park.next--
+	}
 	park.count.Add(-1)
 	p.Batch.Reset()
 	return true
 }
 
+// easeWork is how many sends to how many receivers a thread retries that has
+// frames of others to carry, and for how long the lock of the list is held.
+// easeWakes is how many endpoints it wakes.
+const (
+	easeWork  = 2048
+	easeWakes = 64
+)
+
 // ease is called when a full queue got room, and when anything changed that
-// senders may wait for.
+// senders may wait for. What is much is the clerk's.
 func (n *Network) ease() {
 	if n.park.count.Load() > 0 {
-		n.unpark()
+		n.unpark(easeWork)
 	}
-	if n.park.wantOut.Load() > 0 {
+	if wants := n.park.wantOut.Load(); wants > easeWakes {
+		n.wakeClerk()
+	} else if wants > 0 {
 		n.wakeSenders()
 	}
 }
 
-// unpark retries the parked senders. Only one thread does so at a time; one
-// that finds another at it leaves word by kicks and goes.
-func (n *Network) unpark() {
+// easeAll is ease for the clerk.
+func (n *Network) easeAll() {
+	if n.park.count.Load() > 0 {
+		n.unpark(math.MaxInt)
+	}
+	n.wakeSenders()
+}
+
+// unpark retries the parked senders, until it has done so much work; what is
+// left is the clerk's. Only one thread does so at a time; one that finds
+// another at it leaves word by kicks and goes.
+func (n *Network) unpark(work int) {
 	n.park.kicks.Add(1)
-	for n.park.mu.TryLock() {
-		before := n.park.kicks.Load()
-		ready := n.retryLocked()
-		n.park.mu.Unlock()
-		n.settleOnce()
+	if s := n.snap.Load(); s != nil && len(s.receivers) > work {
+		n.wakeClerk()
+		return
+	}
+	for n.park.busy.CompareAndSwap(false, true) {
+		if work <= 0 {
+			n.park.busy.Store(false)
+			n.wakeClerk()
+			return
+		}
+		ready, did, over, kicks := n.retry()
+		n.park.busy.Store(false)
+		work -= did
+		if n.work.count.Load() > 0 {
+			n.settleRound() // and not what comes of it: that may retry, too
+		}
 		for _, p := range ready {
 			sent := len(p.Batch.Frames) == 0
 			p.Batch.Reset()
 			p.Resume(sent)
 		}
-		if n.park.kicks.Load() == before {
+		if over && n.park.kicks.Load() == kicks {
 			return
 		}
 	}
 }
 
-// retryLocked tries to send for each parked sender and returns those that are
-// done. Progress of one may give back room promised to it, so it goes round
-// until nothing moves.
-func (n *Network) retryLocked() (ready []*Parked) {
-	for moved := true; moved; {
-		moved = false
-		keep := n.park.list[:0]
-		for _, p := range n.park.list {
-			if sent := p.Conn.sendFrom(&p.Batch, false); sent > 0 {
-				moved = true
-				p.Batch.drop(sent)
-				if len(p.Batch.Frames) > 0 {
-					p.Sent = p.Batch.Offset(0)
-				}
-			}
-			if len(p.Batch.Frames) == 0 || p.Conn.gone.Load() {
-				ready = append(ready, p)
-				n.park.count.Add(-1)
-			} else {
-				keep = append(keep, p)
+// retry tries to send for some parked senders, from where the last call ended,
+// and returns those that are done, and how much work it was. over tells that all
+// were asked since there were so many kicks, and nothing moves any more: progress
+// of one may give back room promised to it, so it goes round until then.
+func (n *Network) retry() (ready []*Parked, work int, over bool, kicks uint64) {
+	park := &n.park
+	park.mu.Lock()
+	defer park.mu.Unlock()
+	if park.next == 0 {
+		park.moved, park.since = false, park.kicks.Load()
+	}
+	each := 1
+	if s := n.snap.Load(); s != nil {
+		each += len(s.receivers)
+	}
+	keep := park.list[:park.next]
+	i := park.next
+	for ; i < len(park.list) && work < easeWork; i++ {
+		p := park.list[i]
+		work += each
+		if sent := p.Conn.sendFrom(&p.Batch, false); sent > 0 {
+			park.moved = true
+			p.Batch.drop(sent)
+			if len(p.Batch.Frames) > 0 {
+				p.Sent = p.Batch.Offset(0)
 			}
 		}
-		clear(n.park.list[len(keep):])
-		n.park.list = keep
+		if len(p.Batch.Frames) == 0 || p.Conn.gone.Load() {
+			ready = append(ready, p)
+			park.count.Add(-1)
+		} else {
+			keep = append(keep, p)
+		}
 	}
-	return ready
+	asked := i == len(park.list)
+	park.next = len(keep)
+	keep = append(keep, park.list[i:]...)
+	clear(park.list[len(keep):])
+	park.list = keep
+	if asked {
+		park.next = 0
+	}
+	return ready, work + 1, asked && !park.moved, park.since
 }
 
 // Blocked tells whether a send from c may have to wait now: some receiver
 // with overflow BlockSender is full. It is exact for a broadcast, and may say yes
-// too often where the policy would not choose that receiver.
+// too often where the policy would not choose that receiver, or while the
+// network is being changed.
 func (c *Conn) Blocked() bool {
-	s := c.net.load()
+	s := c.net.loadSoon()
+	if s == nil {
+		return true // until the clerk wakes who wants to know
+	}
 	if !s.blocking {
 		return false
 	}
@@ -147,29 +210,32 @@ func (c *Conn) Blocked() bool {
 // WantOut asks for one Wake when Blocked may have turned to false. Ask
 // Blocked once more afterwards.
 func (c *Conn) WantOut() {
-	if !c.wantOut.Swap(true) {
-		c.net.park.wantOut.Add(1)
+	park := &c.net.park
+	park.wantMu.Lock()
+	defer park.wantMu.Unlock()
+	if park.wants == nil {
+		park.wants = map[*Conn]struct{}{}
 	}
+	park.wants[c] = struct{}{}
+	park.wantOut.Store(int64(len(park.wants)))
 }
 
-func (c *Conn) dropWantOut() bool {
-	had := c.wantOut.Swap(false)
-	if had {
-		c.net.park.wantOut.Add(-1)
-	}
-	return had
+// forget ends WantOut.
+func (park *parking) forget(c *Conn) {
+	park.wantMu.Lock()
+	defer park.wantMu.Unlock()
+	delete(park.wants, c)
+	park.wantOut.Store(int64(len(park.wants)))
 }
 
 func (n *Network) wakeSenders() {
-	var wake []*Conn
-	n.mu.Lock()
-	n.eachConnLocked(func(c *Conn) {
-		if c.dropWantOut() {
-			wake = append(wake, c)
-		}
-	})
-	n.mu.Unlock()
-	for _, c := range wake {
+	park := &n.park
+	park.wantMu.Lock()
+	wants := park.wants
+	park.wants = nil
+	park.wantOut.Store(0)
+	park.wantMu.Unlock()
+	for c := range wants {
 		c.ep.Wake()
 	}
 }
@@ -196,7 +262,7 @@ func (c *Conn) carryLossless(s *snapshot, b *Batch, e *Egress, i, j int, kick bo
 	}
 	n := j - i
 	b.room = b.room[:0]
-	excess := false
+	excess, takers := false, 0
 	for _, to := range b.targets {
 		got, all := to.reserve(n)
 		if !all {
@@ -212,11 +278,15 @@ func (c *Conn) carryLossless(s *snapshot, b *Batch, e *Egress, i, j int, kick bo
 		if n == 0 {
 			b.targets[k].unreserve(b.room[k])
 		} else {
-			excess = b.push(i, i+n, b.targets[k], b.room[k]) || excess
+			eased, took := b.push(i, i+n, b.targets[k], b.room[k])
+			excess = eased || excess
+			if took {
+				takers++
+			}
 		}
 	}
 	b.forms.release()
-	c.countUnsent(e, n, len(b.targets))
+	c.countUnsent(e, n, takers)
 	clear(b.targets)
 	if excess && kick {
 		c.net.ease()

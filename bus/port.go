@@ -76,7 +76,7 @@ func (p *Port) Conns() int {
 
 // Info describes the port now.
 func (p *Port) Info() PortInfo {
-	p.net.mu.Lock()
+	p.net.lock()
 	defer p.net.mu.Unlock()
 	i := PortInfo{Number: p.number, Name: p.name, Reserved: p.reserved}
 	for _, c := range p.conns {
@@ -90,7 +90,7 @@ func (p *Port) SetName(name string) error {
 	if err := checkPortName(name); err != nil {
 		return err
 	}
-	p.net.mu.Lock()
+	p.net.lock()
 	defer p.net.mu.Unlock()
 	p.setNameLocked(name)
 	return nil
@@ -111,7 +111,7 @@ func checkPortName(name string) error {
 // Queue returns the number of frames a receiver at this port may have
 // waiting.
 func (p *Port) Queue() int {
-	p.net.mu.Lock()
+	p.net.lock()
 	defer p.net.mu.Unlock()
 	queue, _ := p.limitsLocked()
 	return queue
@@ -129,7 +129,7 @@ func (p *Port) SetQueue(frames int) error {
 
 // Overflow returns what a full receiver at this port means.
 func (p *Port) Overflow() Overflow {
-	p.net.mu.Lock()
+	p.net.lock()
 	defer p.net.mu.Unlock()
 	_, overflow := p.limitsLocked()
 	return overflow
@@ -142,7 +142,7 @@ func (p *Port) SetOverflow(o *Overflow) error {
 
 func (p *Port) configure(change func()) error {
 	n := p.net
-	n.mu.Lock()
+	n.lock()
 	change()
 	p.configureConnsLocked()
 	n.invalidateLocked()
@@ -173,17 +173,17 @@ func (p *Port) configureConnsLocked() {
 // Access returns the rights on the port: its own if SetAccess was called,
 // else those of the network's door.
 func (p *Port) Access() Access {
-	p.net.mu.Lock()
+	p.net.lock()
 	defer p.net.mu.Unlock()
 	if p.access != nil {
 		return *p.access
 	}
-	return p.net.door
+	return *p.net.door.Load()
 }
 
 // SetAccess gives the port rights of its own, for as long as it exists.
 func (p *Port) SetAccess(a Access) {
-	p.net.mu.Lock()
+	p.net.lock()
 	defer p.net.mu.Unlock()
 	p.access = &a
 }

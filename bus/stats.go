@@ -145,7 +145,7 @@ func (c *Conn) stats(reset bool) Stats {
 // Stats returns the counters of the network, those of ports that have left
 // included.
 func (n *Network) Stats() Stats {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	s := n.departed
 	n.eachConnLocked(func(c *Conn) {
@@ -171,7 +171,7 @@ func (n *Network) Stats() Stats {
 
 // ResetStats sets all counters of the network and its ports to zero.
 func (n *Network) ResetStats() {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	n.departed = Stats{}
 	n.eachConnLocked(func(c *Conn) { c.stats(true) })
@@ -185,7 +185,7 @@ func (n *Network) ResetStats() {
 
 // Stats returns the counters of the port since it got its number.
 func (p *Port) Stats() Stats {
-	p.net.mu.Lock()
+	p.net.lock()
 	defer p.net.mu.Unlock()
 	var s Stats
 	if p.departed != nil {
@@ -201,7 +201,7 @@ func (p *Port) Stats() Stats {
 // ResetStats sets the port's counters to zero; the network's keep the sum.
 func (p *Port) ResetStats() {
 	n := p.net
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	for _, c := range p.conns {
 		t := c.stats(true)

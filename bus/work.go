@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 )
@@ -8,11 +9,13 @@ import (
 // work is what a policy asked for that could not be done at once: calls that
 // need the network's lock, and frames that must not be sent under it.
 type work struct {
-	count atomic.Int64 // len(todo)+len(out), readable without the lock
+	count atomic.Int64 // len(urgent)+len(todo)+len(out), readable without the lock
 
-	mu   sync.Mutex
-	todo []deferred
-	out  []outgoing
+	mu      sync.Mutex
+	urgent  []deferred // come before todo
+	todo    []deferred
+	out     []outgoing
+	sending bool // a thread is at out: the frames go in order
 }
 
 type deferred struct {
@@ -32,42 +35,119 @@ const (
 	maxOutgoing = 128 << 10
 )
 
-// settle does the work that waits, and what comes of it. No lock is held.
+// settle does the work that waits, and what comes of it. No lock is held, and
+// the thread may wait.
 func (n *Network) settle() {
 	for n.work.count.Load() > 0 {
-		if !n.settleOnce() {
+		did := false
+		if calls, _ := n.work.waiting(); calls > 0 {
+			n.lock()
+			did = n.callDeferredLocked()
+			n.mu.Unlock()
+		}
+		if !n.sendOut(n.load(), math.MaxInt) && !did {
 			return
 		}
 		n.ease() // it may have changed where frames go
 	}
 }
 
-// settleOnce does the work that waits now.
-func (n *Network) settleOnce() (did bool) {
+// settleSoon is settle for a thread that carries frames: what it cannot do at
+// once, or is much, is the clerk's.
+func (n *Network) settleSoon() {
+	for round := 0; n.work.count.Load() > 0; round++ {
+		if round == cheapCalls {
+			n.wakeClerk()
+			return
+		}
+		if !n.settleRound() {
+			return
+		}
+		n.ease()
+	}
+}
+
+// settleRound does the work that waits now, with the frames that come of it, and
+// tells whether it did some. If it did not, the clerk does, or another thread.
+func (n *Network) settleRound() (did bool) {
+	calls, frames := n.work.waiting()
+	if calls > cheapCalls || frames > cheapSends || calls > 0 && !n.tryLock() {
+		n.wakeClerk()
+		return false
+	}
+	if calls > 0 {
+		if did = !n.crowded(); did {
+			n.callDeferredLocked()
+		}
+		n.mu.Unlock()
+		if !did {
+			n.wakeClerk()
+			return false
+		}
+	}
+	if s := n.loadSoon(); s != nil {
+		did = n.sendOut(s, cheapSends) || did
+	}
+	return did
+}
+
+// waiting tells how many calls and frames wait.
+func (w *work) waiting() (calls, frames int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.urgent) + len(w.todo), len(w.out)
+}
+
+// callDeferredLocked makes the calls that wait, and tells whether there were any.
+func (n *Network) callDeferredLocked() bool {
 	w := &n.work
 	w.mu.Lock()
-	todo, out := w.todo, w.out
-	w.todo, w.out = nil, nil
-	w.count.Add(-int64(len(todo) + len(out)))
+	urgent, todo := w.urgent, w.todo
+	w.urgent, w.todo = nil, nil
+	w.count.Add(-int64(len(urgent) + len(todo)))
 	w.mu.Unlock()
-	if len(todo) > 0 {
-		n.mu.Lock()
-		for _, d := range todo {
+	for _, list := range [][]deferred{urgent, todo} {
+		for _, d := range list {
 			if d.gen == n.policyGen.Load() {
 				d.f()
 			}
 		}
-		n.mu.Unlock()
 	}
-	if len(out) > 0 {
-		var b Batch
+	return len(urgent)+len(todo) > 0
+}
+
+// sendOut sends the policy's own frames, about most of them and in order, and
+// tells whether there were any. If another thread is at it, that one does it.
+func (n *Network) sendOut(s *snapshot, most int) (did bool) {
+	w := &n.work
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.sending {
+		return false
+	}
+	w.sending = true
+	var b Batch
+	for sent := 0; len(w.out) > 0; {
+		if sent >= most {
+			n.wakeClerk()
+			break
+		}
+		out := w.out
+		w.out = nil
+		w.count.Add(-int64(len(out)))
+		w.mu.Unlock()
 		for _, o := range out {
 			b.SetFrame(o.frame)
 			for _, to := range *o.port.receivers.Load() {
 				to.push(&b, 0, 1, 0)
 			}
+			s.mirrorSent(&b, o.port)
 		}
 		b.Reset()
+		did = true
+		sent += len(out)
+		w.mu.Lock()
 	}
-	return len(todo)+len(out) > 0
+	w.sending = false
+	return did
 }

@@ -25,12 +25,6 @@ type answerer interface {
 	answer(r devfuse.Reply, size int)
 }
 
-// waiter is a READ that waits for a frame.
-type waiter struct {
-	unique uint64
-	size   int
-}
-
 // door is what port and stream share. The connection's lock guards all
 // fields below it. It is kept small: a mount may have ten thousand.
 type door struct {
@@ -38,7 +32,7 @@ type door struct {
 	conn *bus.Conn
 	self answerer // the port or stream that this is the door of
 
-	waiters []waiter // READs, oldest first; none while frames are queued
+	waiters waiters // READs; none while frames are queued
 	// rest is a frame of which a reader with a small buffer got the first
 	// used bytes (of its stream form, in a stream).
 	rest *rest
@@ -71,7 +65,7 @@ func (d *door) Read(r devfuse.Reply, size int, nonblock bool) {
 		c.Unlock()
 		r.Error(unix.EAGAIN)
 	default:
-		d.waiters = append(d.waiters, waiter{r.Unique(), size})
+		d.waiters.add(waiter{r.Unique(), size})
 		c.Unlock()
 	}
 }
@@ -80,7 +74,7 @@ func (d *door) Read(r devfuse.Reply, size int, nonblock bool) {
 func (d *door) Wake() {
 	d.conn.Lock()
 	for len(d.waiters) > 0 && d.readableLocked() {
-		w := d.popWaiter()
+		w := d.waiters.pop()
 		d.self.answer(d.fs.dev.Reply(w.unique), w.size)
 		d.conn.Lock()
 	}
@@ -99,13 +93,7 @@ func (d *door) claim(size int) (token uint64, ok bool) {
 	if len(d.waiters) == 0 || d.waiters[0].size < size {
 		return 0, false
 	}
-	return d.popWaiter().unique, true
-}
-
-func (d *door) popWaiter() waiter {
-	w := d.waiters[0]
-	d.waiters = slices.Delete(d.waiters, 0, 1)
-	return w
+	return d.waiters.pop().unique, true
 }
 
 // readableLocked tells whether a read would give something now.
@@ -181,10 +169,7 @@ func (d *door) again() {
 // Interrupt ends the waiting of a READ or WRITE whose caller has a signal.
 func (d *door) Interrupt(unique uint64) bool {
 	d.conn.Lock()
-	i := slices.IndexFunc(d.waiters, func(w waiter) bool { return w.unique == unique })
-	if i >= 0 {
-		d.waiters = slices.Delete(d.waiters, i, i+1)
-	}
+	waited := d.waiters.remove(unique)
 	j := slices.IndexFunc(d.sends, func(s *send) bool { return s.reply.Unique() == unique })
 	var s *send
 	if j >= 0 {
@@ -192,12 +177,12 @@ func (d *door) Interrupt(unique uint64) bool {
 	}
 	d.conn.Unlock()
 	switch {
-	case i >= 0:
+	case waited:
 		d.fs.dev.Reply(unique).Error(unix.EINTR)
 	case s != nil:
 		s.interrupt()
 	}
-	return i >= 0 || s != nil
+	return waited || s != nil
 }
 
 // Release ends the connection.
@@ -212,7 +197,7 @@ func (d *door) Release() {
 	for _, s := range sends {
 		s.interrupt()
 	}
-	d.conn.Close()
+	d.conn.Leave()
 	d.end()
 }
 

@@ -30,7 +30,7 @@ type events struct {
 	lines   []byte
 	lost    int
 	ended   bool
-	waiters []waiter
+	waiters waiters
 	armed   bool
 	kh      uint64
 }
@@ -120,8 +120,7 @@ func (e *events) Gone() {
 // serve answers who waits, and wakes a poller.
 func (e *events) serve() {
 	for len(e.waiters) > 0 && (len(e.lines) > 0 || e.ended) {
-		w := e.waiters[0]
-		e.waiters = slices.Delete(e.waiters, 0, 1)
+		w := e.waiters.pop()
 		e.answer(e.fs.dev.Reply(w.unique), w.size)
 	}
 	if e.armed {
@@ -159,7 +158,7 @@ func (e *events) Read(r devfuse.Reply, size int, nonblock bool) {
 	case nonblock:
 		r.Error(unix.EAGAIN)
 	default:
-		e.waiters = append(e.waiters, waiter{r.Unique(), size})
+		e.waiters.add(waiter{r.Unique(), size})
 	}
 }
 
@@ -187,11 +186,9 @@ func (e *events) Poll(r devfuse.Reply, want uint32, kh uint64, schedule bool) {
 func (e *events) Interrupt(unique uint64) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	i := slices.IndexFunc(e.waiters, func(w waiter) bool { return w.unique == unique })
-	if i < 0 {
+	if !e.waiters.remove(unique) {
 		return false
 	}
-	e.waiters = slices.Delete(e.waiters, i, i+1)
 	e.fs.dev.Reply(unique).Error(unix.EINTR)
 	return true
 }

@@ -27,6 +27,7 @@ func (p *port) Write(r devfuse.Reply, data []byte, offset int64, nonblock bool) 
 	}
 	b := &p.fs.batch
 	b.SetFrame(data)
+	b.NoWait = true
 	sent := c.Send(b)
 	b.Reset()
 	switch {
@@ -34,6 +35,8 @@ func (p *port) Write(r devfuse.Reply, data []byte, offset int64, nonblock bool) 
 		r.Written(len(data))
 	case c.Gone():
 		r.Error(unix.ECONNRESET)
+	case b.Spent:
+		p.goOn(r, data, nonblock)
 	case nonblock:
 		p.again()
 		r.Error(unix.EAGAIN)
@@ -51,6 +54,12 @@ func (p *port) goOn(r devfuse.Reply, data []byte, nonblock bool) {
 	}
 	s.Resume = s.finish
 	s.enlist(false)
+	s.Batch.NoWait = true
+	p.toil(s, nonblock)
+}
+
+// toil sends s when it is its network's turn.
+func (p *port) toil(s *send, nonblock bool) {
 	p.fs.toil.add(s.Conn.Network(), func() {
 		if s.stopped() {
 			return
@@ -61,6 +70,9 @@ func (p *port) goOn(r devfuse.Reply, data []byte, nonblock bool) {
 		case sent == 1 || s.Conn.Gone():
 			s.Batch.Reset()
 			s.finish(sent == 1)
+		case s.Batch.Spent: // the network is being changed
+			s.Batch.Reset()
+			p.toil(s, nonblock)
 		case nonblock:
 			s.Batch.Reset()
 			p.again()

@@ -78,7 +78,7 @@ func (s *stream) Claim(b *bus.Batch, i, j int) (int, uint64) {
 	if n == 0 {
 		return 0, 0
 	}
-	return n, s.popWaiter().unique
+	return n, s.waiters.pop().unique
 }
 
 // Emit answers the READ that Claim took out, in one piece if the frames came

@@ -133,13 +133,13 @@ func (s *stream) stopped(w *send, errno unix.Errno) {
 func (s *stream) run(w *send, b *bus.Batch) unix.Errno {
 	c := s.conn
 	defer b.Reset()
-	b.Budget = copyBudget
+	b.Budget, b.NoWait = copyBudget, true
 	for {
 		mtu := c.Network().MTU()
 		if s.part.whole() {
 			b.SetStream(s.part.bytes(), bus.MaxPrefixed)
 			if c.Send(b) < len(b.Frames) {
-				return blocked // one frame is within any budget
+				return unsent(b)
 			}
 			b.Reset()
 			s.part.reset()
@@ -153,10 +153,7 @@ func (s *stream) run(w *send, b *bus.Batch) unix.Errno {
 			used, long = b.SetStream(w.data, mtu)
 			if sent := c.Send(b); sent < len(b.Frames) {
 				w.advance(b.Offset(sent))
-				if b.Spent {
-					return spent
-				}
-				return blocked
+				return unsent(b)
 			}
 			w.advance(used)
 		}
@@ -172,6 +169,14 @@ func (s *stream) run(w *send, b *bus.Batch) unix.Errno {
 			w.filled = n
 		}
 	}
+}
+
+// unsent is why not all of b was sent.
+func unsent(b *bus.Batch) unix.Errno {
+	if b.Spent {
+		return spent
+	}
+	return blocked
 }
 
 // wait lets the rest of w wait, on a copy of it.

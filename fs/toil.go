@@ -13,10 +13,11 @@ const copyBudget = 2048
 
 // toil is work for which a request is too large, or its network: it goes on
 // behind the device's goroutine, on one of its own that is there while there is
-// work. The networks take turns, a job each.
+// work. The networks take turns, a job each. One that is being changed, so that
+// nobody can send, has no turn until it can.
 type toil struct {
 	mu      sync.Mutex
-	turns   []*bus.Network // whose turn is next; each stands here once
+	turns   []*bus.Network // whose turn is next; each stands here once, or is being changed
 	jobs    map[*bus.Network][]func()
 	running bool
 }
@@ -29,10 +30,22 @@ func (t *toil) add(n *bus.Network, job func()) {
 	if t.jobs == nil {
 		t.jobs = map[*bus.Network][]func(){}
 	}
-	if len(t.jobs[n]) == 0 {
-		t.turns = append(t.turns, n)
-	}
+	first := len(t.jobs[n]) == 0
 	t.jobs[n] = append(t.jobs[n], job)
+	if first {
+		t.turnLocked(n)
+	}
+}
+
+// turn gives n a turn again.
+func (t *toil) turn(n *bus.Network) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.turnLocked(n)
+}
+
+func (t *toil) turnLocked(n *bus.Network) {
+	t.turns = append(t.turns, n)
 	if !t.running {
 		t.running = true
 		go t.run()
@@ -50,13 +63,16 @@ func (t *toil) run() {
 			return
 		}
 		n := t.turns[0]
+		t.turns = t.turns[1:]
 		job := t.jobs[n][0]
 		t.mu.Unlock()
 
+		if !n.Ready(func() { t.turn(n) }) {
+			continue
+		}
 		job()
 
 		t.mu.Lock()
-		t.turns = t.turns[1:]
 		if t.jobs[n] = t.jobs[n][1:]; len(t.jobs[n]) > 0 {
 			t.turns = append(t.turns, n)
 		} else {

@@ -82,15 +82,18 @@ func (f *FS) Serve() error {
 	return err
 }
 
-// tick lets policies age, and drops what is left of networks.
+// tick lets policies age, and drops what is left of networks. A network that
+// takes longer than a second keeps none of the others from the next tick.
 func (f *FS) tick(stop, done chan struct{}) {
+	var ticks sync.WaitGroup
 	defer close(done)
+	defer ticks.Wait()
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for {
 		select {
 		case now := <-ticker.C:
-			f.bus.Tick(now)
+			ticks.Go(func() { f.bus.Tick(now) })
 			f.dropErrors()
 		case <-stop:
 			return

@@ -205,9 +205,9 @@ func TestInterrupt(t *testing.T) {
 	d.dispatch(interruptOf(13, ^uint64(0)))
 	want(t, kernel, "those that mean nothing that waits")
 
-	// The hint is gone when many requests came since: all are asked.
+	// However many requests came since.
 	busy := d.Open(&file{})
-	for unique := uint64(1000); unique < 1000+2*(hints+10); unique += 2 {
+	for unique := uint64(1000); unique < 40000; unique += 2 {
 		d.dispatch(writeOf(busy, unique, nil))
 		if unique%64 == 0 {
 			answers(t, kernel)
@@ -217,7 +217,7 @@ func TestInterrupt(t *testing.T) {
 	d.dispatch(interruptOf(15, 2))
 	want(t, kernel, "a read from long ago", "2:4")
 
-	// The hint means a number that another handle has now.
+	// The handle's number is another's now.
 	d.dispatch(releaseOf(fh, 200002))
 	answers(t, kernel)
 	if again := d.Open(&file{}); again != fh {
@@ -227,6 +227,54 @@ func TestInterrupt(t *testing.T) {
 	want(t, kernel, "a read that was answered by a release")
 	d.dispatch(interruptOf(19, 102))
 	want(t, kernel, "one that still waits", "102:4")
+}
+
+// Thousands of readers that wait, each with a handle, and are all interrupted: an
+// interrupt costs one call of one handle.
+func TestInterruptsOfMany(t *testing.T) {
+	d, kernel, _, _ := newDispatch(t)
+	const many = 1500 // more than are remembered without a look
+	files := make([]*file, many)
+	for i := range files {
+		files[i] = &file{}
+		fh, unique := d.Open(files[i]), uint64(1000+4*i)
+		d.dispatch(readOf(fh, unique, 10))
+		d.dispatch(writeOf(fh, unique+2, nil)) // and one that does not wait
+		answers(t, kernel)
+	}
+	for _, f := range files {
+		f.asked = 0
+	}
+	for i := range files {
+		unique := uint64(1000 + 4*i)
+		d.dispatch(interruptOf(unique+1, unique))
+		want(t, kernel, "one of many", fmt.Sprintf("%d:4", unique))
+	}
+	asked := 0
+	for _, f := range files {
+		asked += f.asked
+	}
+	if asked != many {
+		t.Errorf("%d interrupts asked %d times", many, asked)
+	}
+}
+
+// What is answered by another request leaves nothing behind.
+func TestWaitsAreTidied(t *testing.T) {
+	d, kernel, _, _ := newDispatch(t)
+	f := &file{}
+	fh := d.Open(f)
+	for unique := uint64(1000); unique < 1000+20*minWaits; unique += 2 {
+		d.dispatch(readOf(fh, unique, 10))
+		f.reads[0].Data(nil)
+		f.reads = f.reads[1:]
+		if unique%64 == 0 {
+			answers(t, kernel)
+		}
+	}
+	if n := len(d.waits.handles); n > 2*minWaits {
+		t.Errorf("%d requests are remembered, none waits", n)
+	}
 }
 
 func TestDispatchAllocatesNothing(t *testing.T) {
@@ -257,4 +305,5 @@ func (echo) Read(r Reply, _ int, _ bool)                   { r.Data(nil) }
 func (echo) Write(r Reply, data []byte, _ int64, _ bool)   { r.Written(len(data)) }
 func (echo) Poll(r Reply, events uint32, _ uint64, _ bool) { r.Poll(events) }
 func (echo) Interrupt(uint64) bool                         { return false }
+func (echo) Keeps(uint64) bool                             { return false }
 func (echo) Release()                                      {}

@@ -24,7 +24,9 @@
 //
 // The kernel queues requests in the order of the system calls, and one goroutine
 // reads them. RELEASE is served there too: after close(2) returned, a
-// following rmdir finds the port gone. For the same reason an INTERRUPT never
+// following rmdir finds the port gone. What a RELEASE leaves to be done under a
+// lock that somebody holds is done before any later request gets that lock. For
+// the order's sake an INTERRUPT never
 // overtakes the request it means: the kernel sends it only once the request
 // was read. One that fits no pending request came too late, or means a cold
 // request, which does not wait for anything, and is left unanswered, as the

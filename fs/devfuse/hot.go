@@ -22,6 +22,8 @@ type Handle interface {
 	// Interrupt answers the kept Reply of that number with EINTR, and tells
 	// whether there was one.
 	Interrupt(unique uint64) bool
+	// Keeps tells whether the Reply of that number is kept.
+	Keeps(unique uint64) bool
 	// Release is the last call: the last descriptor was closed.
 	Release()
 }
@@ -79,12 +81,13 @@ func (d *Device) dispatch(request []byte) bool {
 			data = data[:in.Size]
 		}
 		if f := d.handles.get(in.Fh); f != nil {
-			d.remember(h.Unique, in.Fh)
 			offset := int64(in.Offset)
 			if in.Flags&unix.O_APPEND != 0 {
 				offset = 0 // the kernel's idea of the end of the file
 			}
+			d.current.Store(h.Unique)
 			f.Write(r, data, offset, in.Flags&unix.O_NONBLOCK != 0)
+			d.remember(h.Unique, in.Fh)
 		} else {
 			r.Error(unix.EBADF)
 		}
@@ -94,8 +97,9 @@ func (d *Device) dispatch(request []byte) bool {
 			return false
 		}
 		if f := d.handles.get(in.Fh); f != nil {
-			d.remember(h.Unique, in.Fh)
+			d.current.Store(h.Unique)
 			f.Read(r, int(in.Size), in.Flags&unix.O_NONBLOCK != 0)
+			d.remember(h.Unique, in.Fh)
 		} else {
 			r.Error(unix.EBADF)
 		}
@@ -129,25 +133,6 @@ func (d *Device) release(fh uint64) {
 	if f := d.handles.remove(fh); f != nil {
 		f.Release()
 	}
-}
-
-// hints is how many requests back remember can tell.
-const hints = 1 << 14
-
-// remember notes which handle has a request, in case it must be interrupted:
-// a pointer to the likely handle, without a lock or a table of what waits.
-func (d *Device) remember(unique, fh uint64) {
-	d.recent[unique/2%hints] = uint32(fh)
-}
-
-// interrupt finds the handle that keeps the request: most likely where
-// remember says, else by asking all.
-func (d *Device) interrupt(unique uint64) {
-	likely := uint64(d.recent[unique/2%hints]) | hotBit
-	if f := d.handles.get(likely); f != nil && f.Interrupt(unique) {
-		return
-	}
-	d.handles.each(func(_ uint64, f Handle) bool { return !f.Interrupt(unique) })
 }
 
 // The poll events of reading and of writing, as poll(2) and select(2) ask.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
@@ -26,7 +27,8 @@ const yieldEvery = 128
 type Device struct {
 	fd      int
 	handles table
-	recent  []uint32 // see remember; the device's goroutine owns it
+	waits   waits
+	current atomic.Uint64 // the READ or WRITE that is served now; 0: it is answered
 
 	tree   fuse.RawFileSystem
 	server *fuse.ProtocolServer
@@ -36,7 +38,7 @@ type Device struct {
 // NewDevice makes a Device of an open /dev/fuse, which it owns from now on.
 // What is not hot goes to tree.
 func NewDevice(fd int, tree fuse.RawFileSystem) *Device {
-	return &Device{fd: fd, recent: make([]uint32, hints), tree: tree, server: fuse.NewProtocolServer(tree, options())}
+	return &Device{fd: fd, tree: tree, server: fuse.NewProtocolServer(tree, options())}
 }
 
 // Open makes f a hot handle and returns the number to answer OPEN with.

@@ -110,6 +110,7 @@ type file struct {
 	polls    []pollIn
 	pollers  []Reply
 	released int
+	asked    int // calls of Interrupt and Keeps
 }
 
 func (f *file) Read(r Reply, size int, nonblock bool) {
@@ -139,6 +140,7 @@ func (f *file) Poll(r Reply, events uint32, kh uint64, schedule bool) {
 func (f *file) Interrupt(unique uint64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.asked++
 	i := slices.IndexFunc(f.reads, func(r Reply) bool { return r.Unique() == unique })
 	if i < 0 {
 		return false
@@ -147,6 +149,13 @@ func (f *file) Interrupt(unique uint64) bool {
 	f.reads = slices.Delete(f.reads, i, i+1)
 	r.Error(unix.EINTR)
 	return true
+}
+
+func (f *file) Keeps(unique uint64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked++
+	return slices.ContainsFunc(f.reads, func(r Reply) bool { return r.Unique() == unique })
 }
 
 func (f *file) Release() {

@@ -20,8 +20,17 @@ func (r Reply) Unique() uint64 { return r.unique }
 // The size of the header in front of every answer.
 const outHeaderSize = int(unsafe.Sizeof(fuse.OutHeader{}))
 
+// answered notes that the request waits no more, if it is the one that is just
+// served.
+func (r Reply) answered() {
+	if r.dev.current.Load() == r.unique {
+		r.dev.current.CompareAndSwap(r.unique, 0)
+	}
+}
+
 // Error answers with an errno; 0 is plain success.
 func (r Reply) Error(errno unix.Errno) {
+	r.answered()
 	h := fuse.OutHeader{Length: uint32(outHeaderSize), Status: -int32(errno), Unique: r.unique}
 	r.dev.write(unsafe.Pointer(&h), unsafe.Sizeof(h))
 }
@@ -32,6 +41,7 @@ func (r Reply) Data(data []byte) {
 		r.Error(0)
 		return
 	}
+	r.answered()
 	h := fuse.OutHeader{Length: uint32(outHeaderSize + len(data)), Unique: r.unique}
 	iov := [2]unix.Iovec{
 		{Base: (*byte)(unsafe.Pointer(&h)), Len: uint64(outHeaderSize)},
@@ -44,6 +54,7 @@ func (r Reply) Data(data []byte) {
 // most 1023 of them. head is room for the header, which iov[0] is made to
 // name.
 func (r Reply) Pieces(head *fuse.OutHeader, iov []unix.Iovec, size int) {
+	r.answered()
 	*head = fuse.OutHeader{Length: uint32(outHeaderSize + size), Unique: r.unique}
 	iov[0] = unix.Iovec{Base: (*byte)(unsafe.Pointer(head)), Len: uint64(outHeaderSize)}
 	r.dev.writev(&iov[0], len(iov))
@@ -51,6 +62,7 @@ func (r Reply) Pieces(head *fuse.OutHeader, iov []unix.Iovec, size int) {
 
 // Written answers a WRITE of which n bytes were taken.
 func (r Reply) Written(n int) {
+	r.answered()
 	answer := struct {
 		fuse.OutHeader
 		fuse.WriteOut

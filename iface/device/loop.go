@@ -106,6 +106,7 @@ func newLoop() (*loop, error) {
 	l.ring, _ = newRing() // without one, a call a frame
 	l.buffers = make([]byte, maxBurst*frameRoom)
 	l.batch.Scratch = l
+	l.batch.NoWait = true
 	return l, nil
 }
 

@@ -121,7 +121,7 @@ func (s *Switch) receiveBPDU(m *mode, from *port, data []byte) {
 	if !stp.IsBPDU(frame) {
 		return
 	}
-	s.env.Defer(func() {
+	s.env.Urgent(func() {
 		if tree := s.spanning.trees[t.vlan]; tree != nil {
 			tree.bridge.Receive(from.number, frame)
 		}
