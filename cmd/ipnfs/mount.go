@@ -146,9 +146,8 @@ func serve(o *mountOptions) error {
 	tree := fs.New(fd, fs.Options{Root: o.root, Limits: o.limits, Policy: broadcast.Name, Version: versionLine()})
 	defer finish()
 	served := make(chan error, 1)
-	go func() { served <- tree.Serve() }()
-
-	if err := begin(o, tree, tell, ends); err != nil {
+	serve := func() { go func() { served <- tree.Serve() }() }
+	if err := begin(o, tree, serve, tell, ends); err != nil {
 		end(o.dir, tree)
 		return tell.report(err)
 	}
