@@ -14,6 +14,7 @@ var needed = []int{
 	unix.CAP_SYS_ADMIN,       // setns(2) into network namespaces, bpf(2), umount(2)
 	unix.CAP_NET_ADMIN,       // taps, settings of interfaces, filters
 	unix.CAP_NET_RAW,         // packet sockets of grabbed interfaces
+	unix.CAP_NET_BROADCAST,   // news of interfaces in all namespaces (NETLINK_LISTEN_ALL_NSID)
 	unix.CAP_SYS_PTRACE,      // namespaces, roots and descriptors of other processes in /proc
 	unix.CAP_DAC_READ_SEARCH, // the way to them
 	unix.CAP_SETUID,          // attaching a tap as the user who may do so
