@@ -6,7 +6,8 @@
 //   - start.go: until a mount is ready; script.go: the rc script; confine.go:
 //     the capabilities that stay.
 //   - inherit.go: what comes from whoever mounts: descriptors, signals, children.
-//   - log.go: where messages go.
+//   - log.go: where messages go; notify.go: what systemd is told, whose unit is
+//     systemd/ipnfs@.service.
 //   - umount.go, ls.go: the other commands.
 //   - copies.go: where else a tree is mounted; holders.go: who keeps it in use.
 //   - modules.go: the policies that are built in.

@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -153,6 +154,7 @@ func serve(o *mountOptions) error {
 	}
 	logrus.WithFields(logrus.Fields{"dir": o.dir, "version": versionLine()}).Info("mounted")
 	_ = tell.report(nil)
+	notify(tell != nil, daemon.SdNotifyReady+"\nSTATUS=serving "+o.dir)
 
 	for reapOrphans(); ; reapOrphans() {
 		select {
@@ -162,6 +164,7 @@ func serve(o *mountOptions) error {
 			_ = removeDead(o.dir)
 		case s := <-ends:
 			logrus.WithField("signal", s.String()).Info("ending")
+			notify(tell != nil, daemon.SdNotifyStopping+"\nSTATUS=ending at "+s.String())
 			end(o.dir, tree)
 			err = nil
 		}

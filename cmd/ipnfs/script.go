@@ -56,7 +56,7 @@ func holdScript(ctx context.Context, o *mountOptions) (*script, error) {
 	}
 	defer r.Close()
 	s := &script{exec.CommandContext(ctx, "/bin/sh", "-c", held, o.rc), o.rc, said, hold}
-	s.Env = append(os.Environ(), "IPN="+o.dir)
+	s.Env = append(os.Environ(), "IPN="+o.dir, "NOTIFY_SOCKET=") // who is ready is the mount
 	s.Stdout, s.Stderr = w, w
 	s.ExtraFiles = []*os.File{r}
 	s.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
