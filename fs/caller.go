@@ -11,23 +11,6 @@ import (
 	"ipnfs/bus"
 )
 
-// groupsOf returns the supplementary groups of a thread that waits for us; none
-// of one outside our pid namespace.
-func groupsOf(thread uint32) (groups []uint32) {
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(int(thread)) + "/status")
-	if err != nil {
-		return nil
-	}
-	_, list, _ := strings.Cut(string(status), "\nGroups:")
-	list, _, _ = strings.Cut(list, "\n")
-	for _, word := range strings.Fields(list) {
-		if gid, err := strconv.ParseUint(word, 10, 32); err == nil {
-			groups = append(groups, uint32(gid))
-		}
-	}
-	return groups
-}
-
 // callerInfo tells who makes a request. The kernel names the thread; /proc
 // knows its process and its name. That is safe from reuse of the number while
 // the request is served, as the caller waits for it. A caller outside our pid

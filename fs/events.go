@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/creds"
 	"ipnfs/fs/devfuse"
 )
 
@@ -59,7 +60,7 @@ func mayReceive(door bus.Access, in *fuse.InHeader) bool {
 		return true
 	case in.Uid == door.UID:
 		return door.Mode&0o400 != 0
-	case in.Gid == door.GID || slices.Contains(groupsOf(in.Pid), door.GID):
+	case in.Gid == door.GID || slices.Contains(creds.Of(in.Pid, in.Uid, in.Gid).Groups, int(door.GID)):
 		return door.Mode&0o040 != 0
 	}
 	return door.Mode&0o004 != 0

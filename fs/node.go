@@ -50,7 +50,8 @@ type node struct {
 	port *bus.Port
 	gone bool
 
-	reader uint32 // user id of whom the text is made for
+	reader uint32           // user id of whom the text is made for
+	opener *bus.Credentials // of the open file, in a write
 
 	// Of what a policy serves, and empty in all other nodes:
 	life     uint64 // of the policy
