@@ -233,13 +233,21 @@ func (c *Child) AwaitEnd(t testing.TB) {
 	}
 }
 
+// Running tells whether the child has not ended.
+func (c *Child) Running() bool {
+	select {
+	case <-c.done:
+		return false
+	default:
+		return true
+	}
+}
+
 // Kill ends the child by SIGKILL, unless it has ended.
 func (c *Child) Kill(t testing.TB) {
 	t.Helper()
-	select {
-	case <-c.done:
+	if !c.Running() {
 		return
-	default:
 	}
 	_ = c.cmd.Process.Kill()
 	c.AwaitEnd(t)

@@ -1,0 +1,50 @@
+package hostile
+
+import "golang.org/x/sys/unix"
+
+// onEvents are attacks with subscriptions: one event is many lines.
+var onEvents = []attack{
+	{
+		name: "events-joins",
+		setup: func(a *attacker) {
+			a.open(10000, a.network("events")+"/events", unix.O_RDONLY)
+		},
+		step: func(a *attacker) { a.visit("/events/port") },
+	},
+	{
+		name: "events-learned", // a line a subscriber for each frame of a write
+		setup: func(a *attacker) {
+			dir := a.network("events", "policy switch")
+			a.open(1000, dir+"/events", unix.O_RDONLY)
+			a.fds = append(a.fds, a.open(1, dir+"/stream", unix.O_WRONLY)...)
+		},
+		step: func(a *attacker) {
+			send(a.fds[len(a.fds)-1], stations(everybody, a.count*20000, 20000))
+		},
+		known: "lines of events are made on the thread of frames, for each subscriber anew",
+	},
+	{
+		name:    "events-stranger", // of the victim's network, and never read
+		options: []string{"mem=64M"},
+		setup:   func(a *attacker) { a.open(5000, a.dir+plain+"/events", unix.O_RDONLY) },
+	},
+	{
+		name: "joins-many", // the list of connections grows with each
+		setup: func(a *attacker) {
+			a.open(8000, a.network("joins", "maxports 65536")+"/port", unix.O_RDONLY)
+		},
+		step: func(a *attacker) { a.visit("/joins/port") },
+	},
+}
+
+// visit opens a file and closes it.
+func (a *attacker) visit(path string) {
+	fd, err := unix.Open(a.dir+path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		if !refused(err) {
+			fail(err)
+		}
+		return
+	}
+	unix.Close(fd)
+}
