@@ -54,7 +54,7 @@ func (b *session) hostile() {
 // suffer does one round.
 func (b *session) suffer(tool string, round int) error {
 	file := filepath.Join(b.dir, fmt.Sprint("hostile-", round))
-	cmd := exec.CommandContext(b.ctx, tool, "-test.timeout=10m", "-figures="+file,
+	cmd := exec.CommandContext(b.ctx, tool, "-test.timeout=10m", "-tries=1", "-figures="+file,
 		"-test.run=^TestAttacks$/^("+strings.Join(attacks, "|")+")$")
 	cmd.Env = append(os.Environ(), "IPNFS_TEST_BINARY="+b.bin)
 	cmd.Stderr = os.Stderr

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -150,11 +151,13 @@ func watchThreads(r *trial, m *harness.Mounted) func() int {
 			}
 		}
 	}()
-	return func() int {
+	end := sync.OnceValue(func() int {
 		close(stop)
 		<-done
 		return most
-	}
+	})
+	r.Cleanup(func() { end() })
+	return end
 }
 
 // sweep waits until the ports of all are gone, checks that each frame was

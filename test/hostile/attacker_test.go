@@ -20,8 +20,9 @@ type attacker struct {
 	dir   string // the mount
 	index int    // among the processes of the attack
 	count int    // of steps so far
-	fds   []int
-	text  []byte
+	door  int    // where its frames go
+	fds   []int  // what else it has open
+	text  []byte // what it writes
 }
 
 // The role "attacker NAME INDEX DIR" makes ready, and when it is told so attacks
@@ -99,14 +100,21 @@ func (a *attacker) open(n int, path string, flags int) []int {
 	return a.fds[first:]
 }
 
-// crowd makes a network with n readers of port who do not read, and opens a
-// door to write, as the last descriptor.
+// crowd makes a network with a door to write to and n readers of port who do not
+// read.
 func (a *attacker) crowd(n int, door string, settings ...string) {
 	dir := a.network(fmt.Sprint("crowd", a.index), append([]string{"maxports 65536"}, settings...)...)
+	a.sender(dir + "/" + door)
 	a.open(n, dir+"/port", unix.O_RDONLY|unix.O_NONBLOCK)
-	if len(a.open(1, dir+"/"+door, unix.O_WRONLY)) == 0 {
-		fail(errors.New("no writer: too many readers"))
+}
+
+// sender opens the door that frames go to. If it may not there are no more.
+func (a *attacker) sender(path string) {
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil && !refused(err) {
+		fail(fmt.Errorf("%s: %w", path, err))
 	}
+	a.door = fd
 }
 
 // forgotten is so many requests that the daemon has no hint left of where those
@@ -167,13 +175,10 @@ func send(fd int, text []byte) {
 	}
 }
 
-// fill makes the switch of a network learn n addresses.
+// fill makes the switch of a network learn n addresses, by a port that stays.
 func (a *attacker) fill(dir string, n int) {
-	w := a.open(1, dir+"/stream", unix.O_WRONLY)
-	if len(w) == 0 {
-		return
-	}
+	a.sender(dir + "/stream")
 	for first := 0; first < n; first += piece / 16 {
-		send(w[0], stations(everybody, first, piece/16))
+		send(a.door, stations(everybody, first, min(piece/16, n-first)))
 	}
 }

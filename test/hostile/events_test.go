@@ -15,11 +15,11 @@ var onEvents = []attack{
 		name: "events-learned", // a line a subscriber for each frame of a write
 		setup: func(a *attacker) {
 			dir := a.network("events", "policy switch")
+			a.sender(dir + "/stream")
 			a.open(1000, dir+"/events", unix.O_RDONLY)
-			a.fds = append(a.fds, a.open(1, dir+"/stream", unix.O_WRONLY)...)
 		},
 		step: func(a *attacker) {
-			send(a.fds[len(a.fds)-1], stations(everybody, a.count*20000, 20000))
+			send(a.door, stations(everybody, a.count*20000, 20000))
 		},
 		known: "lines of events are made on the thread of frames, for each subscriber anew",
 	},

@@ -16,7 +16,7 @@ var onFrames = []attack{
 			a.crowd(2000, "stream", "overflow drop-old")
 			a.text = tiny()
 		},
-		step: func(a *attacker) { send(a.fds[len(a.fds)-1], a.text) },
+		step: func(a *attacker) { send(a.door, a.text) },
 	},
 	{
 		name: "stream-drop-new", // as it is without any setting
@@ -24,14 +24,14 @@ var onFrames = []attack{
 			a.crowd(2000, "stream")
 			a.text = tiny()
 		},
-		step: func(a *attacker) { send(a.fds[len(a.fds)-1], a.text) },
+		step: func(a *attacker) { send(a.door, a.text) },
 	},
 	{
 		name: "port-writes", // one frame a write, to all whom a user can have
 		setup: func(a *attacker) {
 			a.crowd(8000, "port", "overflow drop-old")
 		},
-		step: func(a *attacker) { _, _ = unix.Write(a.fds[len(a.fds)-1], []byte("x")) },
+		step: func(a *attacker) { _, _ = unix.Write(a.door, []byte("x")) },
 	},
 	{
 		name:  "two-streams", // more processes than processors
@@ -40,7 +40,7 @@ var onFrames = []attack{
 			a.crowd(1000, "stream", "overflow drop-old")
 			a.text = tiny()
 		},
-		step: func(a *attacker) { send(a.fds[len(a.fds)-1], a.text) },
+		step: func(a *attacker) { send(a.door, a.text) },
 	},
 	{
 		name: "shared-port", // connections that share a number
@@ -49,12 +49,11 @@ var onFrames = []attack{
 			if err := os.Mkdir(dir+"/ports/1", 0o755); err != nil {
 				fail(err)
 			}
-			w := a.open(1, dir+"/stream", unix.O_WRONLY)
+			a.sender(dir + "/stream")
 			a.open(4000, dir+"/ports/1/port", unix.O_RDONLY)
 			a.text = tiny()
-			a.fds = append(a.fds, w[0])
 		},
-		step: func(a *attacker) { send(a.fds[len(a.fds)-1], a.text) },
+		step: func(a *attacker) { send(a.door, a.text) },
 		check: func(r *trial, m *harness.Mounted) {
 			if s := m.Stats(r, "shared"); s["readers"] > 65536 || s["readers"] == 0 {
 				r.exceeds("shared has %d readers", s["readers"])
@@ -65,15 +64,16 @@ var onFrames = []attack{
 		name: "snooping", // an IGMP report of 8,000 groups in each frame
 		setup: func(a *attacker) {
 			dir := a.network("groups", "policy switch", "mtu 65535", "switch/snooping on")
+			a.sender(dir + "/port")
 			a.open(500, dir+"/port", unix.O_RDONLY|unix.O_NONBLOCK)
-			a.fds = append(a.fds, a.open(1, dir+"/port", unix.O_WRONLY)...)
 		},
-		step: func(a *attacker) { _, _ = unix.Write(a.fds[len(a.fds)-1], report(uint32(a.count))) },
+		step: func(a *attacker) { _, _ = unix.Write(a.door, report(uint32(a.count))) },
 	},
 	{
 		name: "poll", // each frame wakes thousands who poll
 		setup: func(a *attacker) {
 			dir := a.network("polled", "maxports 65536", "overflow drop-old", "queue 1")
+			a.sender(dir + "/port")
 			epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 			if err != nil {
 				fail(err)
@@ -84,12 +84,11 @@ var onFrames = []attack{
 					fail(err)
 				}
 			}
-			a.fds = append(a.fds, epoll)
-			a.fds = append(a.fds, a.open(1, dir+"/port", unix.O_WRONLY)...)
+			a.fds = []int{epoll}
 		},
 		step: func(a *attacker) {
-			_, _ = unix.Write(a.fds[len(a.fds)-1], []byte("wake up"))
-			_, _ = unix.EpollWait(a.fds[len(a.fds)-2], make([]unix.EpollEvent, 5000), 0)
+			_, _ = unix.Write(a.door, []byte("wake up"))
+			_, _ = unix.EpollWait(a.fds[0], make([]unix.EpollEvent, 5000), 0)
 		},
 	},
 }

@@ -18,7 +18,7 @@ var onMemory = []attack{
 			a.crowd(400, "stream", "queue 65536")
 			a.text = tiny()
 		},
-		step: func(a *attacker) { send(a.fds[len(a.fds)-1], a.text) },
+		step: func(a *attacker) { send(a.door, a.text) },
 	},
 	{
 		name: "port-tables", options: little, // a high number needs a place for all below
@@ -91,9 +91,9 @@ var onMemory = []attack{
 		name: "groups-memory", options: little, // groups that are asked for
 		setup: func(a *attacker) {
 			dir := a.network("groups", "policy switch", "mtu 65535", "switch/snooping on")
-			a.fds = a.open(1, dir+"/port", unix.O_WRONLY)
+			a.sender(dir + "/port")
 		},
-		step: func(a *attacker) { _, _ = unix.Write(a.fds[0], report(uint32(a.count))) },
+		step: func(a *attacker) { _, _ = unix.Write(a.door, report(uint32(a.count))) },
 	},
 }
 

@@ -50,13 +50,8 @@ var onSwitches = []attack{
 		name:  "fdb-full-close", // and it is the one that has filled it
 		setup: func(a *attacker) { a.fullTable() },
 		step: func(a *attacker) {
-			if a.count == 0 {
-				unix.Close(a.fds[0])
-				return
-			}
-			a.fds = nil
+			unix.Close(a.door)
 			a.fill(a.dir+"/fdb", 1<<16)
-			unix.Close(a.fds[0])
 		},
 	},
 	{
@@ -101,12 +96,11 @@ var onSwitches = []attack{
 		name:  "flood", // addresses without end: who talks is still known
 		setup: func(a *attacker) {},
 		step: func(a *attacker) {
-			if len(a.fds) == 0 { // check makes the network
-				if fd, err := unix.Open(a.dir+"/flat/stream", unix.O_WRONLY, 0); err == nil {
-					a.fds = append(a.fds, fd)
-				}
+			if a.door == 0 { // check makes the network
+				a.door, _ = unix.Open(a.dir+"/flat/stream", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+				a.door = max(a.door, 0)
 			} else {
-				send(a.fds[0], stations("\x02\xbb\xbb\x00\x00\x01", a.count*1000, 1000))
+				send(a.door, stations("\x02\xbb\xbb\x00\x00\x01", a.count*1000, 1000))
 			}
 			time.Sleep(10 * time.Millisecond)
 		},

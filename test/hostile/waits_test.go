@@ -34,7 +34,7 @@ var onWaits = []attack{
 			begun.Wait()
 		},
 		step: func(a *attacker) { // one by one, each of the 200
-			_, _ = unix.Read(a.fds[a.count%200], make([]byte, 64))
+			_, _ = unix.Read(a.fds[a.count%min(200, len(a.fds))], make([]byte, 64))
 		},
 	},
 	{
@@ -47,10 +47,10 @@ var onWaits = []attack{
 				a.readers(500, dir)
 				return
 			}
-			a.fds = a.open(1, dir+"/stream", unix.O_WRONLY)
+			a.sender(dir + "/stream")
 			a.text = tiny()
 		},
-		step: func(a *attacker) { send(a.fds[0], a.text) },
+		step: func(a *attacker) { send(a.door, a.text) },
 	},
 	{
 		name:  "writers-killed", // with a megabyte under way each
