@@ -5,9 +5,10 @@ import "golang.org/x/sys/unix"
 // onEvents are attacks with subscriptions: one event is many lines.
 var onEvents = []attack{
 	{
-		name: "events-joins",
+		name:  "events-joins",
+		procs: 4,
 		setup: func(a *attacker) {
-			a.open(10000, a.network("events")+"/events", unix.O_RDONLY)
+			a.open(4000, a.network("events")+"/events", unix.O_RDONLY)
 		},
 		step: func(a *attacker) { a.visit("/events/port") },
 	},

@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -61,18 +62,30 @@ var onFrames = []attack{
 		},
 	},
 	{
-		name: "snooping", // an IGMP report of 8,000 groups in each frame
+		name:  "snooping", // an IGMP report of 8,000 groups in each frame
+		procs: 6,
 		setup: func(a *attacker) {
-			dir := a.network("groups", "policy switch", "mtu 65535", "switch/snooping on")
+			dir := a.network(fmt.Sprint("groups", a.index), "policy switch", "mtu 65535", "switch/snooping on")
 			a.sender(dir + "/port")
-			a.open(500, dir+"/port", unix.O_RDONLY|unix.O_NONBLOCK)
+			a.open(100, dir+"/port", unix.O_RDONLY|unix.O_NONBLOCK)
 		},
-		step: func(a *attacker) { _, _ = unix.Write(a.door, report(uint32(a.count))) },
+		step:  func(a *attacker) { _, _ = unix.Write(a.door, report(uint32(a.count))) },
+		known: "a report of groups is taken in whole on the thread of frames",
 	},
 	{
-		name: "poll", // each frame wakes thousands who poll
+		name:  "stream-nobody", // frames that nobody gets are work, too
+		procs: 6,
 		setup: func(a *attacker) {
-			dir := a.network("polled", "maxports 65536", "overflow drop-old", "queue 1")
+			a.sender(a.network(fmt.Sprint("nobody", a.index), "policy switch") + "/stream")
+		},
+		step:  func(a *attacker) { send(a.door, stations(everybody, a.count*65278, 65278)) },
+		known: "frames that nobody receives are not in the budget of a request",
+	},
+	{
+		name:  "poll", // each frame wakes thousands who poll
+		procs: 3,
+		setup: func(a *attacker) {
+			dir := a.network(fmt.Sprint("polled", a.index), "maxports 65536", "overflow drop-old", "queue 1")
 			a.sender(dir + "/port")
 			epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 			if err != nil {

@@ -14,53 +14,71 @@ import (
 var full = map[bool]int{false: 1 << 20, true: 1 << 16}[harness.Race]
 
 // fullTable makes a network whose switch knows as many addresses as it can.
-func (a *attacker) fullTable() string {
+func (a *attacker) fullTable() {
 	dir := a.network("fdb", "policy switch", fmt.Sprint("switch/fdb_max ", full), "switch/ageing 0")
 	a.fill(dir, full)
-	return dir
+}
+
+// first is a set-up that the first process alone does.
+func first(setup func(*attacker)) func(*attacker) {
+	return func(a *attacker) {
+		if a.index == 0 {
+			setup(a)
+		}
+	}
 }
 
 // onSwitches are attacks on what a switch knows.
 var onSwitches = []attack{
 	{
-		name:  "fdb-read",
-		setup: func(a *attacker) { a.fullTable() },
+		name:  "fdb-read", // while ports come and go
+		procs: 3,
+		setup: first((*attacker).fullTable),
 		step: func(a *attacker) {
-			a.peek("/fdb/switch/fdb")
-			if a.count%4 == 0 {
-				a.visit("/fdb/port")
+			if a.index == 0 {
+				a.peek("/fdb/switch/fdb")
+				return
 			}
-		},
-	},
-	{
-		name:  "fdb-stat", // the size is that of the text
-		setup: func(a *attacker) { a.fullTable() },
-		step: func(a *attacker) {
-			var st unix.Stat_t
-			_ = unix.Stat(a.dir+"/fdb/switch/fdb", &st)
 			a.visit("/fdb/port")
 		},
 	},
 	{
-		name:  "fdb-close", // a port of a full table leaves
-		setup: func(a *attacker) { a.fullTable() },
+		name:  "fdb-stat", // the size is that of the text
+		procs: 3,
+		setup: first((*attacker).fullTable),
+		step: func(a *attacker) {
+			if a.index == 0 {
+				var st unix.Stat_t
+				_ = unix.Stat(a.dir+"/fdb/switch/fdb", &st)
+				return
+			}
+			a.visit("/fdb/port")
+		},
+	},
+	{
+		name:  "fdb-close", // ports of a full table leave
+		procs: 6,
+		setup: first((*attacker).fullTable),
 		step:  func(a *attacker) { a.visit("/fdb/port") },
 	},
 	{
 		name:  "fdb-full-close", // and it is the one that has filled it
-		setup: func(a *attacker) { a.fullTable() },
+		setup: (*attacker).fullTable,
 		step: func(a *attacker) {
 			unix.Close(a.door)
-			a.fill(a.dir+"/fdb", 1<<16)
+			a.fill(a.dir+"/fdb", full/4)
 		},
 	},
 	{
-		name:  "trees", // a tree a VLAN on thousands of ports, off and on
-		setup: func(a *attacker) { a.trees(1000, 128) },
+		name:  "trees", // a tree a VLAN on thousands of ports, off and on, while ports come and go
+		procs: 2,
+		setup: first(func(a *attacker) { a.trees(1000, 128) }),
 		step: func(a *attacker) {
-			a.set(a.dir+"/trees/switch/stp", "per-vlan")
+			if a.index == 0 {
+				a.set(a.dir+"/trees/switch/stp", []string{"per-vlan", "off"}[a.count%2])
+				return
+			}
 			a.visit("/trees/port")
-			a.set(a.dir+"/trees/switch/stp", "off")
 		},
 	},
 	{
@@ -87,8 +105,13 @@ var onSwitches = []attack{
 	},
 	{
 		name:  "policy-swaps",
-		setup: func(a *attacker) { a.crowd(5000, "port", "policy switch") },
+		procs: 2,
+		setup: first(func(a *attacker) { a.crowd(5000, "port", "policy switch") }),
 		step: func(a *attacker) {
+			if a.index > 0 {
+				a.visit("/crowd0/port")
+				return
+			}
 			a.set(a.dir+"/crowd0/policy", []string{"broadcast", "switch"}[a.count%2])
 		},
 	},

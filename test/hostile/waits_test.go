@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"fmt"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -15,12 +16,13 @@ var onWaits = []attack{
 		setup: func(a *attacker) { a.readers(2000, a.network("waits", "maxports 65536")) },
 	},
 	{
-		name: "senders-waiting", // they all try again for each frame that is taken
+		name:  "senders-waiting", // they all try again for each frame that is taken
+		procs: 3,
 		setup: func(a *attacker) {
-			dir := a.network("block", "maxports 65536", "overflow block", "queue 1")
+			dir := a.network(fmt.Sprint("block", a.index), "maxports 65536", "overflow block", "queue 1")
 			a.open(200, dir+"/port", unix.O_RDONLY)
 			var begun sync.WaitGroup
-			for _, fd := range a.open(1500, dir+"/port", unix.O_WRONLY) {
+			for _, fd := range a.open(1000, dir+"/port", unix.O_WRONLY) {
 				begun.Add(1)
 				go func() {
 					begun.Done()
