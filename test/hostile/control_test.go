@@ -85,7 +85,7 @@ var onControl = []attack{
 		procs:   2,
 		setup: func(a *attacker) {
 			a.network("taps")
-			for range 200 { // at once, each its own thread
+			for range 500 { // at once, each its own thread
 				go func() {
 					for {
 						_ = write(a.dir+"/taps/tap", "nothing")
