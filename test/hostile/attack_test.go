@@ -47,15 +47,16 @@ func (a *attack) try(r *trial) {
 	m := mount(r, a.options)
 	v := harness.StartAs(r, victim, "victim", m.Dir)
 	v.Expect(r, "ready")
-	quiet := measure(r, v, quietLength)
+	quiet := measure(r, v, quietLength, func() {})
 	attackers := a.start(r, m)
 	threads := watchThreads(r, m)
-	if a.kills {
+	attacked := measure(r, v, attackLength, func() {
 		for _, c := range attackers {
-			c.Signal(r, unix.SIGKILL)
+			if a.kills {
+				c.Signal(r, unix.SIGKILL)
+			}
 		}
-	}
-	attacked := measure(r, v, attackLength)
+	})
 	if n := threads(); a.threads > 0 && n > a.threads {
 		r.exceeds("%d more threads, at most %d", n, a.threads)
 	}
@@ -124,10 +125,15 @@ func (a *attack) start(r *trial, m *harness.Mounted) (all []*harness.Child) {
 	return all
 }
 
-// measure lets the victim measure for some time.
-func measure(r *trial, v *harness.Child, length time.Duration) (f figures) {
+// measure lets the victim measure for some time, and does something as soon as
+// it has begun.
+func measure(r *trial, v *harness.Child, length time.Duration, begun func()) (f figures) {
 	r.Helper()
 	v.Tell(r, length.String())
+	if line := v.LineWithin(r, 2*harness.Deadline); line != "begun" {
+		r.Fatalf("the victim said %q", line)
+	}
+	begun()
 	line := v.LineWithin(r, length+harness.Deadline)
 	if err := json.Unmarshal([]byte(line), &f); err != nil {
 		r.Fatalf("the victim said %q: %v", line, err)

@@ -101,8 +101,9 @@ func write(path, command string) error {
 
 // measure does all that is measured at once, for some time.
 func (p *probe) measure(length time.Duration) (f figures) {
-	p.end = time.Now().Add(length)
 	before := p.stormed()
+	harness.Say("begun")
+	p.end = time.Now().Add(length)
 	var all sync.WaitGroup
 	all.Go(func() { p.lookAtFiles(&f) })
 	all.Go(func() { p.awaitHellos(&f) })
