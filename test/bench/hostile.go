@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,9 @@ var attacks = []string{"stream-drop-old", "port-writes", "mirrors", "snooping", 
 	"fdb-full-close", "trees-ticks", "readers-killed", "senders-waiting", "mkdir-storm", "reports", "rings", "texts"}
 
 const sectionHostile = "Beside an attack"
+
+// attackTest is a row as a test.
+func attackTest(name string) *test { return &test{section: sectionHostile, id: name, free: true} }
 
 // suffered is what test/hostile writes for each row.
 type suffered struct {
@@ -40,22 +44,23 @@ func (b *session) hostile() {
 		b.fail(err)
 		return
 	}
+	rows := slices.DeleteFunc(slices.Clone(attacks), func(name string) bool { return !b.measure.match(attackTest(name).name()) })
 	for round := range b.options.rounds {
 		fmt.Fprintf(os.Stderr, "bench: round %d/%d, %s\n", round+1, b.options.rounds, sectionHostile)
-		if err := b.suffer(tool, round); err != nil {
+		if err := b.suffer(tool, rows, round); err != nil {
 			b.fail(err)
 		}
 	}
 	if b.ctx.Err() == nil {
-		fmt.Print(b.hostileReport())
+		fmt.Print(b.hostileReport(rows))
 	}
 }
 
 // suffer does one round.
-func (b *session) suffer(tool string, round int) error {
+func (b *session) suffer(tool string, rows []string, round int) error {
 	file := filepath.Join(b.dir, fmt.Sprint("hostile-", round))
 	cmd := exec.CommandContext(b.ctx, tool, "-test.timeout=10m", "-tries=1", "-figures="+file,
-		"-test.run=^TestAttacks$/^("+strings.Join(attacks, "|")+")$")
+		"-test.run=^TestAttacks$/^("+strings.Join(rows, "|")+")$")
 	cmd.Env = append(os.Environ(), "IPNFS_TEST_BINARY="+b.bin)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGTERM}
@@ -75,7 +80,7 @@ func (b *session) suffer(tool string, round int) error {
 			return err
 		}
 		q, a := s.Quiet, s.Attacked
-		b.results = append(b.results, result{round, sectionHostile + ": " + s.Row, true, "ipnfs", map[string]float64{
+		b.results = append(b.results, result{round, attackTest(s.Row).name(), true, "ipnfs", map[string]float64{
 			"p50": q.P50, "p999": q.P999, "worst": q.Worst, "files": q.Files,
 			"p50 attacked": a.P50, "p999 attacked": a.P999, "worst attacked": a.Worst, "files attacked": a.Files,
 			"hello attacked": a.Hello, "peak": s.Peak,
@@ -85,7 +90,7 @@ func (b *session) suffer(tool string, round int) error {
 }
 
 // hostileReport is the table: quiet / attacked.
-func (b *session) hostileReport() string {
+func (b *session) hostileReport(rows []string) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "## %s\n\nRound trips (one write and one read) of a user on a network of his own, the longest look at his "+
 		"files, and the longest gap between the hellos of his switch (hello=1), in milliseconds: quiet / beside an attack of "+
@@ -93,8 +98,8 @@ func (b *session) hostileReport() string {
 		"Medians of %d rounds.\n\n", sectionHostile, b.options.rounds)
 	line(&out, []string{"attack", "p50", "p99.9", "worst", "files", "hello", "memory"})
 	line(&out, []string{"---", "---:", "---:", "---:", "---:", "---:", "---:"})
-	for _, name := range attacks {
-		t := &test{section: sectionHostile, id: name, free: true}
+	for _, name := range rows {
+		t := attackTest(name)
 		cell := func(key string) string {
 			s := b.series(t, "ipnfs", key)
 			if len(s) == 0 {

@@ -41,6 +41,7 @@ var onSwitches = []attack{
 			}
 			a.visit("/fdb/port")
 		},
+		known: "a report of the table is made under the network's lock",
 	},
 	{
 		name:  "fdb-stat", // the size is that of the text
@@ -54,6 +55,7 @@ var onSwitches = []attack{
 			}
 			a.visit("/fdb/port")
 		},
+		known: "a report of the table is made under the network's lock",
 	},
 	{
 		name:  "fdb-close", // ports of a full table leave
