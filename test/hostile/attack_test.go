@@ -37,7 +37,7 @@ const (
 
 const (
 	quietLength  = 500 * time.Millisecond
-	attackLength = 2 * time.Second
+	attackLength = 1500 * time.Millisecond
 	setupLimit   = 30 * time.Second // of attackers: it is not measured
 )
 

@@ -32,7 +32,7 @@ var onControl = []attack{
 	{
 		name:  "settings", // each changes thousands of queues
 		procs: 2,
-		setup: first(func(a *attacker) { a.crowd(10000, "port") }),
+		setup: first(func(a *attacker) { a.crowd(5000, "port") }),
 		step: func(a *attacker) {
 			if a.index > 0 {
 				a.visit("/crowd0/port")
@@ -72,7 +72,7 @@ var onControl = []attack{
 	},
 	{
 		name:  "ports-listed",
-		setup: func(a *attacker) { a.crowd(8000, "port") },
+		setup: func(a *attacker) { a.crowd(4000, "port") },
 		step: func(a *attacker) {
 			_, _ = os.ReadDir(a.dir + "/crowd0/ports")
 			a.peek("/crowd0/stats")

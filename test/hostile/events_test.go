@@ -27,13 +27,13 @@ var onEvents = []attack{
 	{
 		name:    "events-stranger", // of the victim's network, and never read
 		options: []string{"mem=64M"},
-		setup:   func(a *attacker) { a.open(5000, a.dir+plain+"/events", unix.O_RDONLY) },
+		setup:   func(a *attacker) { a.open(3000, a.dir+plain+"/events", unix.O_RDONLY) },
 		known:   "what a subscriber does not read is charged to the network, whoever he is",
 	},
 	{
 		name: "joins-many", // the list of connections grows with each
 		setup: func(a *attacker) {
-			a.open(8000, a.network("joins", "maxports 65536")+"/port", unix.O_RDONLY)
+			a.open(5000, a.network("joins", "maxports 65536")+"/port", unix.O_RDONLY)
 		},
 		step: func(a *attacker) { a.visit("/joins/port") },
 	},

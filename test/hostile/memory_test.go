@@ -22,12 +22,16 @@ var onMemory = []attack{
 	},
 	{
 		name: "port-tables", options: little, // a high number needs a place for all below
-		setup: func(a *attacker) {},
-		step: func(a *attacker) {
-			if a.count < 3000 {
-				dir := a.network(fmt.Sprint("high", a.count), "maxports 65536")
+		setup: func(a *attacker) {
+			for i := range 300 {
+				dir := a.network(fmt.Sprint("high", i), "maxports 65536")
 				_ = os.Mkdir(dir+"/ports/65536", 0o755)
 			}
+		},
+		step: func(a *attacker) { // higher and lower
+			dir := fmt.Sprintf("%s/high%d/ports/", a.dir, a.count%300)
+			_, _ = os.Mkdir(dir+"65535", 0o755), unix.Rmdir(dir+"65536")
+			_, _ = os.Mkdir(dir+"65536", 0o755), unix.Rmdir(dir+"65535")
 		},
 	},
 	{
@@ -59,7 +63,7 @@ var onMemory = []attack{
 		name: "directories", options: little, // as they were when they were opened
 		procs: 2,
 		setup: func(a *attacker) {
-			for i := range 1500 {
+			for i := range 500 {
 				a.network(fmt.Sprintf("directory-with-a-long-name-%d-%d", a.index, i))
 			}
 		},
