@@ -117,12 +117,7 @@ func (a *attacker) sender(path string) {
 	a.door = fd
 }
 
-// forgotten is so many requests that the daemon has no hint left of where those
-// before them wait.
-const forgotten = 17000
-
-// readers starts n threads that wait in read(2), each on a port of its own, and
-// returns when they have done so for many requests.
+// readers starts n threads that wait in read(2), each on a port of its own.
 func (a *attacker) readers(n int, dir string) {
 	var begun sync.WaitGroup
 	for _, fd := range a.open(n, dir+"/port", unix.O_RDONLY) {
@@ -133,7 +128,12 @@ func (a *attacker) readers(n int, dir string) {
 		}()
 	}
 	begun.Wait()
-	for range forgotten {
+}
+
+// forget makes so many requests that the daemon has no hint left of where those
+// before them wait.
+func (a *attacker) forget(dir string) {
+	for range 17000 {
 		_ = unix.Access(dir+"/mtu", unix.F_OK)
 	}
 }

@@ -13,7 +13,13 @@ var onWaits = []attack{
 		name:  "readers-killed", // each interrupted read must be found among all
 		procs: 4,
 		kills: true,
-		setup: func(a *attacker) { a.readers(2000, a.network("waits", "maxports 65536")) },
+		setup: func(a *attacker) {
+			dir := a.network("waits", "maxports 65536")
+			a.readers(2000, dir)
+			if a.index == 3 { // the last
+				a.forget(dir)
+			}
+		},
 	},
 	{
 		name:  "senders-waiting", // they all try again for each frame that is taken
