@@ -25,8 +25,6 @@ type attack struct {
 	step  func(a *attacker) // again and again while it does
 	// check is done during the attack, behind the measurement.
 	check func(r *trial, m *harness.Mounted)
-
-	known string // what the program still lacks: the row tells and does not fail
 }
 
 // nobody attacks, and victim is the user who is to feel nothing.

@@ -94,7 +94,6 @@ var onControl = []attack{
 				}()
 			}
 		},
-		known: "each command looks the interface up, on a thread of its own, before it is refused",
 	},
 	{
 		name:  "errors-pushed", // a user's refusals push out those of others
@@ -110,7 +109,6 @@ var onControl = []attack{
 				r.exceeds("the victim's line is no more in errors")
 			}
 		},
-		known: "the mount's errors keep the last lines of all together",
 	},
 	{
 		name:  "errors-read", // and show what others were refused
@@ -122,7 +120,6 @@ var onControl = []attack{
 				r.exceeds("errors tells nobody what the victim was refused in a network of mode 0700")
 			}
 		},
-		known: "the mount's errors show everybody what was refused",
 	},
 }
 

@@ -22,13 +22,11 @@ var onEvents = []attack{
 		step: func(a *attacker) {
 			send(a.door, stations(everybody, a.count*20000, 20000))
 		},
-		known: "lines of events are made on the thread of frames, for each subscriber anew",
 	},
 	{
 		name:    "events-stranger", // of the victim's network, and never read
 		options: []string{"mem=64M"},
 		setup:   func(a *attacker) { a.open(3000, a.dir+plain+"/events", unix.O_RDONLY) },
-		known:   "what a subscriber does not read is charged to the network, whoever he is",
 	},
 	{
 		name: "joins-many", // the list of connections grows with each

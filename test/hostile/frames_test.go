@@ -60,8 +60,7 @@ var onFrames = []attack{
 			a.sender(dir + "/port")
 			a.open(100, dir+"/port", unix.O_RDONLY|unix.O_NONBLOCK)
 		},
-		step:  func(a *attacker) { _, _ = unix.Write(a.door, report(uint32(a.count))) },
-		known: "a report of groups is taken in whole on the thread of frames",
+		step: func(a *attacker) { _, _ = unix.Write(a.door, report(uint32(a.count))) },
 	},
 	{
 		name:  "stream-nobody", // frames that nobody gets are work, too
@@ -69,8 +68,7 @@ var onFrames = []attack{
 		setup: func(a *attacker) {
 			a.sender(a.network(fmt.Sprint("nobody", a.index), "policy switch") + "/stream")
 		},
-		step:  func(a *attacker) { send(a.door, stations(everybody, a.count*65278, 65278)) },
-		known: "frames that nobody receives are not in the budget of a request",
+		step: func(a *attacker) { send(a.door, stations(everybody, a.count*65278, 65278)) },
 	},
 	{
 		name:  "poll", // each frame wakes thousands who poll

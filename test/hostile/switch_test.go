@@ -41,7 +41,6 @@ var onSwitches = []attack{
 			}
 			a.visit("/fdb/port")
 		},
-		known: "a report of the table is made under the network's lock",
 	},
 	{
 		name:  "fdb-stat", // the size is that of the text
@@ -55,7 +54,6 @@ var onSwitches = []attack{
 			}
 			a.visit("/fdb/port")
 		},
-		known: "a report of the table is made under the network's lock",
 	},
 	{
 		name:  "fdb-close", // ports of a full table leave

@@ -44,7 +44,6 @@ var onWaits = []attack{
 		step: func(a *attacker) { // one by one, each of the 200
 			_, _ = unix.Read(a.fds[a.count%min(200, len(a.fds))], make([]byte, 64))
 		},
-		known: "all who wait to send try again for each frame that is taken, on the thread of frames",
 	},
 	{
 		name:  "readers-stopped", // SIGSTOP: they never take what they wait for
