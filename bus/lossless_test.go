@@ -124,7 +124,7 @@ func TestWaitingReadersUnderBlock(t *testing.T) {
 					p.Park()
 					select {
 					case <-sent:
-					case <-time.After(10 * time.Second):
+					case <-time.After(time.Minute):
 						t.Error("a sender waits though there is room")
 						p.Cancel()
 						return

@@ -207,7 +207,7 @@ func listen(t *testing.T, ns *netns.NS, addr string) net.PacketConn {
 // reaches tells whether datagrams get from one socket to another.
 func reaches(t *testing.T, from, to net.PacketConn) bool {
 	t.Helper()
-	return sends(t, from, to.LocalAddr(), to, 20*time.Second)
+	return sends(t, from, to.LocalAddr(), to, time.Minute)
 }
 
 func sends(t *testing.T, from net.PacketConn, addr net.Addr, to net.PacketConn, limit time.Duration) bool {

@@ -16,12 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/fs/devfuse"
+	"ipnfs/test/harness"
 )
 
 // patience is how long eventually tries, and pause how long it waits between
 // two tries.
 const (
-	patience = 30 * time.Second
+	patience = harness.Deadline
 	pause    = 10 * time.Millisecond
 )
 

@@ -12,7 +12,7 @@ import (
 )
 
 // waitLimit is how long WaitFor waits: long enough for a loaded machine.
-var waitLimit = 20 * time.Second
+var waitLimit = time.Minute
 
 // WaitFor waits until ok says yes, and fails the test if it never does.
 func WaitFor(tb testing.TB, what string, ok func() bool) {

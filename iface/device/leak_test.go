@@ -28,12 +28,13 @@ func openFiles(t testing.TB) (files []string) {
 	return files
 }
 
-// quiet counts them when all loops that are to end have ended.
+// quiet counts them when all loops that are to end have ended. A goroutine that
+// has not begun yet shows only who created it.
 func quiet(t testing.TB) int {
 	t.Helper()
 	buf := make([]byte, 1<<20)
 	bustest.WaitFor(t, "the loops of before to end", func() bool {
-		running := bytes.Count(buf[:runtime.Stack(buf, true)], []byte("device.(*loop).run("))
+		running := bytes.Count(buf[:runtime.Stack(buf, true)], []byte("created by ipnfs/iface/device.acquireLoop "))
 		loops.mu.Lock()
 		defer loops.mu.Unlock()
 		return running == len(loops.list)

@@ -9,7 +9,6 @@ import (
 	"net"
 	"sync"
 	"testing"
-	"time"
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
@@ -94,7 +93,7 @@ func carry(t *testing.T, from, to *host, address string, data []byte) {
 		conn, err := l.Accept()
 		if err == nil {
 			defer conn.Close()
-			_ = conn.SetDeadline(time.Now().Add(harness.Deadline))
+			_ = conn.SetDeadline(harness.GiveUp(t))
 			var got []byte
 			if got, err = io.ReadAll(io.LimitReader(conn, int64(len(data)))); err == nil && !bytes.Equal(got, data) {
 				err = fmt.Errorf("%d bytes came, %d were sent, or they are others", len(got), len(data))
@@ -111,7 +110,7 @@ func carry(t *testing.T, from, to *host, address string, data []byte) {
 			return err
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(harness.Deadline))
+		_ = conn.SetDeadline(harness.GiveUp(t))
 		if _, err := conn.Write(data); err != nil {
 			return err
 		}
@@ -213,7 +212,7 @@ func TestTCPStreams(t *testing.T) {
 					return
 				}
 				defer conn.Close()
-				_ = conn.SetDeadline(time.Now().Add(harness.Deadline))
+				_ = conn.SetDeadline(harness.GiveUp(t))
 				got, err := io.ReadAll(conn)
 				if err == nil && !bytes.Equal(got, data) {
 					err = fmt.Errorf("%d bytes came, or others than the %d", len(got), len(data))

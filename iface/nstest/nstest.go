@@ -161,7 +161,7 @@ func Change(tb testing.TB, ns *netns.NS, name string, change func(netlink.Link) 
 // Wait waits until done, or fails.
 func Wait(tb testing.TB, what string, done func() bool) {
 	tb.Helper()
-	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			tb.Fatalf("waited in vain: %s", what)
 		}

@@ -20,6 +20,7 @@ var files embed.FS
 var sources = map[string]string{
 	"fusehub": "peers/fusehub.c",
 	"relay":   "peers/relay.c",
+	"middle":  "peers/middle.c",
 	"load":    "peers/load/*.c",
 	"frames":  "peers/frames/*.c",
 }

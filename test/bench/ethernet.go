@@ -24,7 +24,7 @@ var (
 
 // switchTests are those of part switch.
 func switchTests(columns []string) []test {
-	tests := []test{
+	return forSwitches(sectionSwitch, switches[0].name, columns, []test{
 		{id: "tcp1", measure: tcp(1), rows: []row{
 			{title: "TCP, 1 stream, Gbit/s", key: "gbits", ratios: atLeast(1)},
 			{title: "CPU s/GB, 1 stream", key: "cpu"},
@@ -36,9 +36,13 @@ func switchTests(columns []string) []test {
 			{title: "64-byte frames/s delivered of a flood", key: "flood_fps"}}},
 		{id: "fps1400", measure: lossless("1400"), rows: []row{{title: "1400-byte frames/s without loss", key: "fps"}}},
 		{id: "ping", measure: ping, rows: []row{{title: "ping, median µs", key: "p50", most: map[string]float64{"bridge": 2}}}},
-	}
+	})
+}
+
+// forSwitches completes tests of a part whose candidates are switches.
+func forSwitches(section, reference string, columns []string, tests []test) []test {
 	for i := range tests {
-		tests[i].section, tests[i].reference = sectionSwitch, switches[0].name
+		tests[i].section, tests[i].reference = section, reference
 		tests[i].columns, tests[i].free = columns, true
 	}
 	return tests
@@ -51,23 +55,28 @@ func atLeast(bridge float64) map[string]float64 {
 
 // ethernet is part switch.
 func (b *session) ethernet() {
+	var more []func([]string) []test
+	if b.profile {
+		more = append(more, profileTests)
+	}
+	b.compare(switches, switchTests, more...)
+}
+
+// compare does the tests with all candidates in each round, and more tests once, and reports.
+func (b *session) compare(candidates []netSwitch, list func(columns []string) []test, more ...func([]string) []test) {
 	removeLeftovers()
-	present, absent := b.presentSwitches()
+	present, absent := b.presentSwitches(candidates)
 	var columns []string
 	for _, s := range present {
 		columns = append(columns, s.name)
 	}
-	chosen := func(tests []test) []test {
-		return slices.DeleteFunc(tests, func(t test) bool { return !b.measure.match(t.name()) })
-	}
-	tests := chosen(switchTests(columns))
+	tests := slices.DeleteFunc(list(columns), func(t test) bool { return !b.measure.match(t.name()) })
 	for round := range b.options.rounds {
 		b.switchRound(round, present, tests)
 	}
-	if b.profile {
-		calls := profileTests(columns)
-		b.switchRound(0, present, calls)
-		tests = append(tests, calls...)
+	for _, once := range more {
+		b.switchRound(0, present, once(columns))
+		tests = append(tests, once(columns)...)
 	}
 	if b.ctx.Err() == nil {
 		fmt.Print(b.report(tests, float64(b.tcpSeconds())))
@@ -79,8 +88,8 @@ func (b *session) ethernet() {
 
 // presentSwitches are the candidates that were chosen and are installed, and a word on each that is
 // not installed.
-func (b *session) presentSwitches() (present []netSwitch, absent []string) {
-	for _, s := range switches {
+func (b *session) presentSwitches(candidates []netSwitch) (present []netSwitch, absent []string) {
+	for _, s := range candidates {
 		if !b.chosen(s.name) {
 			continue
 		}

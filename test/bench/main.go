@@ -1,6 +1,6 @@
 // Command bench measures ipnfs beside its peers and prints Markdown tables for doc/performance.md.
 //
-//	go run ./test/bench -bin PATH/ipnfs [-part bus,switch,rfc2889,hostile] [-only CANDIDATE,...] [-measure NAME,...]
+//	go run ./test/bench -bin PATH/ipnfs [-part bus,switch,middle,rfc2889,hostile] [-only CANDIDATE,...] [-measure NAME,...]
 //	                    [-rounds 5] [-seconds S] [-profile] [-json FILE]
 //
 // Part bus measures files: peers are a minimal C daemon on raw /dev/fuse (peers/fusehub.c),
@@ -11,6 +11,9 @@
 //
 // Part switch measures a switch between hosts in network namespaces: peers are the kernel's bridge,
 // vde_switch and Open vSwitch's own datapath. Those that are not installed are left out, and named.
+//
+// Part middle measures what it costs to have a program between two networks that sees each frame; the
+// peer is vde_plug between two vde_switches.
 //
 // Part rfc2889 does RFC 2889's tests of a switch, once.
 //
@@ -51,6 +54,7 @@ type part struct {
 var parts = []part{
 	{"bus", []string{"taskset"}, []string{"fusehub", "relay", "load", "gofuse"}, (*session).bus},
 	{"switch", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames"}, (*session).ethernet},
+	{"middle", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames", "middle"}, (*session).middle},
 	{"rfc2889", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames"}, (*session).rfc2889},
 	{"hostile", nil, nil, (*session).hostile},
 }

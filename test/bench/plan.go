@@ -12,7 +12,7 @@ type test struct {
 	window  string   // load's -w
 	rows    []row    // what of the result is shown
 
-	// Part switch only.
+	// Parts switch and middle only.
 	id        string // what name says instead of the title
 	once      bool   // in one round
 	reference string // the column that the peers' cells are compared with
@@ -61,6 +61,7 @@ var notes = map[string]string{
 		"own cost of a wake-up grows: compare with C.",
 	sectionFree:    "Nothing pinned: for information.",
 	sectionSwitch:  switchNote,
+	sectionMiddle:  middleNote,
 	sectionProfile: profileNote,
 }
 

@@ -5,10 +5,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// netSwitch is a candidate of part switch.
+// netSwitch is a candidate of the parts switch and middle.
 type netSwitch struct {
 	name  string
 	needs []string // programs without which it is absent
@@ -27,8 +28,10 @@ var switches = []netSwitch{
 // candidateNames is what -only takes.
 func candidateNames() []string {
 	all := []string{"C", "go-fuse", "relay"}
-	for _, s := range switches {
-		all = append(all, s.name)
+	for _, s := range slices.Concat(switches, middles) {
+		if !slices.Contains(all, s.name) {
+			all = append(all, s.name)
+		}
 	}
 	return all
 }

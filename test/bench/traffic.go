@@ -54,6 +54,7 @@ func tcp(streams int) func(*session, *lan) (map[string]float64, error) {
 		}
 		return map[string]float64{
 			"gbits":      bytes * 8 / seconds / 1e9,
+			"mbits":      bytes * 8 / seconds / 1e6,
 			"cpu":        (busySeconds() - machine) / (bytes / 1e9),
 			"switch_cpu": (l.cpuSeconds() - own) / (bytes / 1e9),
 		}, nil

@@ -36,7 +36,7 @@ func grabbedPair(t *testing.T, l *lab) (inside, outside *host) {
 	inside.veth("v0", outside)
 	outside.address(1, 1500)
 	inside.ip("addr add 10.0.0.2/24 dev v0")
-	if got := ping("10.0.0.2", "56", "-W", "1")(pair{a: outside}, 0); got != "answered" {
+	if got := ping("10.0.0.2", "56")(pair{a: outside}, 0); got != "answered" {
 		t.Fatalf("ping before the grab: %s", got)
 	}
 	inside.attach(l, lan, "grab", "v0")

@@ -74,10 +74,13 @@ var probes = []probe{
 	{"multicast", groups("224.1.2.3", 5354)},
 }
 
+// patience is how many seconds a ping waits for its answer.
+var patience = strconv.Itoa(int(harness.Deadline.Seconds()))
+
 // ping sends one echo request and tells how it ends.
 func ping(to, size string, options ...string) func(pair, int) string {
 	return func(p pair, _ int) string {
-		out, err := p.a.try(append([]string{"ping", "-n", "-c", "1", "-W", "5", "-s", size, to}, options...)...)
+		out, err := p.a.try(append([]string{"ping", "-n", "-c", "1", "-W", patience, "-s", size, to}, options...)...)
 		switch {
 		case strings.Contains(strings.ToLower(out), "message too long"):
 			return "too long"
@@ -90,22 +93,20 @@ func ping(to, size string, options ...string) func(pair, int) string {
 	}
 }
 
-// limit is how long a transfer may take.
-const limit = harness.Deadline
-
 // dial connects from the host.
 func (h *host) dial(network, address string) (c net.Conn, err error) {
 	err = h.ns.Do(func() (err error) {
-		c, err = (&net.Dialer{Timeout: limit}).Dial(network, address)
+		c, err = (&net.Dialer{Deadline: harness.GiveUp(h.t)}).Dial(network, address)
 		return err
 	})
 	if err == nil {
-		err = c.SetDeadline(time.Now().Add(limit))
+		err = c.SetDeadline(harness.GiveUp(h.t))
 	}
 	return c, err
 }
 
-// tcp carries 16 MiB there and other 16 MiB back at once.
+// tcp carries 2 MiB there and other 2 MiB back at once: some dozens of
+// super-frames each way, and 1,500 frames where there are none.
 func tcp(network, address string) func(pair, int) string {
 	return func(p pair, _ int) string {
 		var server net.Listener
@@ -114,7 +115,7 @@ func tcp(network, address string) func(pair, int) string {
 			return err
 		})
 		defer server.Close()
-		there, back := randomBytes(16<<20, 1), randomBytes(16<<20, 2)
+		there, back := randomBytes(2<<20, 1), randomBytes(2<<20, 2)
 		type result struct {
 			got []byte
 			err error
@@ -126,14 +127,14 @@ func tcp(network, address string) func(pair, int) string {
 				served <- result{nil, err}
 				return
 			}
-			got, err := exchange(c, back)
+			got, err := p.b.exchange(c, back)
 			served <- result{got, err}
 		}()
 		c, err := p.a.dial(network, server.Addr().String())
 		if err != nil {
 			return err.Error()
 		}
-		got, err := exchange(c, there)
+		got, err := p.a.exchange(c, there)
 		other := <-served
 		if err := errors.Join(err, other.err); err != nil {
 			return err.Error()
@@ -146,9 +147,9 @@ func tcp(network, address string) func(pair, int) string {
 }
 
 // exchange sends all bytes and reads to the end, at once.
-func exchange(c net.Conn, send []byte) (got []byte, err error) {
+func (h *host) exchange(c net.Conn, send []byte) (got []byte, err error) {
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(limit))
+	_ = c.SetDeadline(harness.GiveUp(h.t))
 	var sender sync.WaitGroup
 	var sendErr error
 	sender.Go(func() {
@@ -176,7 +177,7 @@ func (h *host) listenUDP(network, address string) *net.UDPConn {
 		return err
 	})
 	_ = c.(*net.UDPConn).SetReadBuffer(4 << 20)
-	_ = c.SetDeadline(time.Now().Add(limit))
+	_ = c.SetDeadline(time.Now().Add(harness.Deadline)) // what is lost does not come later
 	return c.(*net.UDPConn)
 }
 
@@ -279,7 +280,7 @@ func groups(to string, port int) func(pair, int) string {
 			return err.Error()
 		}
 		defer server.Close()
-		_ = server.SetDeadline(time.Now().Add(limit))
+		_ = server.SetDeadline(time.Now().Add(harness.Deadline))
 		c, err := p.a.dial("udp4", fmt.Sprintf("%s:%d", to, port))
 		if err != nil {
 			return err.Error()

@@ -19,7 +19,7 @@ const (
 
 // slow is how long a tree of STP may take: to notice that a neighbour is
 // silent, and to go through listening and learning, and then some.
-const slow = 45 * time.Second
+const slow = 3 * time.Minute
 
 // ring is bridges in a circle, each with a station.
 type ring struct {

@@ -16,7 +16,19 @@ import (
 
 // Deadline is how long anything may take that should happen at once. It is
 // no measure of speed: a slow machine must not reach it.
-const Deadline = 10 * time.Second
+const Deadline = time.Minute
+
+// GiveUp is when a test gives up what takes as long as it takes, such as a
+// transfer: when nine tenths of what is left of go test's -timeout are over, so
+// that there is time to tell what was wrong and to leave nothing behind. The
+// zero time, which net takes for "never", if there is no -timeout.
+func GiveUp(t *testing.T) time.Time {
+	end, limited := t.Deadline()
+	if !limited {
+		return time.Time{}
+	}
+	return end.Add(-time.Until(end) / 10)
+}
 
 // Eventually waits until f is true, and ends the test if it does not become
 // so.
@@ -141,17 +153,21 @@ func Stacks(pid int) string {
 	return b.String()
 }
 
-// awaitQuiet waits until no thread of a process has run for a moment.
+// awaitQuiet waits until all threads of a process sleep, and none has run for a
+// moment. One that waits for a processor does not sleep.
 func awaitQuiet(t testing.TB, pid int) {
 	t.Helper()
 	var before []string
 	Eventually(t, fmt.Sprintf("process %d to be at rest", pid), func() bool {
 		var now []string
+		asleep := true
 		for _, dir := range threads(pid) {
 			schedstat, _ := os.ReadFile(dir + "/schedstat") // time on a CPU, time waiting for one, turns
 			now = append(now, dir+" "+string(schedstat))
+			stat, _ := os.ReadFile(dir + "/stat")
+			asleep = asleep && !strings.Contains(string(stat), ") R ")
 		}
-		quiet := slices.Equal(before, now)
+		quiet := asleep && slices.Equal(before, now)
 		before = now
 		return quiet
 	})

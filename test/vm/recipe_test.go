@@ -1,0 +1,105 @@
+package vm
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"ipnfs/test/harness"
+)
+
+// recipe finds commands in the manual page by a text that they contain: the
+// lines without their indentation, up to those that are none.
+func recipe(t *testing.T, has string) string {
+	t.Helper()
+	page, err := os.ReadFile("../../doc/ipnfs.5.md")
+	check(t, err)
+	for block := range strings.SplitSeq(string(page), "\n\n") {
+		if strings.HasPrefix(block, "    ") && strings.Contains(block, has) {
+			return strings.TrimSpace(strings.ReplaceAll("\n"+block, "\n    ", "\n"))
+		}
+	}
+	t.Fatalf("ipnfs(5) has no example with %q", has)
+	return ""
+}
+
+// prelude says where the recipes' $vm is from, and node, which makes the device
+// of a macvtap: udev may not run here, and two namespaces may have the same
+// number of an interface, which is the device's name.
+const prelude = `vm="sh $TMPDIR/start %ADDR%"
+node() {
+	set -- $(tr : ' ' <$(echo /sys/class/net/$1/tap*/dev))
+	mkdir $TMPDIR/dev && mount -t tmpfs -o mode=755 dev $TMPDIR/dev && mknod $TMPDIR/dev/tap c $1 $2
+	echo $TMPDIR/dev/tap
+}
+`
+
+// guest is a virtual machine.
+type guest struct {
+	*console
+	pidFile string
+}
+
+// run starts a guest with the commands of a recipe, in a network namespace, or
+// as a user. It is killed when the test ends.
+func (l *lab) run(t *testing.T, dir, space, addr, commands string) *guest {
+	t.Helper()
+	commands = strings.NewReplacer("/ipn/", l.Dir+"/", "/dev/tap$(cat /sys/class/net/mv1/ifindex)", "$(node mv1)").Replace(commands)
+	// QEMU ends with the shell that started it: the shell stays.
+	argv := []string{"bash", "-c", strings.ReplaceAll(prelude, "%ADDR%", addr) + commands + "\nwait"}
+	if space != "" {
+		argv = append([]string{"ip", "netns", "exec", space}, argv...)
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
+	if space == "" {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	}
+	read, write, err := os.Pipe()
+	check(t, err)
+	cmd.Stdout, cmd.Stderr = write, write
+	started, ended := make(chan error), make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // Pdeathsig means the thread that started it
+		defer close(ended)
+		err := cmd.Start()
+		write.Close()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
+	}()
+	check(t, <-started)
+	g := &guest{newConsole(t, read), filepath.Join(dir, addr+".pid")}
+	t.Cleanup(func() {
+		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+		<-ended
+		for range g.lines {
+		}
+		read.Close()
+		if t.Failed() {
+			t.Logf("%s\nsaid:\n%s", commands, g)
+		}
+	})
+	return g
+}
+
+// nobody is a user without any rights.
+const nobody = 65534
+
+// kill ends QEMU by SIGKILL, and returns when it is gone.
+func (g *guest) kill() {
+	g.t.Helper()
+	pid, err := strconv.Atoi(harness.Get(g.t, g.pidFile))
+	check(g.t, err)
+	check(g.t, unix.Kill(pid, unix.SIGKILL))
+	harness.Eventually(g.t, "QEMU to end", func() bool { return unix.Kill(pid, 0) == unix.ESRCH })
+}
