@@ -12,11 +12,11 @@ import (
 )
 
 // fabric is several switches and the cables between them. Time passes by
-// tick; what is on its way meanwhile waits until settle carries it. So all
-// happens on one thread and in one order.
+// tick; what is on its way meanwhile waits until settle carries it. Each switch
+// has a mount of its own, as networks of one tick side by side. So all happens
+// on one thread and in one order.
 type fabric struct {
 	tb       testing.TB
-	bus      *bus.Bus
 	now      time.Time
 	switches []*lab // with a station each, at port 1
 	cables   []*cable
@@ -66,14 +66,15 @@ func (*end) Gone() {}
 // the root of equals. Each has a station, which is no bridge.
 func newFabric(tb testing.TB, n int, settings ...string) *fabric {
 	tb.Helper()
-	f := &fabric{tb: tb, bus: bus.New(bus.DefaultLimits()), now: time.Now()}
-	tb.Cleanup(f.bus.Shutdown)
+	f := &fabric{tb: tb, now: time.Now()}
 	for i := 1; i <= n; i++ {
-		net, err := f.bus.Create(fmt.Sprint("net", i), Name, bus.Access{}, bus.Access{})
+		mount := bus.New(bus.DefaultLimits())
+		tb.Cleanup(mount.Shutdown)
+		net, err := mount.Create(fmt.Sprint("net", i), Name, bus.Access{}, bus.Access{})
 		if err != nil {
 			tb.Fatal(err)
 		}
-		l := &lab{Lab: &bustest.Lab{Bus: f.bus, Net: net}, tb: tb, now: f.now}
+		l := &lab{Lab: &bustest.Lab{Bus: mount, Net: net}, tb: tb, now: f.now}
 		tb.Cleanup(func() {
 			if err := bustest.CheckBalance(net.Stats()); err != nil {
 				tb.Error(err)
@@ -173,7 +174,9 @@ func (f *fabric) hello() {
 func (f *fabric) second() {
 	f.tb.Helper()
 	f.now = f.now.Add(time.Second)
-	f.bus.Tick(f.now)
+	for _, l := range f.switches {
+		l.Bus.Tick(f.now)
+	}
 	f.settle()
 }
 
