@@ -19,6 +19,12 @@ const MaxBatch = 1024
 type Batch struct {
 	Frames []Frame
 
+	// Budget is how many copies of frames one Send may make, or a few more;
+	// 0: any number. Spent tells that the last Send stopped for it. Who sends on a
+	// thread that others need sets it, and goes on elsewhere.
+	Budget int
+	Spent  bool
+
 	// Scratch is for endpoints of one kind, who alone look at it: what the
 	// thread that fills the batch has at hand for those who take from it.
 	Scratch any

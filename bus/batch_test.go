@@ -145,7 +145,7 @@ func TestKeptBlocksAreShared(t *testing.T) {
 		}
 		from := l.Join(t, &bustest.Recorder{})
 		bustest.SendBatch(from, frames...)
-		used := l.Bus.Memory.Used()
+		used := l.Bus.Memory.Waiting()
 		if one == 0 {
 			one = used
 		}
@@ -153,14 +153,14 @@ func TestKeptBlocksAreShared(t *testing.T) {
 			t.Errorf("%d receivers: %d bytes are used, with one it was %d", receivers, used, one)
 		}
 		for i := range sinks {
-			if l.Bus.Memory.Used() != one {
+			if l.Bus.Memory.Waiting() != one {
 				t.Errorf("memory was given back while %d receivers still queue", receivers-i)
 			}
 			if got := numbers(sinks[i].TakeAll()); got != fmt.Sprint([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19}) {
 				t.Errorf("receiver %d got %s", i, got)
 			}
 		}
-		if used := l.Bus.Memory.Used(); used != 0 {
+		if used := l.Bus.Memory.Waiting(); used != 0 {
 			t.Errorf("%d bytes are used when all was received", used)
 		}
 	}
@@ -183,7 +183,7 @@ func TestKeepFromTheMiddle(t *testing.T) {
 			t.Errorf("receiver %d got %s", i, got)
 		}
 	}
-	if used := l.Bus.Memory.Used(); used != 0 {
+	if used := l.Bus.Memory.Waiting(); used != 0 {
 		t.Errorf("%d bytes are used when all was received", used)
 	}
 }
@@ -229,7 +229,7 @@ func TestSendOn(t *testing.T) {
 	t.Cleanup(to.Close)
 	from := l.Join(t, &bustest.Recorder{})
 	fill(from, 0, 3, 3)
-	used := l.Bus.Memory.Used()
+	used := l.Bus.Memory.Waiting()
 	var b bus.Batch
 	c.Lock()
 	for c.QueuedLocked() > 0 {
@@ -243,13 +243,13 @@ func TestSendOn(t *testing.T) {
 		b.Frames[i].Release()
 	}
 	b.Reset()
-	if got := l.Bus.Memory.Used(); got != used {
+	if got := l.Bus.Memory.Waiting(); got != used {
 		t.Errorf("%d bytes were used, %d after sending on", used, got)
 	}
 	if got := numbers(last.TakeAll()); got != "[0 1 2]" {
 		t.Errorf("received %s", got)
 	}
-	if got := l.Bus.Memory.Used(); got != 0 {
+	if got := l.Bus.Memory.Waiting(); got != 0 {
 		t.Errorf("%d bytes are used at the end", got)
 	}
 }

@@ -6,49 +6,87 @@ import (
 )
 
 // Memory is a cap on bytes: blocks with queued frames, what a stream keeps of
-// an unfinished frame, events not yet read. All networks of a mount share one,
-// of which each has a Part. Safe for concurrent use; no lock.
+// an unfinished frame, events not yet read, tables. All networks of a mount
+// share one: it has a Part for each user, and that one for each of his
+// networks. Safe for concurrent use; no lock.
 type Memory struct {
-	limit int64
-	used  atomic.Int64
-	whole *Memory // nil: this is the whole
+	limit  int64
+	used   atomic.Int64
+	tables atomic.Int64 // of used: what stays while nothing waits
+	parent *Memory      // nil: this is the whole
+	weight int64        // of a part
 }
 
 // NewMemory makes a cap of limit bytes.
 func NewMemory(limit int64) *Memory { return &Memory{limit: limit} }
 
-// Part makes one network's share of m: it may grow as long as it is not more
-// than what is left free of m (the dynamic threshold by which switches share
-// their buffers, Choudhury and Hahne 1998). One network alone gets half; and
-// however many are greedy, something is left for the next.
-func (m *Memory) Part() *Memory { return &Memory{limit: m.limit, whole: m} }
+// Part makes a share of m: it may grow as long as it is not more than what is
+// left free of the whole (the dynamic threshold by which switches share their
+// buffers, Choudhury and Hahne 1998). One part alone gets half; and however
+// many are greedy, something is left for the next.
+func (m *Memory) Part() *Memory { return m.share(1) }
+
+// userWeight is for the part of a user, which may be so many times what is
+// left free: all his networks together get 7 of 8 bytes, and leave the eighth to
+// others.
+const userWeight = 7
+
+// share is Part for one that may be weight times what is left free.
+func (m *Memory) share(weight int64) *Memory {
+	return &Memory{limit: m.limit, parent: m, weight: weight}
+}
 
 // Used returns the bytes charged now.
 func (m *Memory) Used() int64 { return m.used.Load() }
+
+// Waiting returns how many of them are no tables: frames, events and the like
+// that wait for somebody.
+func (m *Memory) Waiting() int64 { return m.used.Load() - m.tables.Load() }
 
 // Limit returns the cap in bytes.
 func (m *Memory) Limit() int64 { return m.limit }
 
 // Charge books n bytes, or books nothing and returns false if the cap would
-// be passed.
+// be passed, or a part be more than it may.
 func (m *Memory) Charge(n int) bool {
-	used := m.used.Add(int64(n))
-	free := m.limit - used
-	if m.whole != nil {
-		free = m.limit - m.whole.used.Add(int64(n)) - used
+	whole := m
+	for ; whole.parent != nil; whole = whole.parent {
+		whole.used.Add(int64(n))
 	}
-	if free >= 0 {
-		return true
+	free := whole.limit - whole.used.Add(int64(n))
+	fits := free >= 0
+	for part := m; part.parent != nil && fits; part = part.parent {
+		fits = part.used.Load() <= part.weight*free
 	}
-	m.Refund(n)
-	return false
+	if !fits {
+		m.Refund(n)
+	}
+	return fits
 }
 
 // Refund returns n bytes booked by Charge.
 func (m *Memory) Refund(n int) {
-	m.used.Add(-int64(n))
-	if m.whole != nil {
-		m.whole.used.Add(-int64(n))
+	for ; m != nil; m = m.parent {
+		m.used.Add(-int64(n))
+	}
+}
+
+// ChargeTable is Charge for a table, which holds its bytes while nothing waits.
+func (m *Memory) ChargeTable(n int) bool {
+	if !m.Charge(n) {
+		return false
+	}
+	for ; m != nil; m = m.parent {
+		m.tables.Add(int64(n))
+	}
+	return true
+}
+
+// RefundTable returns n bytes booked by ChargeTable.
+func (m *Memory) RefundTable(n int) {
+	m.Refund(n)
+	for ; m != nil; m = m.parent {
+		m.tables.Add(-int64(n))
 	}
 }
 

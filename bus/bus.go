@@ -9,7 +9,7 @@ import (
 
 // Limits bound what one mount may hold.
 type Limits struct {
-	Ports    int   // ports of all networks together
+	Ports    int   // ports of all networks together; of connections that share one each but the first
 	Networks int   // networks
 	Memory   int64 // bytes of queued frames
 }
@@ -26,12 +26,35 @@ type Bus struct {
 	mu     sync.RWMutex
 	byName map[string]*Network
 	byID   map[uint32]*Network
+	users  map[uint32]*user
 	lastID uint32
+}
+
+// user is who made networks: what they hold is his, however many they are.
+type user struct {
+	mem      *Memory
+	networks int
+}
+
+// userLocked returns the user of that uid. Those that have no network and hold
+// nothing any more are forgotten.
+func (b *Bus) userLocked(uid uint32) *user {
+	for id, u := range b.users {
+		if u.networks == 0 && u.mem.Used() == 0 {
+			delete(b.users, id)
+		}
+	}
+	u := b.users[uid]
+	if u == nil {
+		u = &user{mem: b.Memory.share(userWeight)}
+		b.users[uid] = u
+	}
+	return u
 }
 
 // New makes a Bus without networks.
 func New(l Limits) *Bus {
-	return &Bus{Memory: NewMemory(l.Memory), limits: l, byName: map[string]*Network{}, byID: map[uint32]*Network{}}
+	return &Bus{Memory: NewMemory(l.Memory), limits: l, byName: map[string]*Network{}, byID: map[uint32]*Network{}, users: map[uint32]*user{}}
 }
 
 // Limits returns the limits.
@@ -67,7 +90,9 @@ func (b *Bus) Create(name, policy string, dir, door Access) (*Network, error) {
 			break
 		}
 	}
-	n := &Network{id: b.lastID, bus: b, mem: b.Memory.Part(), name: name, settings: DefaultSettings(), dir: dir, door: door}
+	maker := b.userLocked(dir.UID)
+	maker.networks++
+	n := &Network{id: b.lastID, bus: b, maker: maker, mem: maker.mem.Part(), name: name, settings: DefaultSettings(), dir: dir, door: door}
 	n.startPolicyLocked(p, policy)
 	b.byName[name], b.byID[n.id] = n, n
 	return n, nil
@@ -151,6 +176,7 @@ func (b *Bus) Remove(name string) error {
 func (b *Bus) endLocked(n *Network) {
 	delete(b.byName, n.name)
 	delete(b.byID, n.id)
+	n.maker.networks--
 	evicted := n.endLocked()
 	n.mu.Unlock()
 	b.mu.Unlock()
@@ -204,6 +230,10 @@ func (b *Bus) takePort() bool {
 	}
 	b.ports.Add(-1)
 	return false
+}
+
+func (b *Bus) errNoPorts() error {
+	return Errorf(NoPort, "all %d ports of this mount are in use: see ports_max", b.limits.Ports)
 }
 
 func (b *Bus) returnPort() { b.ports.Add(-1) }

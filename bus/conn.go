@@ -237,11 +237,14 @@ func (c *Conn) queueLocked(b *Batch, k, j, reserved int) (overflowed bool) {
 			c.got.drops[dropOldest]++
 		}
 		f, ok := b.keep(c.net.mem, k)
+		if ok && !c.q.push(f) {
+			f.Release()
+			ok = false
+		}
 		if !ok {
 			c.got.drops[dropMemory] += uint64(j - k)
 			return false
 		}
-		c.q.push(f)
 	}
 	return false
 }

@@ -5,12 +5,14 @@ package bus
 // all only if a receiver's overflow setting is BlockSender and its queue is full,
 // and then the next frame has gone to nobody. Whether a frame found a
 // receiver or was dropped is no concern of the sender. A connection that is
-// gone sends nothing and returns 0: look at Gone.
+// gone sends nothing and returns 0: look at Gone. With b.Budget it may also be
+// fewer as that is spent: look at b.Spent.
 func (c *Conn) Send(b *Batch) int { return c.sendFrom(b, true) }
 
 // sendFrom is Send. kick: tell other waiting senders of room that was
 // promised to this one and given back.
 func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
+	b.Spent = false
 	if c.gone.Load() || len(b.Frames) == 0 {
 		return 0
 	}
@@ -19,14 +21,17 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 		b.finish(0)
 	}
 	b.forward(s, c.port, 0)
+	copies := 0
 	for done < len(b.Frames) {
-		// The run: frames from done on with the same egress.
-		end := done + 1
+		// The run: frames from done on with the same egress, as far as the
+		// budget goes.
+		end, asked := done+1, false // asked: the policy was asked for frame end
 		here := b.egress
-		for end < len(b.Frames) {
+		each := here.copies(s)
+		for end < len(b.Frames) && (b.Budget == 0 || copies+(end-done)*each < b.Budget) {
 			b.egress, b.other = b.other, b.egress
 			b.forward(s, c.port, end)
-			if !same(&here, &b.egress) {
+			if asked = !same(&here, &b.egress); asked {
 				break
 			}
 			end++
@@ -35,7 +40,12 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 		n := c.carry(s, b, &here, done, end, kick)
 		c.count(b, done, done+n)
 		done += n
+		copies += n * each
 		if done < end {
+			break
+		}
+		if !asked && done < len(b.Frames) {
+			b.Spent = true
 			break
 		}
 	}

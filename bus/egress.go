@@ -77,5 +77,16 @@ func same(a, b *Egress) bool {
 	return a.drop == b.drop && slices.Equal(a.ports, b.ports) && slices.Equal(a.edits, b.edits)
 }
 
+// copies is how many receivers get the frame, or a few more.
+func (e *Egress) copies(s *snapshot) (n int) {
+	if e.flood {
+		return len(s.receivers)
+	}
+	for _, p := range e.ports {
+		n += len(*p.receivers.Load())
+	}
+	return n
+}
+
 // has tells whether the frame goes to p.
 func (e *Egress) has(p *Port) bool { return slices.Contains(e.ports, p) }

@@ -72,7 +72,7 @@ func TestFormsUnderBlock(t *testing.T) {
 		if err := received(l, all); err != nil {
 			t.Errorf("queue %d: %v", queue, err)
 		}
-		if used := l.Bus.Memory.Used(); used != 0 {
+		if used := l.Bus.Memory.Waiting(); used != 0 {
 			t.Errorf("queue %d: %d bytes are used when all was received", queue, used)
 		}
 	}
@@ -146,7 +146,7 @@ func TestCancelForms(t *testing.T) {
 			t.Errorf("%v: %d frames came, 2 had room and one was taken", one, got)
 		}
 	}
-	if used := l.Bus.Memory.Used(); used != 0 {
+	if used := l.Bus.Memory.Waiting(); used != 0 {
 		t.Errorf("%d bytes are used", used)
 	}
 }

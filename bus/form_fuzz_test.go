@@ -249,7 +249,7 @@ func FuzzBatch(f *testing.F) {
 		if err := bustest.CheckBalance(l.Net.Stats()); err != nil {
 			t.Error(err)
 		}
-		if used := l.Bus.Memory.Used(); used != 0 {
+		if used := l.Bus.Memory.Waiting(); used != 0 {
 			t.Errorf("%d bytes are used when all was received", used)
 		}
 	})

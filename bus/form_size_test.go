@@ -165,18 +165,18 @@ func TestMemoryOfForms(t *testing.T) {
 	}
 	sent := 0
 	for ; dropped() == 0; sent++ {
-		before := b.Memory.Used()
+		before := b.Memory.Waiting()
 		bustest.SendVnet(from, raw)
 		// One whole, one retagged, and each of the cut ones by itself.
-		if used := b.Memory.Used() - before; dropped() == 0 && used < int64(3*len(raw)) {
+		if used := b.Memory.Waiting() - before; dropped() == 0 && used < int64(3*len(raw)) {
 			t.Fatalf("three forms of %d bytes each are charged with %d bytes", len(raw), used)
 		}
 		if sent > 100 {
 			t.Fatal("the memory never ends")
 		}
 	}
-	if b.Memory.Used() > limit || sent < 2 {
-		t.Errorf("%d bytes are used of %d, %d frames were sent", b.Memory.Used(), limit, sent)
+	if b.Memory.Waiting() > limit || sent < 2 {
+		t.Errorf("%d bytes are used of %d, %d frames were sent", b.Memory.Waiting(), limit, sent)
 	}
 	stats := n.Stats()
 	if err := bustest.CheckBalance(stats); err != nil || drop(stats, "memory") == 0 || drop(stats, "memory") != stats.Dropped() {
@@ -191,7 +191,7 @@ func TestMemoryOfForms(t *testing.T) {
 			t.Fatalf("where memory was short frame %d came as another", i)
 		}
 	}
-	if used := b.Memory.Used(); used != 0 {
+	if used := b.Memory.Waiting(); used != 0 {
 		t.Errorf("%d bytes are used when all was received", used)
 	}
 	for _, c := range append(conns, from) {

@@ -147,13 +147,13 @@ func TestForms(t *testing.T) {
 		if n := bustest.SendVnet(from, raws...); n != len(raws) {
 			t.Fatalf("%d of %d frames went", n, len(raws))
 		}
-		if l.Bus.Memory.Used() == 0 {
+		if l.Bus.Memory.Waiting() == 0 {
 			t.Error("frames are queued, and no memory is charged")
 		}
 		for _, one := range all {
 			one.Take(-1)
 		}
-		if used := l.Bus.Memory.Used(); used != 0 {
+		if used := l.Bus.Memory.Waiting(); used != 0 {
 			t.Errorf("round %d: %d bytes are used when all was received", round, used)
 		}
 	}
@@ -236,7 +236,7 @@ func TestFormsOfStreams(t *testing.T) {
 		if err := received(l, all); err != nil {
 			t.Errorf("%s: %v", way, err)
 		}
-		if used := l.Bus.Memory.Used(); used != 0 {
+		if used := l.Bus.Memory.Waiting(); used != 0 {
 			t.Errorf("%s: %d bytes are used when all was received", way, used)
 		}
 	}

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"slices"
+	"unsafe"
 )
 
 // JoinOptions say how an endpoint wants to join.
@@ -27,6 +28,7 @@ type JoinOptions struct {
 // else it is Busy. What is refused changes nothing.
 func (n *Network) Join(ep Endpoint, o JoinOptions) (*Conn, error) {
 	c := &Conn{net: n, ep: ep, info: o.Info, recv: o.Recv, send: o.Send, offload: o.Offload, freeTags: o.FreeTags, out: &unsent}
+	c.q.mem = n.mem
 	c.maxLen.Store(int64(o.MaxLen))
 	if o.Send {
 		c.out = &sending{}
@@ -66,11 +68,18 @@ func (n *Network) admitLocked(o JoinOptions) (p *Port, back func(), err error) {
 	if p, err = n.portForLocked(o); err != nil {
 		return nil, nil, err
 	}
+	shared := len(p.conns) > 0
+	if shared && !n.bus.takePort() { // those that share a number count, too
+		return nil, nil, n.bus.errNoPorts()
+	}
 	restore, err := n.setUpLocked(p, o)
 	back = func() {
 		restore()
-		if made {
+		switch {
+		case made:
 			n.freePortLocked(p)
+		case shared:
+			n.bus.returnPort()
 		}
 	}
 	if err != nil {
@@ -167,10 +176,11 @@ func (n *Network) portLocked(number int) *Port {
 
 func (n *Network) newPortLocked(number int) (*Port, error) {
 	if !n.bus.takePort() {
-		return nil, Errorf(NoPort, "all %d ports of this mount are in use: see ports_max", n.bus.limits.Ports)
+		return nil, n.bus.errNoPorts()
 	}
-	for len(n.ports) < number {
-		n.ports = append(n.ports, nil)
+	if !n.roomForLocked(number) {
+		n.bus.returnPort()
+		return nil, Errorf(NoSpace, "no memory for a table of %d ports: see mem, or take a lower number", number)
 	}
 	n.lives++
 	p := &Port{net: n, number: number, life: n.lives}
@@ -179,6 +189,27 @@ func (n *Network) newPortLocked(number int) (*Port, error) {
 	n.used++
 	return p, nil
 }
+
+// roomForLocked makes the table of ports long enough for a number, if memory
+// allows. Its size is that of the highest number there was, until the last port
+// has gone.
+func (n *Network) roomForLocked(number int) bool {
+	if number <= len(n.ports) {
+		return true
+	}
+	if size := cap(n.ports); number > size {
+		size = max(number, 2*size, 8)
+		if !n.mem.ChargeTable((size - cap(n.ports)) * pointerSize) {
+			return false
+		}
+		n.ports = append(make([]*Port, 0, size), n.ports...)
+	}
+	n.ports = n.ports[:number]
+	return true
+}
+
+// pointerSize is the size in bytes of an entry of the table of ports.
+const pointerSize = int(unsafe.Sizeof((*Port)(nil)))
 
 // Reserve makes port number exist without anybody connected, so that it can
 // be set up and joined by number.

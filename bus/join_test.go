@@ -221,3 +221,76 @@ func TestJoinEvents(t *testing.T) {
 		t.Errorf("events are\n%s\nwant\n%s", got, strings.Join(want, "\n"))
 	}
 }
+
+// Connections that share a port count as ports of the mount.
+func TestSharedPortsCount(t *testing.T) {
+	b := bus.New(bus.Limits{Ports: 3, Networks: 1, Memory: 1 << 20})
+	n, err := b.Create("lan", hub, bus.Access{}, bus.Access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Reserve(7); err != nil {
+		t.Fatal(err)
+	}
+	var conns []*bus.Conn
+	join := func() error {
+		c, err := n.Join(&bustest.Sink{}, bus.JoinOptions{Number: 7, Recv: true})
+		if err == nil {
+			conns = append(conns, c)
+		}
+		return err
+	}
+	for range 3 {
+		if err := join(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := join(); bus.KindOf(err) != bus.NoPort {
+		t.Errorf("a fourth of 3 joined: %v", err)
+	}
+	conns[1].Close()
+	if err := join(); err != nil {
+		t.Errorf("one has left: %v", err)
+	}
+	if err := n.RemovePort(7); err != nil || b.PortsUsed() != 0 {
+		t.Errorf("%d ports are used when all are gone: %v", b.PortsUsed(), err)
+	}
+	for _, c := range conns {
+		c.Close()
+	}
+}
+
+// The table of ports is charged, to who made the network: however many he has,
+// others keep their part.
+func TestPortTablesAreCharged(t *testing.T) {
+	b := bus.New(bus.Limits{Ports: 1 << 20, Networks: 1000, Memory: 8 << 20})
+	reserve := func(i int, uid uint32) error {
+		n, err := b.Create(fmt.Sprint("n", i), hub, bus.Access{UID: uid}, bus.Access{UID: uid})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Change(func(s *bus.Settings) { s.MaxPorts = bus.MaxPorts }); err != nil {
+			t.Fatal(err)
+		}
+		_, err = n.Reserve(bus.MaxPorts)
+		return err
+	}
+	got := 0
+	for i := range 100 {
+		if err := reserve(i, 1234); err == nil {
+			got++
+		} else if bus.KindOf(err) != bus.NoSpace {
+			t.Fatal(err)
+		}
+	}
+	if used := b.Memory.Used(); got == 0 || used > 7<<20 {
+		t.Errorf("one user got %d tables, %d bytes of 8 MiB", got, used)
+	}
+	if err := reserve(100, 65534); err != nil {
+		t.Errorf("nothing is left for another: %v", err)
+	}
+	b.Shutdown()
+	if used := b.Memory.Used(); used != 0 {
+		t.Errorf("%d bytes are used when all networks have ended", used)
+	}
+}

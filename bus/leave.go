@@ -31,7 +31,7 @@ func (c *Conn) Close() {
 	if left {
 		n.leftLocked(c, "closed")
 	}
-	ended := !n.settings.Persist && n.used == 0 && left && !n.gone
+	ended := left && n.overLocked()
 	n.mu.Unlock()
 	n.settle()
 	n.ease()
@@ -44,13 +44,20 @@ func (c *Conn) Close() {
 func (n *Network) evict(c *Conn, why string) {
 	n.mu.Lock()
 	left := n.evictLocked(c, why)
+	ended := left && n.overLocked()
 	n.mu.Unlock()
 	if left {
 		c.ep.Gone()
 		n.settle()
 		n.ease()
 	}
+	if ended {
+		n.bus.removeIfUnused(n)
+	}
 }
+
+// overLocked tells whether the network is to end, as its last port has.
+func (n *Network) overLocked() bool { return !n.settings.Persist && n.used == 0 && !n.gone }
 
 func (n *Network) evictLocked(c *Conn, why string) bool {
 	if !n.detachLocked(c) {
@@ -73,7 +80,9 @@ func (n *Network) detachLocked(c *Conn) bool {
 	p := c.port
 	i := slices.Index(p.conns, c)
 	p.setConnsLocked(slices.Delete(slices.Clone(p.conns), i, i+1))
-	if len(p.conns) == 0 {
+	if len(p.conns) > 0 {
+		n.bus.returnPort()
+	} else {
 		if joiner, ok := n.policy.(Joiner); ok {
 			joiner.Leave(p)
 		}
@@ -91,6 +100,7 @@ func (n *Network) freePortLocked(p *Port) {
 	n.used--
 	n.bus.returnPort()
 	if n.used == 0 {
+		n.mem.RefundTable(cap(n.ports) * pointerSize)
 		n.ports, n.lowest = nil, 0
 	}
 }
@@ -111,7 +121,7 @@ func (n *Network) RemovePort(number int) error {
 		return Errorf(Unknown, "there is no port %d", number)
 	}
 	evicted := n.removePortLocked(p, "removed")
-	ended := !n.settings.Persist && n.used == 0
+	ended := n.overLocked()
 	n.mu.Unlock()
 	tellGone(evicted)
 	n.settle()

@@ -68,7 +68,7 @@ func TestCloseWithQueue(t *testing.T) {
 	for range 7 {
 		bustest.Send(from, []byte(toAll))
 	}
-	if l.Bus.Memory.Used() == 0 {
+	if l.Bus.Memory.Waiting() == 0 {
 		t.Error("queued frames are not charged")
 	}
 	l.Leave(c)
@@ -76,7 +76,7 @@ func TestCloseWithQueue(t *testing.T) {
 	if err := bustest.CheckBalance(stats); err != nil || stats.Dropped() != 7 || stats.Queued != 0 {
 		t.Errorf("7 frames were queued when the receiver left: %+v, %v", stats, err)
 	}
-	if used := l.Bus.Memory.Used(); used != 0 {
+	if used := l.Bus.Memory.Waiting(); used != 0 {
 		t.Errorf("%d bytes are still charged", used)
 	}
 	if sink.GoneCalls() != 0 {
@@ -114,5 +114,37 @@ func TestShutdown(t *testing.T) {
 	}
 	if len(b.Networks()) != 0 || b.PortsUsed() != 0 {
 		t.Errorf("%d networks and %d ports are left", len(b.Networks()), b.PortsUsed())
+	}
+}
+
+// A network that is not to persist ends with its last port, also if that was
+// taken off.
+func TestEvictionEndsNetwork(t *testing.T) {
+	b := bus.New(bus.DefaultLimits())
+	n, err := b.Create("lan", hub, bus.Access{}, bus.Access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Change(func(s *bus.Settings) { s.Persist, s.Queue, s.Overflow = false, 1, bus.Disconnect }); err != nil {
+		t.Fatal(err)
+	}
+	slow, err := n.Join(&bustest.Sink{}, bus.JoinOptions{Recv: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := n.Join(&bustest.Sink{}, bus.JoinOptions{Send: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last bus.Batch
+	last.SetFrame([]byte{1})
+	from.Send(&last)
+	from.Close()
+	if b.Network("lan") != n {
+		t.Fatal("it ended with a port")
+	}
+	slow.Close()
+	if b.Network("lan") != nil {
+		t.Error("it did not end with its last port")
 	}
 }

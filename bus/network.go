@@ -14,7 +14,9 @@ var (
 type Network struct {
 	id  uint32
 	bus *Bus
-	mem *Memory // its part of the mount's
+	mem *Memory // its part of its maker's
+
+	maker *user // whose networks is under Bus.mu
 
 	snap atomic.Pointer[snapshot] // nil after a change: the next sender rebuilds it
 
@@ -61,6 +63,9 @@ func (n *Network) Name() string {
 
 // MTU returns the largest frame in bytes. It is cheap: senders ask per frame.
 func (n *Network) MTU() int { return n.load().mtu }
+
+// Reach returns how many connections may receive: what a frame to all costs.
+func (n *Network) Reach() int { return len(n.load().receivers) }
 
 // load returns the current snapshot.
 func (n *Network) load() *snapshot {

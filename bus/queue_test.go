@@ -55,3 +55,20 @@ func TestQueueGivesBack(t *testing.T) {
 		t.Errorf("the ring of an empty queue has room for %d", len(q.ring))
 	}
 }
+
+// A ring is charged as it grows and given back with the burst, and a queue that
+// finds no memory for it takes no frame.
+func TestQueueIsCharged(t *testing.T) {
+	m := NewMemory(int64(slotSize * 1024))
+	q := queue{mem: m}
+	n := 0
+	for q.push(NewFrame([]byte{1})) {
+		n++
+	}
+	if n != 1024 || m.Used() != m.Limit() {
+		t.Errorf("%d frames are queued, %d bytes charged of %d", n, m.Used(), m.Limit())
+	}
+	if q.clear(); m.Used() != 0 {
+		t.Errorf("%d bytes are charged for an empty queue", m.Used())
+	}
+}

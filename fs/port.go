@@ -21,6 +21,10 @@ func (p *port) Write(r devfuse.Reply, data []byte, offset int64, nonblock bool) 
 		r.Error(unix.EMSGSIZE)
 		return
 	}
+	if c.Network().Reach() > copyBudget {
+		p.goOn(r, data, nonblock)
+		return
+	}
 	b := &p.fs.batch
 	b.SetFrame(data)
 	sent := c.Send(b)
@@ -36,6 +40,36 @@ func (p *port) Write(r devfuse.Reply, data []byte, offset int64, nonblock bool) 
 	default:
 		p.wait(r, data)
 	}
+}
+
+// goOn sends as toil.
+func (p *port) goOn(r devfuse.Reply, data []byte, nonblock bool) {
+	s := &send{door: &p.door, reply: r, total: len(data)}
+	if !s.copy(data) {
+		r.Error(unix.ENOBUFS)
+		return
+	}
+	s.Resume = s.finish
+	s.enlist(false)
+	p.fs.toil.add(s.Conn.Network(), func() {
+		if s.stopped() {
+			return
+		}
+		s.Batch.SetFrame(s.data)
+		sent := s.Conn.Send(&s.Batch)
+		switch {
+		case sent == 1 || s.Conn.Gone():
+			s.Batch.Reset()
+			s.finish(sent == 1)
+		case nonblock:
+			s.Batch.Reset()
+			p.again()
+			s.forget()
+			s.reply.Error(unix.EAGAIN)
+		default:
+			s.parkAgain()
+		}
+	})
 }
 
 // wait lets a send wait until its receivers have room.

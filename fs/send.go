@@ -132,6 +132,26 @@ func (s *send) interrupt() {
 	}
 }
 
+// step goes on with s as toil, by way of Resume.
+func (s *send) step() {
+	if !s.stopped() {
+		s.Resume(true)
+	}
+}
+
+// stopped ends s, of which nothing is parked, if its caller has a signal.
+func (s *send) stopped() bool {
+	s.Conn.Lock()
+	interrupted := s.interrupted
+	s.Conn.Unlock()
+	if interrupted {
+		s.forget()
+		s.answer(unix.EINTR)
+		s.door.sendNext()
+	}
+	return interrupted
+}
+
 // parkAgain lets s wait once more.
 func (s *send) parkAgain() {
 	s.Park()

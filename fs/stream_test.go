@@ -234,11 +234,11 @@ func TestStreamClosedInAFrame(t *testing.T) {
 	k, a, _ := newNet(t)
 	s := k.open("lan/stream", unix.O_RDWR)
 	k.wantWritten(k.write(s, form(strings.Repeat("x", 1000))[:500]), 500)
-	if k.fs.bus.Memory.Used() == 0 {
+	if k.fs.bus.Memory.Waiting() == 0 {
 		t.Error("what a stream keeps of a frame is not charged")
 	}
 	k.wantErrno(k.release(s), 0)
-	if used := k.fs.bus.Memory.Used(); used != 0 {
+	if used := k.fs.bus.Memory.Waiting(); used != 0 {
 		t.Errorf("%d bytes are kept", used)
 	}
 	k.wantErrno(k.readWith(a, 10, unix.O_NONBLOCK), unix.EAGAIN)

@@ -22,6 +22,7 @@ const (
 	blocked  = unix.EAGAIN
 	tooLong  = unix.EMSGSIZE
 	noMemory = unix.ENOBUFS
+	spent    = unix.EBUSY // as much as one turn may do
 )
 
 // need is the length of the frame in stream form, once that is known.
@@ -90,14 +91,23 @@ func (s *stream) Write(r devfuse.Reply, data []byte, _ int64, nonblock bool) {
 	c.Unlock()
 	w := send{door: &s.door, reply: r, data: data, total: len(data), part: &s.part}
 	errno := blocked
-	if !behind {
+	switch {
+	case behind:
+	case c.Network().Reach() > copyBudget:
+		errno = spent
+	default:
 		if errno = s.run(&w, &s.fs.batch); errno == 0 {
 			r.Written(len(data))
 			return
 		}
 	}
-	if errno == blocked && !nonblock && !c.Gone() {
+	switch {
+	case c.Gone():
+	case errno == blocked && !nonblock:
 		s.wait(&w, behind)
+		return
+	case errno == spent && !(nonblock && w.taken > 0):
+		s.goOn(&w)
 		return
 	}
 	if errno == blocked {
@@ -123,12 +133,13 @@ func (s *stream) stopped(w *send, errno unix.Errno) {
 func (s *stream) run(w *send, b *bus.Batch) unix.Errno {
 	c := s.conn
 	defer b.Reset()
+	b.Budget = copyBudget
 	for {
 		mtu := c.Network().MTU()
 		if s.part.whole() {
 			b.SetStream(s.part.bytes(), bus.MaxPrefixed)
 			if c.Send(b) < len(b.Frames) {
-				return blocked
+				return blocked // one frame is within any budget
 			}
 			b.Reset()
 			s.part.reset()
@@ -142,6 +153,9 @@ func (s *stream) run(w *send, b *bus.Batch) unix.Errno {
 			used, long = b.SetStream(w.data, mtu)
 			if sent := c.Send(b); sent < len(b.Frames) {
 				w.advance(b.Offset(sent))
+				if b.Spent {
+					return spent
+				}
 				return blocked
 			}
 			w.advance(used)
@@ -178,6 +192,18 @@ func (s *stream) wait(w *send, behind bool) {
 	}
 }
 
+// goOn lets the rest of w go on as toil, on a copy of it.
+func (s *stream) goOn(w *send) {
+	left := *w
+	if !left.copy(w.data) {
+		w.answer(noMemory)
+		return
+	}
+	left.Resume = func(sent bool) { s.resume(&left, sent) }
+	left.enlist(false)
+	s.fs.toil.add(s.conn.Network(), left.step)
+}
+
 // fillBatch makes the batch of w what run was blocked on.
 func (s *stream) fillBatch(w *send) {
 	w.used, w.Sent, w.fromPart = 0, 0, s.part.whole()
@@ -206,8 +232,12 @@ func (s *stream) resume(w *send, sent bool) {
 	case errno == 0:
 		w.finish(true)
 	case errno == blocked && !s.conn.Gone():
+		w.Batch.Budget = 0
 		s.fillBatch(w)
 		w.parkAgain()
+		return
+	case errno == spent:
+		s.fs.toil.add(s.conn.Network(), w.step)
 		return
 	default:
 		w.forget()

@@ -29,6 +29,7 @@ type FS struct {
 	options Options
 	started time.Time
 	errors  errorLog
+	toil    toil
 	reports *bus.Memory // held by open reports and listings
 
 	// batch is the device goroutine's own: only Handle.Write uses it.

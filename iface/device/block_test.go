@@ -179,7 +179,7 @@ func TestEndWhileBlocked(t *testing.T) {
 			if n := len(sink.TakeAll()); n > 2 {
 				t.Errorf("%s: %d frames came", what, n)
 			}
-			if used := l.Bus.Memory.Used(); used != 0 {
+			if used := l.Bus.Memory.Waiting(); used != 0 {
 				t.Errorf("%s: %d bytes of memory are used", what, used)
 			}
 		}

@@ -20,17 +20,21 @@ const (
 
 var stpModes = []string{"off", "rstp", "per-vlan"}
 
-// maxTrees bounds the trees of a switch with one for each VLAN, and maxBPDUs
-// the BPDUs that a port may bring in a second: each costs a lock.
+// maxTrees bounds the trees of a switch with one for each VLAN, maxTreePorts
+// the ports of all trees together, as each has machines that run at every change
+// of its tree, and maxBPDUs the BPDUs that a port may bring in a second: each
+// costs a lock.
 const (
-	maxTrees = 128
-	maxBPDUs = 200
+	maxTrees     = 128
+	maxTreePorts = 8192
+	maxBPDUs     = 200
 )
 
 // spanning is the switch's part in spanning trees.
 type spanning struct {
 	config stp.Config
 	trees  map[uint16]*tree // by VLAN; 0: the one tree
+	placed int              // ports in all trees together
 }
 
 // tree is one spanning tree: what its Bridge decides goes to the ports.
@@ -167,15 +171,28 @@ func (sp *spanning) place(t *tree, p *port) {
 	c := p.config.Load()
 	_, there := t.bridge.PortStatus(p.number)
 	switch belongs := t.vlan == 0 || c.member(t.vlan); {
+	case belongs && !there && sp.placed >= maxTreePorts: // what was set is checked; this came with a port
+		t.Event("refused", p.number, errTooManyTreePorts.Error())
 	case belongs && !there:
 		if err := t.bridge.AddPort(p.number, c.stp); err != nil {
 			t.Event("refused", p.number, err.Error())
-		} else if !t.s.env.LinkUp(p.bus) {
+			return
+		}
+		sp.placed++
+		if !t.s.env.LinkUp(p.bus) {
 			t.bridge.EnablePort(p.number, false)
 		}
 	case !belongs && there:
-		t.bridge.RemovePort(p.number)
+		sp.remove(t, p)
 		t.close(p)
+	}
+}
+
+// remove takes a port out of a tree.
+func (sp *spanning) remove(t *tree, p *port) {
+	if _, there := t.bridge.PortStatus(p.number); there {
+		t.bridge.RemovePort(p.number)
+		sp.placed--
 	}
 }
 
@@ -204,7 +221,7 @@ func (t *tree) close(p *port) {
 // leave takes a port out of all trees.
 func (sp *spanning) leave(s *Switch, p *port) {
 	for _, t := range sp.sorted() {
-		t.bridge.RemovePort(p.number)
+		sp.remove(t, p)
 	}
 	sp.update(s)
 }
@@ -234,12 +251,12 @@ func (s *Switch) setMode(want stpMode, config stp.Config) error {
 	if err := config.Check(); err != nil {
 		return bus.Errorf(bus.Range, "%v", err)
 	}
-	if want == stpPerVLAN && len(s.vlansInUse(nil, nil)) > maxTrees {
-		return errTooManyTrees
+	if err := s.checkTreesOf(want, nil, nil); err != nil {
+		return err
 	}
 	sp := &s.spanning
 	sp.config = config
-	sp.trees = map[uint16]*tree{}
+	sp.trees, sp.placed = map[uint16]*tree{}, 0
 	for _, p := range s.ports.Load().list {
 		p.state.Store(uint32(stp.Discarding))
 		p.states.Store(nil)
@@ -297,6 +314,7 @@ func (sp *spanning) update(s *Switch) {
 	for vlan, t := range sp.trees {
 		if !want[vlan] {
 			delete(sp.trees, vlan)
+			sp.placed -= t.bridge.Len()
 			for _, p := range s.ports.Load().list {
 				t.close(p)
 			}
@@ -313,19 +331,47 @@ func (sp *spanning) update(s *Switch) {
 		}
 	}
 	for _, t := range sp.sorted() {
-		for _, p := range s.ports.Load().list {
-			sp.place(t, p)
-		}
+		t.bridge.Together(func() {
+			for _, p := range s.ports.Load().list {
+				sp.place(t, p)
+			}
+		})
 	}
 }
 
-var errTooManyTrees = bus.Errorf(bus.NoSpace, "a spanning tree for each VLAN: at most %d VLANs", maxTrees)
+var (
+	errTooManyTrees     = bus.Errorf(bus.NoSpace, "a spanning tree for each VLAN: at most %d VLANs", maxTrees)
+	errTooManyTreePorts = bus.Errorf(bus.NoSpace, "spanning trees: at most %d ports in all trees together", maxTreePorts)
+)
 
-// checkTrees tells whether there may be a tree for each VLAN if the port b had
-// the config c.
+// checkTrees tells whether there may be the trees that are wanted if the port b
+// had the config c.
 func (s *Switch) checkTrees(b *bus.Port, c *config) error {
-	if s.mode.Load().stp == stpPerVLAN && len(s.vlansInUse(b, c)) > maxTrees {
+	return s.checkTreesOf(s.mode.Load().stp, b, c)
+}
+
+func (s *Switch) checkTreesOf(mode stpMode, b *bus.Port, with *config) error {
+	if mode != stpPerVLAN {
+		return nil
+	}
+	used := s.vlansInUse(b, with)
+	if len(used) > maxTrees {
 		return errTooManyTrees
+	}
+	ports := 0
+	for _, p := range s.ports.Load().list {
+		c := p.config.Load()
+		if p.bus == b {
+			c = with
+		}
+		for _, v := range used {
+			if c.member(v) {
+				ports++
+			}
+		}
+	}
+	if ports > maxTreePorts {
+		return errTooManyTreePorts
 	}
 	return nil
 }

@@ -22,8 +22,8 @@ func (t *Table) AddStatic(k Key, port int) error {
 	s := t.array.Load().find(k)
 	switch {
 	case s != nil && s.place.Load() != 0:
-		s.place.Store(uint64(p))
-	case t.live.Load() >= t.limit.Load():
+		t.move(s, k, place(s.place.Load()), p)
+	case t.live.Load() >= t.limit.Load() && !t.evict(port):
 		return fmt.Errorf("%w: it has %d entries", ErrFull, t.live.Load())
 	default:
 		t.put(s, k, p)
@@ -36,10 +36,10 @@ func (t *Table) Remove(k Key) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.array.Load().find(k)
-	if s == nil || s.place.Swap(0) == 0 {
+	if s == nil || s.place.Load() == 0 {
 		return false
 	}
-	t.live.Add(-1)
+	t.forget(s)
 	return true
 }
 
@@ -52,7 +52,7 @@ func (t *Table) Flush() int {
 // FlushPort forgets the entries of a port, the static ones only if told so:
 // when the port has ended.
 func (t *Table) FlushPort(port int, alsoStatic bool) int {
-	return t.flush(func(_ Key, p place) bool { return p.at(port) && (alsoStatic || !p.isStatic()) })
+	return t.flushPort(port, func(_ Key, p place) bool { return alsoStatic || !p.isStatic() })
 }
 
 // FlushVLAN forgets the entries of a VLAN but the static ones.
@@ -62,7 +62,32 @@ func (t *Table) FlushVLAN(vlan uint16) int {
 
 // FlushPortVLAN forgets the entries of a port in a VLAN but the static ones.
 func (t *Table) FlushPortVLAN(port int, vlan uint16) int {
-	return t.flush(func(k Key, p place) bool { return p.at(port) && k.VLAN() == vlan && !p.isStatic() })
+	return t.flushPort(port, func(k Key, p place) bool { return k.VLAN() == vlan && !p.isStatic() })
+}
+
+// flushPort forgets entries of a port: it costs as much as that has.
+func (t *Table) flushPort(port int, which func(Key, place) bool) (gone int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := t.owners[port]
+	if o == nil {
+		return 0
+	}
+	a := t.array.Load()
+	for _, k := range o.keys {
+		if s := a.find(k); s != nil {
+			if p := place(s.place.Load()); p.at(port) && which(k, p) {
+				t.forget(s)
+				gone++
+			}
+		}
+	}
+	if o.live == 0 {
+		delete(t.owners, port)
+	} else {
+		t.tidy(o, port)
+	}
+	return gone
 }
 
 func (t *Table) flush(which func(Key, place) bool) (gone int) {
@@ -73,12 +98,11 @@ func (t *Table) flush(which func(Key, place) bool) (gone int) {
 		for j := range lines[i] {
 			s := &lines[i][j]
 			if p := place(s.place.Load()); p != 0 && which(Key(s.key.Load()), p) {
-				s.place.Store(0)
+				t.forget(s)
 				gone++
 			}
 		}
 	}
-	t.live.Add(int64(-gone))
 	return gone
 }
 

@@ -58,7 +58,7 @@ func (t *Table) judge(p place, port int, now uint32) Result {
 
 // learn is Learn for what changes the table.
 func (t *Table) learn(k Key, port int, now uint32) (Result, int) {
-	if t.live.Load() >= t.limit.Load() && t.array.Load().find(k) == nil {
+	if t.live.Load() >= t.limit.Load() && t.greedy.Load() == int64(port) && t.array.Load().find(k) == nil {
 		t.refused.Add(1)
 		return Refused, 0 // a flood of addresses does not get the lock
 	}
@@ -75,8 +75,8 @@ func (t *Table) learn(k Key, port int, now uint32) (Result, int) {
 	case r == Learned && p != 0: // it has aged out, and the next Tick has not come
 		t.aged.Add(1)
 		t.learned.Add(1)
-		s.place.Store(uint64(fresh))
-	case r == Learned && t.live.Load() >= t.limit.Load():
+		t.move(s, k, p, fresh)
+	case r == Learned && t.live.Load() >= t.limit.Load() && !t.evict(port):
 		t.refused.Add(1)
 		return Refused, 0
 	case r == Learned:
@@ -84,7 +84,7 @@ func (t *Table) learn(k Key, port int, now uint32) (Result, int) {
 		t.put(s, k, fresh)
 	case r == Moved:
 		t.moved.Add(1)
-		s.place.Store(uint64(fresh))
+		t.move(s, k, p, fresh)
 		return Moved, p.port()
 	case r == Damped:
 		t.damped.Add(1)
@@ -93,6 +93,15 @@ func (t *Table) learn(k Key, port int, now uint32) (Result, int) {
 		return Static, p.port()
 	}
 	return r, 0
+}
+
+// move puts k, which has an entry, at another place.
+func (t *Table) move(s *slot, k Key, from, to place) {
+	s.place.Store(uint64(to))
+	if from.port() != to.port() {
+		t.disown(from.port())
+		t.own(k, to.port())
+	}
 }
 
 // Lookup returns the port behind which the station k is, if that is known.

@@ -1,6 +1,7 @@
 package fdb
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 )
@@ -54,6 +55,40 @@ func (m *model) addStatic(k Key, port int) bool {
 	return true
 }
 
+// evicted takes over which entry the full table gave up for k of port, if it
+// did, and tells what was wrong with that.
+func (m *model) evicted(tab *Table, k Key, port int, did bool) error {
+	count, learned, most := map[int]int{}, map[int]int{}, 0
+	for _, e := range m.entries {
+		count[e.port]++
+		most = max(most, count[e.port])
+		if !e.static {
+			learned[e.port]++
+		}
+	}
+	if !did {
+		if count[port] < most-most/8 && learned[port] == len(m.entries) {
+			return fmt.Errorf("port %d has %d of %d entries and was refused", port, count[port], most)
+		}
+		return nil
+	}
+	var gone []Key
+	for other := range m.entries {
+		if s := tab.array.Load().find(other); s == nil || s.place.Load() == 0 {
+			gone = append(gone, other)
+		}
+	}
+	if len(gone) != 1 {
+		return fmt.Errorf("%d entries went for one", len(gone))
+	}
+	e := m.entries[gone[0]]
+	if e.static || e.port == port || count[e.port] <= count[port] || count[e.port] < most-most/8-1 {
+		return fmt.Errorf("an entry of port %d (static %v), which has %d, went for one of port %d, which has %d; the most is %d", e.port, e.static, count[e.port], port, count[port], most)
+	}
+	delete(m.entries, gone[0])
+	return nil
+}
+
 func (m *model) flush(which func(Key, modelEntry) bool) (gone int) {
 	for k, e := range m.entries {
 		if which(k, e) {
@@ -83,6 +118,15 @@ func TestModel(t *testing.T) {
 			case p < 600:
 				got, from := tab.Learn(k, port, m.now)
 				want, wantFrom := m.learn(k, port)
+				if want == Refused {
+					if err := m.evicted(tab, k, port, got == Learned); err != nil {
+						t.Fatalf("seed %d step %d: %v", seed, step, err)
+					}
+					if got == Learned {
+						want = Learned
+						m.entries[k] = modelEntry{port, m.now, false}
+					}
+				}
 				if got != want || from != wantFrom {
 					t.Fatalf("seed %d step %d: learned %d from %d, model %d from %d", seed, step, got, from, want, wantFrom)
 				}
@@ -93,7 +137,15 @@ func TestModel(t *testing.T) {
 					t.Fatalf("seed %d step %d: found %d %v, model %d %v", seed, step, got, ok, want.port, wantOK)
 				}
 			case p < 920:
-				if err := tab.AddStatic(k, port); (err == nil) != m.addStatic(k, port) {
+				err := tab.AddStatic(k, port)
+				if !m.addStatic(k, port) {
+					if err := m.evicted(tab, k, port, err == nil); err != nil {
+						t.Fatalf("seed %d step %d: static: %v", seed, step, err)
+					}
+					if err == nil {
+						m.entries[k] = modelEntry{port, 0, true}
+					}
+				} else if err != nil {
 					t.Fatalf("seed %d step %d: static: %v", seed, step, err)
 				}
 			case p < 940:

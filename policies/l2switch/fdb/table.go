@@ -29,10 +29,15 @@ type Table struct {
 	damped  atomic.Uint64
 	refused atomic.Uint64
 	aged    atomic.Uint64
+	evicted atomic.Uint64
+	greedy  atomic.Int64 // greediest, readable without the lock
 
-	mu     sync.Mutex
-	ageing uint32
-	now    uint32 // the last Tick
+	mu        sync.Mutex
+	ageing    uint32
+	now       uint32 // the last Tick
+	owners    map[int]*owner
+	greediest int // the port that has most entries, or had when that was looked for
+	most      int // that it had then
 }
 
 // Stats counts what happened since the table was made.
@@ -42,12 +47,13 @@ type Stats struct {
 	Damped  uint64 // frames whose address was kept from moving
 	Refused uint64 // frames whose address found no room
 	Aged    uint64 // addresses forgotten for their age
+	Evicted uint64 // addresses forgotten for those of ports that had fewer
 }
 
 // New makes a table that holds at most limit entries. It grows as it fills:
-// about 20 to 40 bytes an entry.
+// about 30 to 60 bytes an entry.
 func New(limit int) *Table {
-	t := &Table{ageing: DefaultAgeing}
+	t := &Table{ageing: DefaultAgeing, owners: map[int]*owner{}}
 	t.limit.Store(int64(limit))
 	t.array.Store(newSlots(minSlots, seed{rand.Uint64(), rand.Uint64() | 1}))
 	return t
@@ -98,7 +104,7 @@ func (t *Table) setHorizon() {
 
 // Stats returns the counters.
 func (t *Table) Stats() Stats {
-	return Stats{t.learned.Load(), t.moved.Load(), t.damped.Load(), t.refused.Load(), t.aged.Load()}
+	return Stats{t.learned.Load(), t.moved.Load(), t.damped.Load(), t.refused.Load(), t.aged.Load(), t.evicted.Load()}
 }
 
 // put stores p for k, which has no entry; s is its empty slot or nil. Under mu.
@@ -106,13 +112,14 @@ func (t *Table) put(s *slot, k Key, p place) {
 	t.live.Add(1)
 	if s != nil {
 		s.place.Store(uint64(p))
-		return
+	} else {
+		a := t.array.Load()
+		if a.full() {
+			a = t.renew(a)
+		}
+		a.add(k, p)
 	}
-	a := t.array.Load()
-	if a.full() {
-		a = t.renew(a)
-	}
-	a.add(k, p)
+	t.own(k, p.port())
 }
 
 // renew replaces the array by one that has room, without the slots of

@@ -325,3 +325,41 @@ func TestNoAllocation(t *testing.T) {
 		t.Errorf("%v allocations a frame", n)
 	}
 }
+
+// Who fills the table keeps nobody else out: the others' stations find room at
+// his cost, and static entries too.
+func TestFloodTakesNothing(t *testing.T) {
+	const limit = 1000
+	tab := New(limit)
+	for i := range 10 * limit {
+		tab.Learn(randomKey(i), 1, 1)
+	}
+	for port := 2; port < 12; port++ {
+		for i := range 50 {
+			k := key(uint16(port), byte(i))
+			if r, _ := tab.Learn(k, port, 1); r != Learned {
+				t.Fatalf("station %d of port %d: result %d", i, port, r)
+			}
+		}
+		for i := range 100 { // the flood goes on
+			tab.Learn(randomKey(100_000+1000*port+i), 1, 1)
+		}
+	}
+	if err := tab.AddStatic(key(4000, 1), 3); err != nil {
+		t.Errorf("a static entry: %v", err)
+	}
+	for port := 2; port < 12; port++ {
+		for i := range 50 {
+			if at, ok := tab.Lookup(key(uint16(port), byte(i))); !ok || at != port {
+				t.Fatalf("station %d of port %d is at %d, %v", i, port, at, ok)
+			}
+		}
+	}
+	if s := tab.Stats(); tab.Len() != limit || s.Evicted != 501 || s.Refused == 0 {
+		t.Errorf("%d entries, %+v", tab.Len(), s)
+	}
+	check(t, tab)
+	if n := tab.FlushPort(1, true); n != limit-501 || tab.Len() != 501 {
+		t.Errorf("%d went with port 1, %d are left", n, tab.Len())
+	}
+}

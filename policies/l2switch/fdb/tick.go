@@ -40,11 +40,12 @@ func (t *Table) sweep(a *slots, lines []line) bool {
 			p := place(s.place.Load())
 			// A frame of the station may have come just now.
 			if p != 0 && !p.valid(horizon) && s.place.CompareAndSwap(uint64(p), 0) {
+				t.live.Add(-1)
+				t.disown(p.port())
 				gone++
 			}
 		}
 	}
-	t.live.Add(int64(-gone))
 	t.aged.Add(uint64(gone))
 	return true
 }

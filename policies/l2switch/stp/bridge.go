@@ -35,6 +35,7 @@ type Bridge struct {
 	id    BridgeID
 	ports []*port // by number
 
+	held         bool // the machines wait: see Together
 	reselect     bool // roles are to be selected anew
 	rootPriority vector
 	rootTimes    times
@@ -116,6 +117,9 @@ func (b *Bridge) AddPort(n int, c PortConfig) error {
 	return nil
 }
 
+// Len returns how many ports there are.
+func (b *Bridge) Len() int { return len(b.ports) }
+
 // RemovePort takes the port out of the tree. Nothing is said of it any more,
 // not even that it no longer forwards. A port that is not known is ignored.
 func (b *Bridge) RemovePort(n int) {
@@ -187,9 +191,21 @@ const (
 	maxSteps  = 32
 )
 
+// Together calls f, which changes the bridge by its methods, and lets the
+// machines run once for all that f did: so n ports are added at the cost of one.
+func (b *Bridge) Together(f func()) {
+	b.held = true
+	f()
+	b.held = false
+	b.run()
+}
+
 // run lets all machines run until none moves, and then sends what is to be
 // said: what was decided in between is nobody's business.
 func (b *Bridge) run() {
+	if b.held {
+		return
+	}
 	passes := 0
 	for b.pass() {
 		if passes++; passes == maxPasses {

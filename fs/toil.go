@@ -1,0 +1,68 @@
+package fs
+
+import (
+	"runtime"
+	"sync"
+
+	"ipnfs/bus"
+)
+
+// copyBudget is how many copies of frames a request may make on the device's
+// goroutine, which all networks need: some 100 us. What is more is toil.
+const copyBudget = 2048
+
+// toil is work for which a request is too large, or its network: it goes on
+// behind the device's goroutine, on one of its own that is there while there is
+// work. The networks take turns, a job each.
+type toil struct {
+	mu      sync.Mutex
+	turns   []*bus.Network // whose turn is next; each stands here once
+	jobs    map[*bus.Network][]func()
+	running bool
+}
+
+// add puts a job of some 100 us behind the others of its network. One that has
+// more to do adds what is left.
+func (t *toil) add(n *bus.Network, job func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.jobs == nil {
+		t.jobs = map[*bus.Network][]func(){}
+	}
+	if len(t.jobs[n]) == 0 {
+		t.turns = append(t.turns, n)
+	}
+	t.jobs[n] = append(t.jobs[n], job)
+	if !t.running {
+		t.running = true
+		go t.run()
+	}
+}
+
+// run does what there is. It gives way after each step: where it has the only
+// processor, the device's goroutine shall not wait for more.
+func (t *toil) run() {
+	for {
+		t.mu.Lock()
+		if len(t.turns) == 0 {
+			t.running = false
+			t.mu.Unlock()
+			return
+		}
+		n := t.turns[0]
+		job := t.jobs[n][0]
+		t.mu.Unlock()
+
+		job()
+
+		t.mu.Lock()
+		t.turns = t.turns[1:]
+		if t.jobs[n] = t.jobs[n][1:]; len(t.jobs[n]) > 0 {
+			t.turns = append(t.turns, n)
+		} else {
+			delete(t.jobs, n)
+		}
+		t.mu.Unlock()
+		runtime.Gosched()
+	}
+}
