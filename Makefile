@@ -27,6 +27,8 @@ mandir  = $(DESTDIR)$(PREFIX)/share/man
 bashdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 zshdir  = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+UNIT   := ipnfs@.service
+unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 .NOTPARALLEL:
 .PHONY: build run test race fuzz bench lint man install uninstall clean help setup-%
@@ -59,7 +61,7 @@ man: setup-build ## build the manual pages: build/man
 	@mkdir -p build/man
 	@for page in $(PAGES); do go run $(MD2MAN) -in doc/$$page.md -out build/man/$$page || exit 1; done
 
-install: build man ## install below PREFIX: program, mount helper, manual pages, completions
+install: build man ## install below PREFIX: program, mount helper, manual pages, completions, unit
 	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/ipnfs
 	install -d $(DESTDIR)/sbin
 	ln -sfn $(PREFIX)/bin/ipnfs $(DESTDIR)/sbin/mount.ipnfs
@@ -68,11 +70,13 @@ install: build man ## install below PREFIX: program, mount helper, manual pages,
 	$(BIN) completion bash >$(bashdir)/ipnfs
 	$(BIN) completion zsh >$(zshdir)/_ipnfs
 	$(BIN) completion fish >$(fishdir)/ipnfs.fish
+	install -d $(unitdir)
+	sed 's,/usr/local/bin,$(PREFIX)/bin,' cmd/ipnfs/systemd/$(UNIT) >$(unitdir)/$(UNIT)
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/ipnfs $(DESTDIR)/sbin/mount.ipnfs
 	for page in $(PAGES); do rm -f $(mandir)/man$${page##*.}/$$page; done
-	rm -f $(bashdir)/ipnfs $(zshdir)/_ipnfs $(fishdir)/ipnfs.fish
+	rm -f $(bashdir)/ipnfs $(zshdir)/_ipnfs $(fishdir)/ipnfs.fish $(unitdir)/$(UNIT)
 
 clean: ## remove what was built
 	rm -rf build

@@ -8,6 +8,8 @@ type Caller struct {
 	// Thread is the thread that makes the call, 0 if it cannot be known. Its
 	// /proc entry stays its own until the call is answered.
 	Thread uint32
+	// Rights are what he may do, as far as whoever opened the file may, too.
+	Rights Credentials
 }
 
 // Attacher serves one file of a network's directory that is a set of things

@@ -128,7 +128,7 @@ func TestAttachCaller(t *testing.T) {
 	m := newLAN(t)
 	var out fuse.OpenOut
 	open := &fuse.OpenIn{InHeader: m.header(m.id("lan/tap")), Flags: unix.O_WRONLY}
-	open.Uid = 5
+	open.Uid, open.Gid, open.Pid = 5, 6, uint32(unix.Gettid())
 	ok(t, "open", m.Open(nil, open, &out))
 	in := writeIn(out.Fh)
 	_, status := m.Write(nil, in, []byte("theirs"))
@@ -144,6 +144,9 @@ func TestAttachCaller(t *testing.T) {
 	by := taps.calls[len(taps.calls)-1]
 	if by.Kind != "tap" || by.UID != 5 || by.GID != 6 || by.PID != uint32(os.Getpid()) || by.Thread != in.Pid || by.Comm == "" || by.Since.IsZero() {
 		t.Errorf("the caller is %+v", by)
+	}
+	if r := by.Rights; !r.Known || r.UID != 5 || r.GID != 6 {
+		t.Errorf("his rights are %+v", r)
 	}
 }
 

@@ -50,6 +50,8 @@ type node struct {
 	port *bus.Port
 	gone bool
 
+	opener *bus.Credentials // of the open file, in a write
+
 	// Of what a policy serves, and empty in all other nodes:
 	life     uint64 // of the policy
 	policy   string // its name

@@ -5,6 +5,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/creds"
 )
 
 // Open flags, see the manual's notes on doors. Each has its reason: frames
@@ -35,7 +36,11 @@ func (f *FS) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.St
 		out.Fh, err = f.openEvents(&n, in)
 	case textFile, attachFile:
 		out.OpenFlags = fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH
-		out.Fh = f.addFile(&textHandle{node: n, opener: in.Uid})
+		h := &textHandle{node: n}
+		if n.row.kind == attachFile {
+			h.opener = creds.Of(in.Pid, in.Uid, in.Gid)
+		}
+		out.Fh = f.addFile(h)
 		if n.row.fresh() && in.Flags&unix.O_ACCMODE != unix.O_WRONLY {
 			// Before open(2) the kernel asked for the mode, and took the
 			// size that came with it. The text may be longer by now.

@@ -34,7 +34,7 @@ func (c *caller) assume() error {
 // takeOn makes raw system calls, which are the thread's: those of package
 // syscall would change all threads.
 func (c *caller) takeOn() error {
-	if err := unix.Setgroups(c.gids); err != nil { // raw, too
+	if err := unix.Setgroups(c.Rights.Groups); err != nil { // raw, too
 		return os.NewSyscallError("setgroups", err)
 	}
 	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, keep, uintptr(c.GID), keep); errno != 0 {

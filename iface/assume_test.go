@@ -21,7 +21,7 @@ func TestAssume(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer here.Close()
-	c := &caller{Caller: bus.Caller{Info: bus.Info{UID: 1234, GID: 2345}}, gids: []int{7, 70000}}
+	c := &caller{Caller: bus.Caller{Info: bus.Info{UID: 1234, GID: 2345}, Rights: bus.Credentials{Groups: []int{7, 70000}}}}
 	const noSetuidFixup = 1 << 2 // SECBIT_NO_SETUID_FIXUP
 	for _, securebits := range []uintptr{0, noSetuidFixup} {
 		err := here.Do(func() error {

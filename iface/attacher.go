@@ -30,7 +30,9 @@ func (t *attacher) Attach(n *bus.Network, by bus.Caller, command string) error {
 		kind: t.kind, net: n, by: by.Info,
 		ready: make(chan struct{}), done: make(chan struct{}),
 	}
-	ns, err := t.open(identify(by), command, a)
+	c := identify(by)
+	defer c.takeTurn()()
+	ns, err := t.open(c, command, a)
 	if err == nil {
 		err = a.start(t.device, ns)
 	}
@@ -64,7 +66,9 @@ func (t *attacher) Detach(n *bus.Network, by bus.Caller, command string) error {
 	if err != nil {
 		return err
 	}
-	a, err := t.find(n, identify(by), name, where)
+	c := identify(by)
+	defer c.takeTurn()()
+	a, err := t.find(n, c, name, where)
 	if err != nil {
 		return err
 	}
@@ -79,6 +83,10 @@ func (t *attacher) Detach(n *bus.Network, by bus.Caller, command string) error {
 // find finds what is attached by the name of its interface, in the namespace
 // where if that is not empty.
 func (t *attacher) find(n *bus.Network, c *caller, name, where string) (*attachment, error) {
+	all := attachments(n, t.kind)
+	if len(all) == 0 {
+		return nil, bus.Errorf(bus.Unknown, "%s is not attached here: nothing is", name)
+	}
 	var found, here []*attachment
 	index := 0 // of the interface there that has the name now
 	ns, err := c.namespace(where)
@@ -90,7 +98,7 @@ func (t *attacher) find(n *bus.Network, c *caller, name, where string) (*attachm
 	} else if where != "" {
 		return nil, err
 	}
-	for _, a := range attachments(n, t.kind) {
+	for _, a := range all {
 		a.mu.Lock()
 		there := err == nil && !a.away && a.ns == ns.ID()
 		if a.facts.Called(name) || there && a.facts.Index == index {

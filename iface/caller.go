@@ -1,11 +1,6 @@
 package iface
 
 import (
-	"fmt"
-	"os"
-	"strconv"
-	"strings"
-
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
@@ -15,61 +10,17 @@ import (
 // caller is who wrote a command, and what he may do.
 type caller struct {
 	bus.Caller
-	admin bool  // uid 0 with CAP_NET_ADMIN
-	enter bool  // also with CAP_SYS_ADMIN, which setns(2) asks for
-	gids  []int // supplementary groups
+	admin bool // uid 0 with CAP_NET_ADMIN
+	enter bool // also with CAP_SYS_ADMIN, which setns(2) asks for
 }
 
-// identify asks /proc about the calling thread, which waits for us. One that
-// cannot be asked, as it is outside our pid namespace, is known by its uid
-// alone.
+// identify tells what the rights of a caller mean here. One that is unknown
+// has none: uid 0 of another container may have lost what makes it root.
 func identify(by bus.Caller) *caller {
 	c := &caller{Caller: by}
-	if by.Thread == 0 {
-		c.admin = by.UID == 0
-		c.enter = c.admin
-		return c
-	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", by.Thread))
-	if err != nil {
-		return c
-	}
-	var effective uint64
-	effective, c.gids = parseStatus(string(status))
-	// In another user namespace even uid 0 has its capabilities only there.
-	if by.UID == 0 && sameUserNamespace(by.Thread) {
-		c.admin = effective&(1<<unix.CAP_NET_ADMIN) != 0
-		c.enter = c.admin && effective&(1<<unix.CAP_SYS_ADMIN) != 0
-	}
+	c.admin = by.UID == 0 && by.Rights.Can(unix.CAP_NET_ADMIN)
+	c.enter = c.admin && by.Rights.Can(unix.CAP_SYS_ADMIN)
 	return c
-}
-
-func sameUserNamespace(thread uint32) bool {
-	theirs, err := os.Stat(fmt.Sprintf("/proc/%d/ns/user", thread))
-	if err != nil {
-		return false
-	}
-	ours, err := os.Stat("/proc/thread-self/ns/user")
-	return err == nil && os.SameFile(theirs, ours)
-}
-
-// parseStatus reads the effective capabilities and the supplementary groups
-// in /proc/TID/status.
-func parseStatus(status string) (effective uint64, gids []int) {
-	for line := range strings.Lines(status) {
-		key, value, _ := strings.Cut(line, ":")
-		switch key {
-		case "CapEff":
-			effective, _ = strconv.ParseUint(strings.TrimSpace(value), 16, 64)
-		case "Groups":
-			for _, word := range strings.Fields(value) {
-				if gid, err := strconv.ParseUint(word, 10, 32); err == nil {
-					gids = append(gids, int(gid))
-				}
-			}
-		}
-	}
-	return effective, gids
 }
 
 // need refuses what only an administrator of networks may do.
@@ -77,11 +28,16 @@ func (c *caller) need(what string) error {
 	switch {
 	case c.admin:
 		return nil
+	case !c.Rights.Known:
+		return bus.Errorf(bus.Denied, "%s takes root, and what this process may do is unknown: %s", what, unseen)
 	case c.UID == 0:
 		return bus.Errorf(bus.Denied, "%s takes CAP_NET_ADMIN, which uid 0 does not have here", what)
 	}
 	return bus.Errorf(bus.Denied, "%s takes root: uid %d may only attach a tap that exists in his own network namespace and is his (ip tuntap add mode tap user %d)", what, c.UID, c.UID)
 }
+
+// unseen is why a caller is unknown, and what helps.
+const unseen = "it wrote, or opened the file, in a pid namespace that ipnfs does not see: write from one that it sees, or mount there"
 
 // namespace returns the namespace that where means, or, if that is empty, the
 // caller's own.
@@ -107,8 +63,8 @@ func (c *caller) namespace(where string) (*netns.NS, error) {
 }
 
 func (c *caller) ownNamespace() (*netns.NS, error) {
-	if c.Thread == 0 {
-		return nil, bus.Errorf(bus.Denied, "the calling process, and so its network namespace, is unknown: say netns=NAME")
+	if !c.Rights.Known {
+		return nil, bus.Errorf(bus.Denied, "the network namespace of this process is unknown: %s", unseen)
 	}
 	ns, err := netns.OfThread(c.Thread)
 	if err != nil {

@@ -200,26 +200,3 @@ func checkParsed(t *testing.T, name string) {
 		t.Errorf("the kernel gets the name %q", name)
 	}
 }
-
-func FuzzStatus(f *testing.F) {
-	f.Add("Name:\tx\nCapEff:\t000001ffffffffff\nGroups:\t1 2 4294967295 \n")
-	f.Add("CapEff\nGroups:x 1 -1 99999999999\n")
-	f.Fuzz(func(t *testing.T, status string) {
-		_, gids := parseStatus(status)
-		for _, gid := range gids {
-			if gid < 0 || gid > 1<<32-1 {
-				t.Errorf("group %d", gid)
-			}
-		}
-	})
-}
-
-func TestParseStatus(t *testing.T) {
-	caps, gids := parseStatus("Name:\tCapEff: 1\nUmask:\t0022\nGroups:\t4 24 4000000000 \nCapPrm:\t0000000000000001\nCapEff:\t000001fffeffffff\n")
-	if caps != 0x1fffeffffff || !reflect.DeepEqual(gids, []int{4, 24, 4000000000}) {
-		t.Errorf("read as %x, %v", caps, gids)
-	}
-	if caps, gids := parseStatus(""); caps != 0 || gids != nil {
-		t.Errorf("nothing is read as %x, %v", caps, gids)
-	}
-}

@@ -2,7 +2,8 @@
 // files tap and grab: it registers a bus.Attacher for each.
 //
 //   - command.go, option.go: what may be written to the files.
-//   - caller.go, assume.go: who wrote it, and what he may do.
+//   - caller.go, assume.go: who wrote it, and what he may do; turn.go: one
+//     command of a user after the other.
 //   - attacher.go: attach, detach, list. registry.go: what is attached where.
 //   - attachment.go: one interface that is a port, from attach to its end;
 //     follow.go when it moves, witness.go when it alone keeps its namespace

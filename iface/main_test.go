@@ -17,6 +17,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/creds"
 	"ipnfs/iface/link"
 	"ipnfs/iface/netns"
 	"ipnfs/iface/nstest"
@@ -81,7 +82,19 @@ func start(t *testing.T, ns *netns.NS, attr *syscall.SysProcAttr, argv ...string
 	if c := attr.Credential; c != nil {
 		by.UID, by.GID = c.Uid, c.Gid
 	}
+	return known(by)
+}
+
+// known is by with the rights that his thread has.
+func known(by bus.Caller) bus.Caller {
+	by.Rights = creds.Of(by.Thread, by.UID, by.GID)
 	return by
+}
+
+// outside is by as if he were outside our pid namespace.
+func outside(by bus.Caller) bus.Caller {
+	by.Thread = 0
+	return known(by)
 }
 
 // namespaceOf returns the namespace that a process is in.

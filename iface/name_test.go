@@ -58,14 +58,15 @@ func TestDetachNamespace(t *testing.T) {
 		l.attach("tap", "lnk0 netns="+netns)
 	}
 	root := l.root
-	root.Thread = 0 // his own namespace is unknown
+	unknown := outside(root) // so is his own namespace
 	try := func(kind bus.Kind, by bus.Caller, command string) {
 		t.Helper()
 		if err := detach(l.Net, by, "tap", command); bus.KindOf(err) != kind || err != nil && kind == 0 {
 			t.Errorf("-%s: %v of kind %d, want kind %d", command, err, bus.KindOf(err), kind)
 		}
 	}
-	try(bus.Invalid, root, "lnk0")
+	try(bus.Invalid, unknown, "lnk0")
+	try(bus.Denied, unknown, "lnk0 netns="+other)
 	try(bus.Unknown, root, "lnk0 netns="+third)
 	try(bus.Unknown, root, "lnk0 netns=lnknone")
 	try(bus.Unknown, root, "lnk1 netns="+other)
@@ -76,7 +77,7 @@ func TestDetachNamespace(t *testing.T) {
 	try(0, root, "lnk0 netns="+other)
 	l.wantList("tap", "lnk0", "netns="+l.host)
 	try(bus.Unknown, root, "lnk0 netns="+other)
-	try(0, root, "lnk0")
+	try(0, unknown, "lnk0")
 	l.wantList("tap")
 }
 

@@ -85,9 +85,7 @@ func TestRights(t *testing.T) {
 	for _, command := range []string{veth, veth + " copy", "lnkmine", "lnknone", "lo netns=/etc/shadow"} {
 		l.want(bus.Denied, u, "grab", command)
 	}
-	unknown := u
-	unknown.Thread = 0
-	l.want(bus.Denied, unknown, "tap", "lnkmine")
+	l.want(bus.Denied, outside(u), "tap", "lnkmine")
 	if got := facts(t, l.ns, "lnkmine"); fmt.Sprint(got) != fmt.Sprint(before) {
 		t.Errorf("refusals left %+v of %+v", got, before)
 	}
@@ -169,8 +167,16 @@ func TestRightsOfUIDZero(t *testing.T) {
 	l.want(0, confined, "tap", "lnknew netns="+l.host)
 	l.want(0, confined, "tap", "lnknew2")
 
+	// Outside our pid namespace uid 0 may be a container's, without capabilities.
+	for _, command := range []string{"lnknew", "lnktap", "lnknew netns=" + l.host, "lnktap up"} {
+		l.want(bus.Denied, outside(l.root), "tap", command)
+	}
+	l.want(bus.Denied, outside(l.root), "grab", veth)
+	l.want(bus.Denied, outside(l.root), "grab", veth+" netns="+l.host)
+
 	ended := l.root
 	ended.Thread = 1 << 30
+	ended = known(ended)
 	if err := attach(l.Net, ended, "tap", "lnknew3"); err == nil {
 		t.Error("a caller who is not there attached a tap")
 	}
@@ -183,6 +189,7 @@ func TestRightsInUserNamespace(t *testing.T) {
 	by := start(t, l.ns, &syscall.SysProcAttr{}, "setpriv", "--reuid=1234", "--regid=2345", "--clear-groups",
 		"unshare", "--user", "--map-root-user", "--net", "sh", "-c", "echo; read line")
 	by.UID, by.GID = user, group
+	by = known(by)
 	ns := namespaceOf(t, by)
 	if ns.ID() == l.ns.ID() {
 		t.Fatal("it has no namespace of its own")

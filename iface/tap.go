@@ -22,10 +22,16 @@ func openTap(c *caller, command string, a *attachment) (*netns.NS, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.options() {
-		if err := c.need("an option of tap"); err != nil {
-			return nil, err
-		}
+	// What can be refused without a look at the interface is: a look costs a
+	// thread.
+	switch {
+	case o.options():
+		err = c.need("an option of tap")
+	case c.UID == 0: // no tap is his as an owner's: they are root's
+		err = c.need("interface " + o.name)
+	}
+	if err != nil {
+		return nil, err
 	}
 	ns, err := c.namespace(o.netns)
 	if err != nil {

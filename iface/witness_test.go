@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -95,8 +94,11 @@ func TestWitnesses(t *testing.T) {
 	}
 	hold := func(script string) (end func()) {
 		t.Helper()
-		cmd := exec.Command("sh", "-c", script+"; echo; exec sleep 1000")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
+		cmd := exec.Command("sh", "-c", script+"; echo; exec cat")
+		_, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
 		ready, err := cmd.StdoutPipe()
 		if err == nil {
 			err = cmd.Start()
@@ -113,7 +115,7 @@ func TestWitnesses(t *testing.T) {
 	}
 	ends := map[string]func(){}
 	ends["a descriptor"] = hold("exec 7</run/netns/" + p.name)
-	ends["a mount"] = hold(fmt.Sprintf("exec unshare --mount --propagation private sh -c 'mount --bind /run/netns/%s %s; echo; exec sleep 1000'", p.name, path))
+	ends["a mount"] = hold(fmt.Sprintf("exec unshare --mount --propagation private sh -c 'mount --bind /run/netns/%s %s; echo; exec cat'", p.name, path))
 	member := process(t, p.ns, nil)
 	nstest.Delete(p.name)
 	p.ns.Close()
@@ -143,7 +145,7 @@ func TestNoWitnessAtFirst(t *testing.T) {
 	// A thread of this process writes, which is no witness.
 	nstest.Delete(p.name)
 	nstest.In(t, p.ns, func() error {
-		l.want(0, bus.Caller{Thread: uint32(unix.Gettid())}, "grab", "lnk0")
+		l.want(0, known(bus.Caller{Thread: uint32(unix.Gettid())}), "grab", "lnk0")
 		return nil
 	})
 	p.ns.Close()

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,14 +46,30 @@ func TestScripts(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(root) })
 	bin := filepath.Join(root, "bin")
+	unit, err := filepath.Abs("../cmd/ipnfs/systemd/ipnfs@.service")
+	if err != nil {
+		t.Fatal(err)
+	}
 	install(t, harness.Binary(t), bin)
 	testscript.Run(t, testscript.Params{
 		Dir:                "script",
 		WorkdirRoot:        root,
 		RequireUniqueNames: true,
 		Cmds:               commands,
-		Setup:              func(e *testscript.Env) error { return setUp(e, bin) },
+		Condition:          condition,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("UNIT", unit)
+			return setUp(e, bin)
+		},
 	})
+}
+
+// condition is "[race]": the program has the race detector, and so C in it.
+func condition(word string) (bool, error) {
+	if word != "race" {
+		return false, fmt.Errorf("unknown condition %q", word)
+	}
+	return harness.Race, nil
 }
 
 // install puts the program where all users can run it.

@@ -3,9 +3,11 @@
 //   - main.go: the commands; helper.go: being called as mount.ipnfs.
 //   - options.go: what stands behind -o.
 //   - mount.go: the steps of a mount, in front; background.go: behind.
-//   - start.go: until a mount is ready; script.go: the rc script.
+//   - start.go: until a mount is ready; script.go: the rc script; confine.go:
+//     the capabilities that stay.
 //   - inherit.go: what comes from whoever mounts: descriptors, signals, children.
-//   - log.go: where messages go.
+//   - log.go: where messages go; notify.go: what systemd is told, whose unit is
+//     systemd/ipnfs@.service.
 //   - umount.go, ls.go: the other commands.
 //   - copies.go: where else a tree is mounted; holders.go: who keeps it in use.
 //   - modules.go: the policies that are built in.

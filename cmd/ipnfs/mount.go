@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -146,14 +147,14 @@ func serve(o *mountOptions) error {
 	tree := fs.New(fd, fs.Options{Root: o.root, Limits: o.limits, Policy: broadcast.Name, Version: versionLine()})
 	defer finish()
 	served := make(chan error, 1)
-	go func() { served <- tree.Serve() }()
-
-	if err := begin(o, tree, tell, ends); err != nil {
+	serve := func() { go func() { served <- tree.Serve() }() }
+	if err := begin(o, tree, serve, tell, ends); err != nil {
 		end(o.dir, tree)
 		return tell.report(err)
 	}
 	logrus.WithFields(logrus.Fields{"dir": o.dir, "version": versionLine()}).Info("mounted")
 	_ = tell.report(nil)
+	notify(tell != nil, daemon.SdNotifyReady+"\nSTATUS=serving "+o.dir)
 
 	for reapOrphans(); ; reapOrphans() {
 		select {
@@ -163,6 +164,7 @@ func serve(o *mountOptions) error {
 			_ = removeDead(o.dir)
 		case s := <-ends:
 			logrus.WithField("signal", s.String()).Info("ending")
+			notify(tell != nil, daemon.SdNotifyStopping+"\nSTATUS=ending at "+s.String())
 			end(o.dir, tree)
 			err = nil
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -26,42 +27,84 @@ const (
 	scriptGrace = time.Second
 )
 
-// runScript runs the rc script, in the directory and under the umask of the
-// caller, until the script itself ends. What it leaves running may go on
-// writing: that goes to the log. The end of ctx ends the script and what it
-// started.
-func runScript(ctx context.Context, o *mountOptions, tree *fs.FS) error {
-	r, w, err := os.Pipe()
+// script is the process of the rc script, or nil if there is none.
+type script struct {
+	*exec.Cmd
+	path string
+	said *os.File // what it writes
+	hold *os.File // to write a line to when it may begin
+}
+
+// held is what the process does until it may begin, and if that is never.
+const held = `read -r go <&3 || exit; exec 3<&-; exec /bin/sh "$0"`
+
+// holdScript makes the process, in the directory and under the umask of the
+// caller; it waits for run. The end of ctx ends it and what it started.
+func holdScript(ctx context.Context, o *mountOptions) (*script, error) {
+	if o.rc == "" {
+		return nil, nil
+	}
+	said, w, err := os.Pipe()
 	if err != nil {
-		return failf(exitSystem, "%w", err)
+		return nil, err
 	}
-	script := exec.CommandContext(ctx, "/bin/sh", o.rc)
-	script.Env = append(os.Environ(), "IPN="+o.dir)
-	script.Stdout, script.Stderr = w, w
-	script.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	script.Cancel = func() error { return unix.Kill(-script.Process.Pid, unix.SIGTERM) }
-	script.WaitDelay = scriptGrace
-	err = script.Start()
-	w.Close()
+	defer w.Close()
+	r, hold, err := os.Pipe()
+	if err != nil {
+		said.Close()
+		return nil, err
+	}
+	defer r.Close()
+	s := &script{exec.CommandContext(ctx, "/bin/sh", "-c", held, o.rc), o.rc, said, hold}
+	s.Env = append(os.Environ(), "IPN="+o.dir, "NOTIFY_SOCKET=") // who is ready is the mount
+	s.Stdout, s.Stderr = w, w
+	s.ExtraFiles = []*os.File{r}
+	s.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s.Cancel = func() error { return unix.Kill(-s.Process.Pid, unix.SIGTERM) }
+	s.WaitDelay = scriptGrace
+	if err := s.Start(); err != nil {
+		said.Close()
+		hold.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// abandon ends a script that was not run.
+func (s *script) abandon() {
+	if s != nil {
+		s.hold.Close()
+		_ = s.Wait()
+		s.said.Close()
+	}
+}
+
+// run runs the script until it ends itself. What it leaves running may go on
+// writing: that goes to the log.
+func (s *script) run(tree *fs.FS) error {
+	if s == nil {
+		return nil
+	}
+	fmt.Fprintln(s.hold)
+	s.hold.Close()
+	r := s.said
 	var said tail
-	if err == nil {
-		copied := make(chan struct{})
-		go func() {
-			_, _ = io.Copy(&said, r)
-			close(copied)
-		}()
-		err = script.Wait()
-		_ = r.SetReadDeadline(time.Unix(1, 0)) // the pipe ends with what was left running: that may be never
-		<-copied
-		_ = r.SetReadDeadline(time.Time{})
-		_, _ = io.CopyN(&said, r, waiting(r))
-	}
+	copied := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(&said, r)
+		close(copied)
+	}()
+	err := s.Wait()
+	_ = r.SetReadDeadline(time.Unix(1, 0)) // the pipe ends with what was left running: that may be never
+	<-copied
+	_ = r.SetReadDeadline(time.Time{})
+	_, _ = io.CopyN(&said, r, waiting(r))
 	if err != nil {
 		r.Close()
 		// The shell knows but an errno; the tree knows why.
-		return failf(exitMount, "rc script %s: %w\n%s%s", o.rc, err, said.text, tree.Errors())
+		return failf(exitMount, "rc script %s: %w\n%s%s", s.path, err, said.text, tree.Errors())
 	}
-	log := logrus.WithField("rc", o.rc)
+	log := logrus.WithField("rc", s.path)
 	if len(said.text) > 0 {
 		log.Info(string(said.text))
 	}

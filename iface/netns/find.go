@@ -24,8 +24,7 @@ var procPath = regexp.MustCompile(`^/proc/(?:self|thread-self|(\d+)(?:/task/(\d+
 // Find returns the namespace that a caller calls where: the NAME of one that
 // ip-netns(8) made, a PID, or an absolute PATH. Names and paths are looked up
 // in the caller's own mount namespace and root directory, numbers in his pid
-// namespace: he gets what he would get himself. thread is his; if it is 0, he
-// cannot be asked, and only names, as we know them, are left.
+// namespace: he gets what he would get himself. thread is his.
 func Find(thread uint32, where string) (*NS, error) {
 	ns, err := find(thread, where)
 	if err == nil || bus.KindOf(err) != 0 {
@@ -45,8 +44,6 @@ func Find(thread uint32, where string) (*NS, error) {
 func find(thread uint32, where string) (*NS, error) {
 	if m := procPath.FindStringSubmatch(where); m != nil {
 		switch {
-		case thread == 0:
-			return nil, errNoThread(where)
 		case m[2] != "":
 			return ofPID(thread, m[2])
 		case m[1] != "":
@@ -56,14 +53,9 @@ func find(thread uint32, where string) (*NS, error) {
 	}
 	switch {
 	case strings.HasPrefix(where, "/"):
-		if thread == 0 {
-			return nil, errNoThread(where)
-		}
 		return atPath(thread, where)
 	case where == "", where == ".", where == "..", strings.Contains(where, "/"):
 		return nil, bus.Errorf(bus.Invalid, "network namespace %q: must be a NAME, a PID or an absolute PATH", where)
-	case thread == 0:
-		return open("%s/%s", namesDir, where)
 	}
 	ns, err := atPath(thread, namesDir+"/"+where)
 	if errors.Is(err, unix.ENOENT) {
@@ -72,10 +64,6 @@ func find(thread uint32, where string) (*NS, error) {
 		}
 	}
 	return ns, err
-}
-
-func errNoThread(where string) error {
-	return bus.Errorf(bus.Denied, "%s: the calling process is unknown, so only netns=NAME can be meant", where)
 }
 
 // atPath opens a path as thread would. The bind mounts of ip-netns(8) are

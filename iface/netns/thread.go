@@ -2,25 +2,51 @@ package netns
 
 import (
 	"runtime"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
+// maxThreads is how many threads work for onOwnThread at once. The kernel lets
+// only one change or look up interfaces at a time, so more would gain nothing.
+const maxThreads = 16
+
+var (
+	slots = make(chan struct{}, maxThreads)
+	// own are the ids of the threads that work, so that a call from within f is
+	// known: no other goroutine runs on such a thread.
+	own sync.Map
+)
+
 // onOwnThread runs f on a thread that ends afterwards, so that f may change
-// its namespaces and credentials.
+// its namespaces and credentials. If maxThreads of them are at work it waits,
+// and costs no thread meanwhile. A call from within f does not wait, as f has
+// its slot; but f must not wait for a call of another goroutine.
 func onOwnThread(f func() error) error {
+	if _, within := own.Load(unix.Gettid()); !within {
+		slots <- struct{}{}
+		defer func() { <-slots }()
+	}
 	result := make(chan error, 1)
-	go func() {
-		// Never unlocked: the thread ends with the goroutine.
-		runtime.LockOSThread()
-		if unix.Gettid() != unix.Getpid() {
-			result <- f()
-			return
-		}
+	go onLockedThread(f, result)
+	return <-result
+}
+
+func onLockedThread(f func() error, result chan<- error) {
+	// Never unlocked: the thread ends with the goroutine.
+	runtime.LockOSThread()
+	id := unix.Gettid()
+	if id == unix.Getpid() {
 		// The main thread cannot end: it would stay as f left it, and is what
 		// /proc/PID shows. While it is held here, f gets another one.
-		result <- onOwnThread(f)
+		again := make(chan error, 1)
+		go onLockedThread(f, again)
+		result <- <-again
 		runtime.UnlockOSThread()
-	}()
-	return <-result
+		return
+	}
+	own.Store(id, nil)
+	err := f()
+	own.Delete(id)
+	result <- err
 }

@@ -1,0 +1,42 @@
+package bus
+
+import "slices"
+
+// Credentials are what a thread may do, kept as one value. Package creds asks
+// the kernel for them.
+type Credentials struct {
+	UID, GID uint32
+	Groups   []int // supplementary groups
+	// Effective are the effective capabilities, a bit each (capabilities(7)).
+	// Those that count in another user namespace than ours are none.
+	Effective uint64
+	// Known is false if the thread could not be asked: it is outside our pid
+	// namespace, or that of /proc is another. Groups and Effective are empty
+	// then.
+	Known bool
+}
+
+// Can tells whether the capability of that number is effective.
+func (c Credentials) Can(capability int) bool { return c.Effective&(1<<capability) != 0 }
+
+// Under returns what c may still do with a file that opener opened: what both
+// may. So a program is not lent the rights of another by being given its open
+// file, or by giving it one, as for /proc/PID/uid_map.
+func (c Credentials) Under(opener Credentials) (Credentials, error) {
+	switch {
+	case c.UID != opener.UID:
+		return c, Errorf(Denied, "the file was opened by uid %d: who writes must open it himself", opener.UID)
+	case !opener.in(int(c.GID)):
+		return c, Errorf(Denied, "the file was opened by gid %d, without gid %d: who writes must open it himself", opener.GID, c.GID)
+	}
+	groups := slices.Clone(c.Groups)
+	c.Groups = slices.DeleteFunc(groups, func(gid int) bool { return !opener.in(gid) })
+	c.Effective &= opener.Effective
+	c.Known = c.Known && opener.Known
+	return c, nil
+}
+
+// in tells whether gid is one of c's groups.
+func (c Credentials) in(gid int) bool {
+	return int(c.GID) == gid || slices.Contains(c.Groups, gid)
+}
