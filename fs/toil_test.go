@@ -63,6 +63,7 @@ func TestToilOfOneFrame(t *testing.T) {
 	k.waits(one)
 	k.waits(two)
 	k.interrupt(killed)
+	k.waits(killed) // it is noted, and goes when it is its turn
 	open()
 	k.wantWritten(one, 3)
 	k.wantWritten(two, 12)

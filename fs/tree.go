@@ -160,7 +160,7 @@ func (f *FS) Forget(uint64, uint64) {}
 // StatFs shows the memory for queued frames as blocks and the ports as files.
 func (f *FS) StatFs(_ <-chan struct{}, _ *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
 	const block = 4096
-	limits, used := f.bus.Limits(), f.bus.Memory.Used()
+	limits, used := f.bus.Limits(), f.bus.Memory.Waiting()
 	*out = fuse.StatfsOut{
 		Bsize: block, Frsize: block, NameLen: bus.MaxName,
 		Blocks: uint64(limits.Memory / block), Bfree: uint64(max(0, limits.Memory-used) / block),

@@ -235,8 +235,8 @@ func (s *Switch) writeGroups(text string) error {
 
 func (s *Switch) readCounters() string {
 	st := s.fdb.Stats()
-	return fmt.Sprintf("fdb_entries %d\nfdb_learned %d\nfdb_moved %d\nfdb_damped %d\nfdb_refused %d\nfdb_aged %d\n",
-		s.fdb.Len(), st.Learned, st.Moved, st.Damped, st.Refused, st.Aged)
+	return fmt.Sprintf("fdb_entries %d\nfdb_learned %d\nfdb_moved %d\nfdb_damped %d\nfdb_refused %d\nfdb_aged %d\nfdb_evicted %d\n",
+		s.fdb.Len(), st.Learned, st.Moved, st.Damped, st.Refused, st.Aged, st.Evicted)
 }
 
 func macString(mac [6]byte) string { return net.HardwareAddr(mac[:]).String() }

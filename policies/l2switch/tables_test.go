@@ -192,5 +192,5 @@ func TestVLANDeletionFlushes(t *testing.T) {
 
 func TestCounters(t *testing.T) {
 	l := newLab(t, Name, 1)
-	l.want("counters", "fdb_entries 0\nfdb_learned 0\nfdb_moved 0\nfdb_damped 0\nfdb_refused 0\nfdb_aged 0\n")
+	l.want("counters", "fdb_entries 0\nfdb_learned 0\nfdb_moved 0\nfdb_damped 0\nfdb_refused 0\nfdb_aged 0\nfdb_evicted 0\n")
 }
