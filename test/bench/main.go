@@ -1,6 +1,6 @@
 // Command bench measures ipnfs beside its peers and prints Markdown tables for doc/performance.md.
 //
-//	go run ./test/bench -bin PATH/ipnfs [-part bus,switch,middle,rfc2889] [-only CANDIDATE,...] [-measure NAME,...]
+//	go run ./test/bench -bin PATH/ipnfs [-part bus,switch,middle,rfc2889,hostile] [-only CANDIDATE,...] [-measure NAME,...]
 //	                    [-rounds 5] [-seconds S] [-profile] [-json FILE]
 //
 // Part bus measures files: peers are a minimal C daemon on raw /dev/fuse (peers/fusehub.c),
@@ -16,6 +16,8 @@
 // peer is vde_plug between two vde_switches.
 //
 // Part rfc2889 does RFC 2889's tests of a switch, once.
+//
+// Part hostile runs test/hostile: what a victim measures alone and beside users who do their worst.
 //
 // In each round every candidate is started anew and has its turn at every test, the order moving on
 // from round to round; what is judged is the median of the ratios within a round. Without -bin the
@@ -54,6 +56,7 @@ var parts = []part{
 	{"switch", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames"}, (*session).ethernet},
 	{"middle", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames", "middle"}, (*session).middle},
 	{"rfc2889", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames"}, (*session).rfc2889},
+	{"hostile", nil, nil, (*session).hostile},
 }
 
 func partNames() (all []string) {

@@ -25,8 +25,13 @@ var built struct {
 	err  string
 }
 
+// binaryEnv names a program to be tested instead of one built from the source
+// beside the tests: an older version, for instance.
+const binaryEnv = "IPNFS_TEST_BINARY"
+
 // Binary builds ipnfs once per test process, with the race detector if the
-// test has it, and returns the path of the program.
+// test has it, and returns the path of the program. If IPNFS_TEST_BINARY is
+// set it is that path and nothing is built.
 func Binary(t testing.TB) string {
 	t.Helper()
 	built.once.Do(build)
@@ -37,6 +42,9 @@ func Binary(t testing.TB) string {
 }
 
 func build() {
+	if built.path = os.Getenv(binaryEnv); built.path != "" {
+		return
+	}
 	dir, err := buildDir()
 	if err != nil {
 		built.err = err.Error()

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -53,6 +54,9 @@ func withoutPreemption() {
 	os.Setenv(preemptionEnv, before)
 	os.Setenv("GODEBUG", strings.TrimPrefix(before+",asyncpreemptoff=1", ","))
 	self, err := os.Executable()
+	if err == nil && unix.Access(self, unix.X_OK) != nil {
+		self = "/proc/self/exe" // a user who may not enter the directory of it
+	}
 	if err == nil {
 		err = unix.Exec(self, os.Args, os.Environ())
 	}
@@ -94,6 +98,21 @@ func Start(t testing.TB, role string, args ...string) *Child {
 // StartWith is Start of a child that gets descriptors of the test, as 3, 4...
 func StartWith(t testing.TB, fds []int, role string, args ...string) *Child {
 	t.Helper()
+	return start(t, &unix.SysProcAttr{}, fds, role, args)
+}
+
+// StartAs is Start of a child that is another user, without groups and
+// capabilities and in a process group of its own. It needs root.
+func StartAs(t testing.TB, uid uint32, role string, args ...string) *Child {
+	t.Helper()
+	return start(t, &unix.SysProcAttr{
+		Credential: &syscall.Credential{Uid: uid, Gid: uid},
+		Setpgid:    true,
+	}, nil, role, args)
+}
+
+func start(t testing.TB, attr *unix.SysProcAttr, fds []int, role string, args []string) *Child {
+	t.Helper()
 	if roles[role] == nil {
 		t.Fatalf("no role %q", role)
 	}
@@ -109,7 +128,8 @@ func StartWith(t testing.TB, fds []int, role string, args ...string) *Child {
 		defer file.Close()
 		c.cmd.ExtraFiles = append(c.cmd.ExtraFiles, file)
 	}
-	c.cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	attr.Pdeathsig = unix.SIGKILL
+	c.cmd.SysProcAttr = attr
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -143,13 +163,19 @@ func StartWith(t testing.TB, fds []int, role string, args ...string) *Child {
 // Line waits for a line of the child.
 func (c *Child) Line(t testing.TB) string {
 	t.Helper()
+	return c.LineWithin(t, Deadline)
+}
+
+// LineWithin is Line of a child that may take so long.
+func (c *Child) LineWithin(t testing.TB, limit time.Duration) string {
+	t.Helper()
 	select {
 	case line, ok := <-c.lines:
 		if !ok {
 			t.Fatalf("child %d said no more", c.PID)
 		}
 		return line
-	case <-time.After(Deadline):
+	case <-time.After(limit):
 		t.Fatalf("child %d says nothing:\n%s", c.PID, Stacks(c.PID))
 		return ""
 	}
@@ -207,13 +233,21 @@ func (c *Child) AwaitEnd(t testing.TB) {
 	}
 }
 
+// Running tells whether the child has not ended.
+func (c *Child) Running() bool {
+	select {
+	case <-c.done:
+		return false
+	default:
+		return true
+	}
+}
+
 // Kill ends the child by SIGKILL, unless it has ended.
 func (c *Child) Kill(t testing.TB) {
 	t.Helper()
-	select {
-	case <-c.done:
+	if !c.Running() {
 		return
-	default:
 	}
 	_ = c.cmd.Process.Kill()
 	c.AwaitEnd(t)

@@ -71,14 +71,26 @@ func (m *Mounted) Threads(t testing.TB) int {
 // ResidentKB is how much memory the daemon holds, in KiB.
 func (m *Mounted) ResidentKB(t testing.TB) int {
 	t.Helper()
+	return m.status(t, "VmRSS")
+}
+
+// PeakKB is the most memory that the daemon has held so far, in KiB.
+func (m *Mounted) PeakKB(t testing.TB) int {
+	t.Helper()
+	return m.status(t, "VmHWM")
+}
+
+// status reads a number from the daemon's /proc/PID/status.
+func (m *Mounted) status(t testing.TB, name string) int {
+	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.PID))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	_, rest, _ := strings.Cut(string(status), name+":")
 	n, err := strconv.Atoi(strings.Fields(rest + " x")[0])
 	if err != nil {
-		t.Fatalf("no VmRSS in %s", status)
+		t.Fatalf("no %s in %s", name, status)
 	}
 	return n
 }
