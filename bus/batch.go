@@ -20,9 +20,11 @@ type Batch struct {
 	Frames []Frame
 
 	// Budget is how many copies of frames one Send may make, or a few more;
-	// 0: any number. Spent tells that the last Send stopped for it. Who sends on a
-	// thread that others need sets it, and goes on elsewhere.
+	// 0: any number. Made tells how many the last Send made, where a frame for
+	// nobody counts as one, and Spent that it stopped for the budget. Who sends on
+	// a thread that others need sets it, and goes on elsewhere.
 	Budget int
+	Made   int
 	Spent  bool
 
 	// Scratch is for endpoints of one kind, who alone look at it: what the

@@ -141,12 +141,16 @@ func (s *stream) run(w *send, b *bus.Batch) unix.Errno {
 			if c.Send(b) < len(b.Frames) {
 				return blocked // one frame is within any budget
 			}
+			b.Budget -= b.Made
 			b.Reset()
 			s.part.reset()
 			w.filled = 0
 		}
-		if len(w.data) == 0 {
+		switch {
+		case len(w.data) == 0:
 			return 0
+		case b.Budget <= 0:
+			return spent
 		}
 		used, long := 0, false
 		if s.part.have == 0 {
@@ -158,6 +162,7 @@ func (s *stream) run(w *send, b *bus.Batch) unix.Errno {
 				}
 				return blocked
 			}
+			b.Budget -= b.Made
 			w.advance(used)
 		}
 		if long {

@@ -48,6 +48,24 @@ func TestStreamTakesTurns(t *testing.T) {
 	k.wantData(k.read(last, 10), "x")
 }
 
+// A write is within one budget, however many batches it is, and though nobody
+// gets its frames.
+func TestFramesForNobodyTakeTurns(t *testing.T) {
+	k := newKernel(t)
+	k.must("mkdir", k.mkdir("lan"))
+	from := k.open("lan/stream", unix.O_WRONLY)
+	open := k.gate("lan")
+	short, long := strings.Repeat("\x00\x01x", copyBudget), strings.Repeat("\x00\x01x", 2*copyBudget+1)
+	k.wantWritten(k.write(from, short), len(short))
+	put := k.write(from, long)
+	k.waits(put)
+	open()
+	k.wantWritten(put, len(long))
+	if got := k.fs.bus.Network("lan").Stats().Frames; got != 3*copyBudget+1 {
+		t.Errorf("%d frames were sent, want %d", got, 3*copyBudget+1)
+	}
+}
+
 // Where a single frame has so many receivers, all frames are toil.
 func TestToilOfOneFrame(t *testing.T) {
 	k := newKernel(t)
