@@ -26,7 +26,7 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 		// budget goes.
 		end, asked := done+1, false // asked: the policy was asked for frame end
 		here := b.egress
-		each := max(1, here.copies(s)) // a frame for nobody has its price, too
+		each := max(FrameCost, here.copies(s))
 		for end < len(b.Frames) && (b.Budget == 0 || b.Made+(end-done)*each < b.Budget) {
 			b.egress, b.other = b.other, b.egress
 			b.forward(s, c.port, end)

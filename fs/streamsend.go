@@ -93,7 +93,7 @@ func (s *stream) Write(r devfuse.Reply, data []byte, _ int64, nonblock bool) {
 	errno := blocked
 	switch {
 	case behind:
-	case c.Network().Reach() > copyBudget:
+	case c.Network().Reach() > maxReach:
 		errno = spent
 	default:
 		if errno = s.run(&w, &s.fs.batch); errno == 0 {
