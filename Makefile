@@ -31,7 +31,7 @@ UNIT   := ipnfs@.service
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 .NOTPARALLEL:
-.PHONY: build run test race fuzz bench lint man install uninstall clean help setup-%
+.PHONY: build run test race fuzz hostile bench lint man install uninstall clean help setup-%
 .DEFAULT_GOAL := build
 
 build: setup-build ## build the program: build/ipnfs
@@ -50,6 +50,9 @@ race: ## run all tests with the race detector
 
 fuzz: setup-build ## try every fuzz test for FUZZTIME
 	@scripts/fuzz $(FUZZTIME)
+
+hostile: setup-test ## let users do their worst, and measure what that costs others
+	IPNFS_TEST_HOSTILE=1 $(ROOT) go test -count=1 -timeout 20m -v $(TESTFLAGS) ./test/hostile
 
 bench: setup-bench build ## measure beside the peers; make -s bench prints nothing but Markdown
 	@go run ./test/bench -bin $(BIN)

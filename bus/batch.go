@@ -9,6 +9,10 @@ import (
 // MaxBatch is the most frames one Batch carries; a longer call is several.
 const MaxBatch = 1024
 
+// FrameCost is how many copies a frame is worth though fewer get it: it is
+// looked at, and its source may be new.
+const FrameCost = 8
+
 // Batch is what one call of an endpoint brings: frames and the scratch space
 // to carry them. It belongs to the thread that fills it and is used again, so
 // that sending allocates nothing. The zero Batch is ready.
@@ -20,9 +24,11 @@ type Batch struct {
 	Frames []Frame
 
 	// Budget is how many copies of frames one Send may make, or a few more;
-	// 0: any number. Spent tells that the last Send stopped for it. Who sends on a
-	// thread that others need sets it, and goes on elsewhere.
+	// 0: any number. Made tells how many the last Send made, at least FrameCost
+	// for a frame, and Spent that it stopped for the budget. Who sends on a thread
+	// that others need sets it, and goes on elsewhere.
 	Budget int
+	Made   int
 	Spent  bool
 	// NoWait is for a thread that serves other networks, too: a Send that would
 	// have to wait for work under the network's lock stops as if its budget was

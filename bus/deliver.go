@@ -12,7 +12,7 @@ func (c *Conn) Send(b *Batch) int { return c.sendFrom(b, true) }
 // sendFrom is Send. kick: tell other waiting senders of room that was
 // promised to this one and given back.
 func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
-	b.Spent = false
+	b.Spent, b.Made = false, 0
 	if c.gone.Load() || len(b.Frames) == 0 {
 		return 0
 	}
@@ -31,14 +31,13 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 		b.finish(0)
 	}
 	b.forward(s, c.port, 0)
-	copies := 0
 	for done < len(b.Frames) {
 		// The run: frames from done on with the same egress, as far as the
 		// budget goes.
 		end, asked := done+1, false // asked: the policy was asked for frame end
 		here := b.egress
-		each := max(1, here.copies(s)) // a frame for nobody has its price, too
-		for end < len(b.Frames) && (b.Budget == 0 || copies+(end-done)*each < b.Budget) {
+		each := max(FrameCost, here.copies(s))
+		for end < len(b.Frames) && (b.Budget == 0 || b.Made+(end-done)*each < b.Budget) {
 			b.egress, b.other = b.other, b.egress
 			b.forward(s, c.port, end)
 			if asked = !same(&here, &b.egress); asked {
@@ -50,7 +49,7 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 		n := c.carry(s, b, &here, done, end, kick)
 		c.count(b, done, done+n)
 		done += n
-		copies += n * each
+		b.Made += n * each
 		if done < end {
 			break
 		}

@@ -21,7 +21,7 @@ func (p *port) Write(r devfuse.Reply, data []byte, offset int64, nonblock bool) 
 		r.Error(unix.EMSGSIZE)
 		return
 	}
-	if c.Network().Reach() > copyBudget {
+	if c.Network().Reach() > maxReach {
 		p.goOn(r, data, nonblock)
 		return
 	}

@@ -93,7 +93,7 @@ func (s *stream) Write(r devfuse.Reply, data []byte, _ int64, nonblock bool) {
 	errno := blocked
 	switch {
 	case behind:
-	case c.Network().Reach() > copyBudget:
+	case c.Network().Reach() > maxReach:
 		errno = spent
 	default:
 		if errno = s.run(&w, &s.fs.batch); errno == 0 {
@@ -141,12 +141,16 @@ func (s *stream) run(w *send, b *bus.Batch) unix.Errno {
 			if c.Send(b) < len(b.Frames) {
 				return unsent(b)
 			}
+			b.Budget -= b.Made
 			b.Reset()
 			s.part.reset()
 			w.filled = 0
 		}
-		if len(w.data) == 0 {
+		switch {
+		case len(w.data) == 0:
 			return 0
+		case b.Budget <= 0:
+			return spent
 		}
 		used, long := 0, false
 		if s.part.have == 0 {
@@ -155,6 +159,7 @@ func (s *stream) run(w *send, b *bus.Batch) unix.Errno {
 				w.advance(b.Offset(sent))
 				return unsent(b)
 			}
+			b.Budget -= b.Made
 			w.advance(used)
 		}
 		if long {

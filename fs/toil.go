@@ -8,8 +8,13 @@ import (
 )
 
 // copyBudget is how many copies of frames a request may make on the device's
-// goroutine, which all networks need: some 100 us. What is more is toil.
-const copyBudget = 2048
+// goroutine, which all networks need: a millisecond. It is enough for 64 KiB of
+// small frames to 16 receivers. maxReach is to how many receivers at most a frame
+// goes there at all. What is more is toil.
+const (
+	copyBudget = 16 << 10
+	maxReach   = 2048
+)
 
 // toil is work for which a request is too large, or its network: it goes on
 // behind the device's goroutine, on one of its own that is there while there is
@@ -22,7 +27,7 @@ type toil struct {
 	running bool
 }
 
-// add puts a job of some 100 us behind the others of its network. One that has
+// add puts a job of a millisecond at most behind the others of its network. One that has
 // more to do adds what is left.
 func (t *toil) add(n *bus.Network, job func()) {
 	t.mu.Lock()

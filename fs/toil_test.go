@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
 )
 
 // gate stops the toil of a network until it is opened.
@@ -48,13 +50,32 @@ func TestStreamTakesTurns(t *testing.T) {
 	k.wantData(k.read(last, 10), "x")
 }
 
+// A write is within one budget, however many batches it is, and though nobody
+// gets its frames.
+func TestFramesForNobodyTakeTurns(t *testing.T) {
+	const budget = copyBudget / bus.FrameCost
+	k := newKernel(t)
+	k.must("mkdir", k.mkdir("lan"))
+	from := k.open("lan/stream", unix.O_WRONLY)
+	open := k.gate("lan")
+	short, long := strings.Repeat("\x00\x01x", budget), strings.Repeat("\x00\x01x", 2*budget+1)
+	k.wantWritten(k.write(from, short), len(short))
+	put := k.write(from, long)
+	k.waits(put)
+	open()
+	k.wantWritten(put, len(long))
+	if got := k.fs.bus.Network("lan").Stats().Frames; got != 3*budget+1 {
+		t.Errorf("%d frames were sent, want %d", got, 3*budget+1)
+	}
+}
+
 // Where a single frame has so many receivers, all frames are toil.
 func TestToilOfOneFrame(t *testing.T) {
 	k := newKernel(t)
 	k.must("mkdir", k.mkdir("lan"))
 	k.must("maxports", k.echo("3000", "lan/maxports"))
 	a, b := k.open("lan/port", unix.O_RDWR), k.open("lan/stream", unix.O_WRONLY)
-	for range copyBudget + 1 {
+	for range maxReach + 1 {
 		k.open("lan/port", unix.O_RDONLY)
 	}
 	open := k.gate("lan")
@@ -63,7 +84,7 @@ func TestToilOfOneFrame(t *testing.T) {
 	k.waits(one)
 	k.waits(two)
 	k.interrupt(killed)
-	k.settle()
+	k.settle() // it is noted, and goes when it is its turn
 	open()
 	k.wantWritten(one, 3)
 	k.wantWritten(two, 12)

@@ -120,9 +120,10 @@ func TestChangesUnderLoad(t *testing.T) {
 	harness.Eventually(t, "the ports of what was deleted to end", func() bool {
 		return strings.Count(harness.Get(t, l.Path(lan, "tap")), "\n") == 1
 	})
-	if got := ping("10.0.0.2", "1000")(pair{a, b}, 1500); got != "answered" {
-		t.Errorf("ping between the others: %s", got)
-	}
+	// Beside the load a queue of a kernel may be full: one that is lost says nothing.
+	harness.Eventually(t, "a ping between the others to be answered", func() bool {
+		return ping("10.0.0.2", "1000", "-W", "2")(pair{a, b}, 1500) == "answered"
+	})
 	before := stop()
 	if before == 0 {
 		t.Error("no load")

@@ -19,6 +19,7 @@ package hostile
 
 import (
 	"flag"
+	"os"
 	"slices"
 	"testing"
 
@@ -45,6 +46,9 @@ var attacks = slices.Concat(onFrames, onEvents, onSwitches, onWaits, onControl, 
 
 // What any user does on networks of his own costs others next to nothing.
 func TestAttacks(t *testing.T) {
+	if os.Getenv("IPNFS_TEST_HOSTILE") == "" {
+		t.Skip("it takes minutes, and a machine with nothing else to do: make hostile")
+	}
 	harness.NeedRoot(t)
 	harness.NeedFuse(t)
 	for _, a := range attacks {
