@@ -54,6 +54,7 @@ type Batch struct {
 	egress, other Egress // of this frame and the next, swapped
 	targets       []target
 	room          []int
+	full          *Conn // the receiver for which the last frame had to wait
 	forms         forms
 	whole         *form // what finish has made
 }

@@ -152,6 +152,7 @@ func (n *Network) Ready(later func()) bool {
 // after does what a change of the network brings about. No lock is held, and
 // the thread may wait.
 func (n *Network) after() {
+	n.park.changes.Add(1)
 	n.tellGone()
 	n.settle()
 	n.ease()
@@ -159,6 +160,7 @@ func (n *Network) after() {
 
 // afterSoon is after for a thread that carries frames.
 func (n *Network) afterSoon() {
+	n.park.changes.Add(1)
 	n.tellGone()
 	n.settleSoon()
 	n.ease()

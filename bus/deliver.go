@@ -12,7 +12,7 @@ func (c *Conn) Send(b *Batch) int { return c.sendFrom(b, true) }
 // sendFrom is Send. kick: tell other waiting senders of room that was
 // promised to this one and given back.
 func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
-	b.Spent, b.Made = false, 0
+	b.Spent, b.Made, b.full = false, 0, nil
 	if c.gone.Load() || len(b.Frames) == 0 {
 		return 0
 	}

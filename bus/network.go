@@ -128,7 +128,10 @@ func (n *Network) loadLocked() *snapshot {
 	return s
 }
 
-func (n *Network) invalidateLocked() { n.snap.Store(nil) }
+func (n *Network) invalidateLocked() {
+	n.snap.Store(nil)
+	n.park.changes.Add(1)
+}
 
 // Settings returns the settings now.
 func (n *Network) Settings() Settings {

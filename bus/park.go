@@ -1,7 +1,7 @@
 package bus
 
 import (
-	"math"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -22,6 +22,15 @@ type Parked struct {
 	// Sent is how many bytes of Batch's span went while it waited, as far as
 	// that was not all; read it after Cancel, or in Resume.
 	Sent int
+
+	full  *Conn  // the receiver that had no room; nil: not known
+	asked uint64 // parking.changes when that was found out
+}
+
+// stuck tells that p need not be asked: the receiver that had no room has none yet,
+// and since then nothing changed that decides who gets the frame.
+func (p *Parked) stuck(changes uint64) bool {
+	return p.full != nil && p.asked == changes && p.full.blocks()
 }
 
 // parking is the list of a network's parked senders, oldest first.
@@ -30,6 +39,7 @@ type parking struct {
 	busy    atomic.Bool   // a thread is at it
 	count   atomic.Int64  // len(list), readable without the lock
 	wantOut atomic.Int64  // len(wants), readable without the lock
+	changes atomic.Uint64 // times that something changed that decides who gets a frame
 
 	mu    sync.Mutex
 	list  []*Parked
@@ -55,11 +65,12 @@ func (p *Parked) Take(b *Batch, i int) {
 func (p *Parked) Park() {
 	net := p.Conn.net
 	p.Batch.NoWait = true // who retries it has others to serve
+	p.full = nil
 	net.park.mu.Lock()
 	net.park.list = append(net.park.list, p)
 	net.park.count.Add(1)
 	net.park.mu.Unlock()
-	net.unpark(easeWork) // room may have been made meanwhile
+	net.unpark(false) // room may have been made meanwhile
 }
 
 // Cancel takes p out of the list and tells whether it was there: if not, it
@@ -93,7 +104,7 @@ const (
 // senders may wait for. What is much is the clerk's.
 func (n *Network) ease() {
 	if n.park.count.Load() > 0 {
-		n.unpark(easeWork)
+		n.unpark(false)
 	}
 	if wants := n.park.wantOut.Load(); wants > easeWakes {
 		n.wakeClerk()
@@ -105,29 +116,31 @@ func (n *Network) ease() {
 // easeAll is ease for the clerk.
 func (n *Network) easeAll() {
 	if n.park.count.Load() > 0 {
-		n.unpark(math.MaxInt)
+		n.unpark(true)
 	}
 	n.wakeSenders()
 }
 
-// unpark retries the parked senders, until it has done so much work; what is
-// left is the clerk's. Only one thread does so at a time; one that finds
-// another at it leaves word by kicks and goes.
-func (n *Network) unpark(work int) {
+// unpark retries the parked senders. The clerk goes on to the end and gives way
+// now and then; another thread does a little, and leaves the rest to the clerk.
+// Only one thread does so at a time; one that finds another at it leaves word by
+// kicks and goes.
+func (n *Network) unpark(clerk bool) {
 	n.park.kicks.Add(1)
-	if s := n.snap.Load(); s != nil && len(s.receivers) > work {
+	if s := n.snap.Load(); !clerk && s != nil && len(s.receivers) > easeWork {
 		n.wakeClerk()
 		return
 	}
+	work := 0
 	for n.park.busy.CompareAndSwap(false, true) {
-		if work <= 0 {
+		if !clerk && work >= easeWork {
 			n.park.busy.Store(false)
 			n.wakeClerk()
 			return
 		}
 		ready, did, over, kicks := n.retry()
 		n.park.busy.Store(false)
-		work -= did
+		work += did
 		if n.work.count.Load() > 0 {
 			n.settleRound() // and not what comes of it: that may retry, too
 		}
@@ -138,6 +151,9 @@ func (n *Network) unpark(work int) {
 		}
 		if over && n.park.kicks.Load() == kicks {
 			return
+		}
+		if clerk {
+			runtime.Gosched()
 		}
 	}
 }
@@ -157,10 +173,16 @@ func (n *Network) retry() (ready []*Parked, work int, over bool, kicks uint64) {
 	if s := n.snap.Load(); s != nil {
 		each += len(s.receivers)
 	}
+	changes := park.changes.Load()
 	keep := park.list[:park.next]
 	i := park.next
 	for ; i < len(park.list) && work < easeWork; i++ {
 		p := park.list[i]
+		if p.stuck(changes) {
+			work++
+			keep = append(keep, p)
+			continue
+		}
 		work += each
 		if sent := p.Conn.sendFrom(&p.Batch, false); sent > 0 {
 			park.moved = true
@@ -169,6 +191,7 @@ func (n *Network) retry() (ready []*Parked, work int, over bool, kicks uint64) {
 				p.Sent = p.Batch.Offset(0)
 			}
 		}
+		p.full, p.asked = p.Batch.full, changes
 		if len(p.Batch.Frames) == 0 || p.Conn.gone.Load() {
 			ready = append(ready, p)
 			park.count.Add(-1)
@@ -271,6 +294,7 @@ func (c *Conn) carryLossless(s *snapshot, b *Batch, e *Egress, i, j int, kick bo
 		}
 		b.room = append(b.room, got)
 		if n == 0 {
+			b.full = to.Conn
 			break
 		}
 	}

@@ -267,6 +267,51 @@ func TestUnpark(t *testing.T) {
 	}
 }
 
+// Who waits for one receiver is not asked again when another has taken a frame,
+// but when it may go elsewhere.
+func TestStuckIsNotAsked(t *testing.T) {
+	var asked, only int
+	s := &script{forward: func(_ *script, in *bus.Port, _ *bus.Frame, out *bus.Egress) {
+		asked++
+		if only == 0 {
+			out.Flood()
+		} else {
+			out.Add(in.Network().Port(only))
+		}
+	}}
+	l := s.lab(t)
+	set(t, l, func(s *bus.Settings) { s.Queue, s.Overflow = 1, bus.BlockSender })
+	var sinks []*bustest.Sink
+	for range 3 {
+		sink := &bustest.Sink{}
+		l.Join(t, sink)
+		sinks = append(sinks, sink)
+	}
+	from := l.Join(t, &bustest.Recorder{})
+	fill(from, 0, 1, 1)
+	var waiting []*parked
+	for i := range 20 {
+		waiting = append(waiting, park(from, []byte{255, byte(i)}))
+	}
+	sinks[0].Take() // they all wait for the second one now
+	asked = 0
+	sinks[2].Take()
+	if asked != 0 {
+		t.Errorf("the policy was asked %d times for frames that cannot go", asked)
+	}
+	only = 3
+	wantKind(t, "other way", l.Net.UsePolicy(func(bus.Policy) error { return nil }), 0)
+	waiting[0].want(t, "there is room elsewhere", "sent")
+	only = 0
+	sinks[1].Take()
+	sinks[2].Take()
+	waiting[1].want(t, "all have room", "sent")
+	for _, p := range waiting[2:] {
+		p.want(t, "all are full again", "waits")
+		p.Cancel()
+	}
+}
+
 type silentPolicy struct{}
 
 func (silentPolicy) Name() string                               { return "test-silent" }

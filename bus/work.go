@@ -106,6 +106,7 @@ func (n *Network) callDeferredLocked() bool {
 	w.urgent, w.todo = nil, nil
 	w.count.Add(-int64(len(urgent) + len(todo)))
 	w.mu.Unlock()
+	n.park.changes.Add(1)
 	for _, list := range [][]deferred{urgent, todo} {
 		for _, d := range list {
 			if d.gen == n.policyGen.Load() {
