@@ -50,7 +50,7 @@ func readMetrics(f *FS, _ *node) string {
 		stats[i], names[i] = n.Stats(), labels.Replace(n.Name())
 	}
 	single("networks", "gauge", "Networks on this mount.", int64(len(networks)))
-	single("memory_bytes", "gauge", "Memory held for queued frames.", f.bus.Memory.Used())
+	single("memory_bytes", "gauge", "Memory held for users: frames that wait, tables, texts.", f.bus.Memory.Used())
 	single("memory_limit_bytes", "gauge", "Cap on memory_bytes (mem=).", f.bus.Memory.Limit())
 	single("start_time_seconds", "gauge", "When the file system was mounted, Unix time.", f.started.Unix())
 	for _, m := range metrics {

@@ -16,12 +16,12 @@ import (
 // what is for one of them alone.
 func talkUnderFlood(r *trial, m *harness.Mounted) {
 	dir := m.Network(r, "flat")
-	harness.Set(r, "switch fdb_max=4096", dir, "policy")
+	harness.Set(r, "switch fdb_max=1000", dir, "policy")
 	if err := os.Chmod(dir+"/port", 0o777); err != nil {
 		r.Fatal(err)
 	}
 	harness.Eventually(r, "the table to be full", func() bool {
-		return strings.Contains(harness.Get(r, dir, "switch", "counters"), "fdb_entries 4096")
+		return strings.Contains(harness.Get(r, dir, "switch", "counters"), "fdb_entries 1000")
 	})
 	const a, b = "\x02\xaa\xaa\x00\x00\x01", "\x02\xbb\xbb\x00\x00\x01"
 	var fds [3]int
