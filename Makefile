@@ -52,7 +52,7 @@ fuzz: setup-build ## try every fuzz test for FUZZTIME
 	@scripts/fuzz $(FUZZTIME)
 
 hostile: setup-test ## let users do their worst, and measure what that costs others
-	IPNFS_TEST_HOSTILE=1 $(ROOT) go test -count=1 -timeout 20m -v $(TESTFLAGS) ./test/hostile
+	$(ROOT) go test -count=1 -timeout 20m -v $(TESTFLAGS) ./test/hostile
 
 bench: setup-bench build ## measure beside the peers; make -s bench prints nothing but Markdown
 	@go run ./test/bench -bin $(BIN)

@@ -61,7 +61,7 @@ func (b *session) suffer(tool string, rows []string, round int) error {
 	file := filepath.Join(b.dir, fmt.Sprint("hostile-", round))
 	cmd := exec.CommandContext(b.ctx, tool, "-test.timeout=10m", "-tries=1", "-figures="+file,
 		"-test.run=^TestAttacks$/^("+strings.Join(rows, "|")+")$")
-	cmd.Env = append(os.Environ(), "IPNFS_TEST_HOSTILE=1", "IPNFS_TEST_BINARY="+b.bin)
+	cmd.Env = append(os.Environ(), "IPNFS_TEST_BINARY="+b.bin)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGTERM}
 	// What it has started ends with it.

@@ -28,17 +28,10 @@ var (
 	limit    = figures{P50: 5, P999: 50, Worst: 250, Hello: 3000, Files: 500}
 )
 
-// raceSlow is how much longer the work of an attack takes under the race
-// detector. That of the victim is mostly calls, which are as quick as without.
-const raceSlow = 4
-
 // exceeded compares what was measured under attack with the limits, which grow
 // with how slow the machine is without.
 func exceeded(r *trial, quiet, attacked figures) {
 	slow := max(1, quiet.P50/expected.P50, quiet.P999/expected.P999, quiet.Worst/expected.Worst, quiet.Files/expected.Files)
-	if harness.Race {
-		slow *= raceSlow
-	}
 	for _, f := range []struct {
 		name      string
 		ms, limit float64

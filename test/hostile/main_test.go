@@ -19,7 +19,6 @@ package hostile
 
 import (
 	"flag"
-	"os"
 	"slices"
 	"testing"
 
@@ -46,8 +45,8 @@ var attacks = slices.Concat(onFrames, onEvents, onSwitches, onWaits, onControl, 
 
 // What any user does on networks of his own costs others next to nothing.
 func TestAttacks(t *testing.T) {
-	if os.Getenv("IPNFS_TEST_HOSTILE") == "" {
-		t.Skip("it takes minutes, and a machine with nothing else to do: make hostile")
+	if harness.Race {
+		t.Skip("what takes how long is measured without the race detector")
 	}
 	harness.NeedRoot(t)
 	harness.NeedFuse(t)
