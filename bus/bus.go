@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"ipnfs/bus/frame"
 )
 
 // Limits bound what one mount may hold.
@@ -20,7 +22,7 @@ func DefaultLimits() Limits { return Limits{Ports: 65536, Networks: 4096, Memory
 
 // Bus is the set of networks of one mount.
 type Bus struct {
-	Memory *Memory
+	Memory *frame.Memory
 	limits Limits
 	ports  atomic.Int64
 
@@ -39,17 +41,22 @@ type Bus struct {
 // user is who made networks or has something open: what they hold is his,
 // however many they are.
 type user struct {
-	mem      *Memory
+	mem      *frame.Memory
 	networks int
 	accounts int // see Account
 }
+
+// userWeight is for the part of a user, which may be so many times what is
+// left free: all his networks together get 7 of 8 bytes, and leave the eighth to
+// others.
+const userWeight = 7
 
 // unused tells whether u can be forgotten.
 func (u *user) unused() bool { return u.networks == 0 && u.accounts == 0 && u.mem.Used() == 0 }
 
 // Account returns the part of the memory for the user of that uid, which his
 // networks share, for what else is his. He keeps it until done is called.
-func (b *Bus) Account(uid uint32) (mem *Memory, done func()) {
+func (b *Bus) Account(uid uint32) (mem *frame.Memory, done func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u := b.userLocked(uid)
@@ -71,7 +78,7 @@ func (b *Bus) userLocked(uid uint32) *user {
 	}
 	u := b.users[uid]
 	if u == nil {
-		u = &user{mem: b.Memory.share(userWeight)}
+		u = &user{mem: b.Memory.Share(userWeight)}
 		b.users[uid] = u
 	}
 	return u
@@ -79,7 +86,7 @@ func (b *Bus) userLocked(uid uint32) *user {
 
 // New makes a Bus without networks.
 func New(l Limits) *Bus {
-	return &Bus{Memory: NewMemory(l.Memory), limits: l, byName: map[string]*Network{}, byID: map[uint32]*Network{}, users: map[uint32]*user{}}
+	return &Bus{Memory: frame.NewMemory(l.Memory), limits: l, byName: map[string]*Network{}, byID: map[uint32]*Network{}, users: map[uint32]*user{}}
 }
 
 // Limits returns the limits.

@@ -7,6 +7,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 )
 
 // hold takes a network's lock, as a command that takes long does, until free.
@@ -190,7 +191,7 @@ func TestHeldNetworkKeepsNobodyWaiting(t *testing.T) {
 // Calls that are urgent come first, and have room however many others wait.
 func TestUrgent(t *testing.T) {
 	var s script
-	s.forward = func(s *script, _ *bus.Port, _ *bus.Frame, _ *bus.Egress) {
+	s.forward = func(s *script, _ *bus.Port, _ *frame.Frame, _ *bus.Egress) {
 		for s.env.Defer(func() {}) {
 		}
 		s.env.Defer(func() { s.note("too many") })

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"ipnfs/bus/frame"
 )
 
 // Endpoint is what is attached to a port: an open file, a tap, a socket. It
@@ -16,11 +18,11 @@ type Endpoint interface {
 	// Claim is asked, with the Conn locked and nothing queued, how many of
 	// b.Frames[i:j], from the first on, the endpoint takes now, without
 	// waiting. What it claims it gets by Emit with the same token.
-	Claim(b *Batch, i, j int) (n int, token uint64)
+	Claim(b *frame.Batch, i, j int) (n int, token uint64)
 
 	// Emit hands over b.Frames[i:j], which Claim promised to take; they are
 	// lent. No lock is held. It must not block.
-	Emit(b *Batch, i, j int, token uint64)
+	Emit(b *frame.Batch, i, j int, token uint64)
 
 	// Wake says that frames were queued where none were, or that a send that
 	// had to wait may go on. No lock is held. It must not block.
@@ -52,7 +54,7 @@ type Conn struct {
 	recv, send bool
 	offload    bool         // takes super-frames
 	maxLen     atomic.Int64 // longest frame in bytes the endpoint can take; 0: any
-	freeTags   Tags         // JoinOptions.FreeTags
+	freeTags   frame.Tags   // JoinOptions.FreeTags
 
 	closed   bool        // Close or Leave was called; under Network.mu
 	detached bool        // is off its port; under Network.mu
@@ -63,7 +65,7 @@ type Conn struct {
 	out *sending // never nil
 
 	mu       sync.Mutex
-	q        queue
+	q        frame.Queue
 	limit    int // frames that may be queued
 	overflow Overflow
 	reserved int  // places in the queue promised to senders (BlockSender)
@@ -99,17 +101,17 @@ func (c *Conn) Unlock() {
 }
 
 // QueuedLocked returns the number of frames waiting.
-func (c *Conn) QueuedLocked() int { return c.q.len }
+func (c *Conn) QueuedLocked() int { return c.q.Len() }
 
 // PeekLocked returns the i-th oldest frame waiting; it stays in the queue.
-func (c *Conn) PeekLocked(i int) *Frame { return c.q.peek(i) }
+func (c *Conn) PeekLocked(i int) *frame.Frame { return c.q.Peek(i) }
 
 // PopLocked takes the oldest frame out, as delivered; the caller releases it.
-func (c *Conn) PopLocked() Frame {
+func (c *Conn) PopLocked() frame.Frame {
 	if c.overflow == BlockSender && c.fullLocked() {
 		c.eased = true
 	}
-	f := c.q.pop()
+	f := c.q.Pop()
 	c.got.delivered++
 	c.got.deliveredBytes += uint64(f.Len())
 	return f
@@ -125,7 +127,7 @@ func (c *Conn) CountRefused() { c.out.refused.Add(1) }
 // CountDrop counts a frame of so many bytes that the endpoint brought and
 // that is dropped at the door: as sent, as every frame that a port brings, and
 // as dropped.
-func (c *Conn) CountDrop(why Drop, bytes int) {
+func (c *Conn) CountDrop(why frame.Drop, bytes int) {
 	c.out.frames.Add(1)
 	c.out.bytes.Add(uint64(bytes))
 	c.out.barred[why].Add(1)
@@ -181,7 +183,7 @@ func (c *Conn) SetMaxLen(bytes int) { c.maxLen.Store(int64(bytes)) }
 // reserved places were promised to this call before. eased tells whether that
 // was all the room there was and some of it is free again: others may wait.
 // took is false if c has gone: to the sender it is no receiver.
-func (c *Conn) push(b *Batch, i, j, reserved int) (eased, took bool) {
+func (c *Conn) push(b *frame.Batch, i, j, reserved int) (eased, took bool) {
 	c.mu.Lock()
 	wasFull := reserved > 0 && c.fullLocked()
 	if j > i+1 && c.tooLong(b, i, j) && !c.gone.Load() { // one by one
@@ -208,7 +210,7 @@ func (c *Conn) push(b *Batch, i, j, reserved int) (eased, took bool) {
 	c.got.offered += uint64(j - i)
 	var claimed int
 	var token uint64
-	wasEmpty := c.q.len == 0
+	wasEmpty := c.q.Len() == 0
 	if wasEmpty {
 		claimed, token = c.ep.Claim(b, i, j)
 		for k := i; k < i+claimed; k++ {
@@ -217,7 +219,7 @@ func (c *Conn) push(b *Batch, i, j, reserved int) (eased, took bool) {
 		c.got.delivered += uint64(claimed)
 	}
 	overflowed := c.queueLocked(b, i+claimed, j, reserved)
-	wake := wasEmpty && c.q.len > 0
+	wake := wasEmpty && c.q.Len() > 0
 	eased = wasFull && !c.fullLocked()
 	c.mu.Unlock()
 
@@ -234,19 +236,19 @@ func (c *Conn) push(b *Batch, i, j, reserved int) (eased, took bool) {
 }
 
 // queueLocked queues b.Frames[k:j] and tells whether c must be disconnected.
-func (c *Conn) queueLocked(b *Batch, k, j, reserved int) (overflowed bool) {
+func (c *Conn) queueLocked(b *frame.Batch, k, j, reserved int) (overflowed bool) {
 	for ; k < j; k++ {
-		if c.q.len >= c.limit && reserved == 0 && c.overflow != DropOld {
+		if c.q.Len() >= c.limit && reserved == 0 && c.overflow != DropOld {
 			c.got.drops[dropFull] += uint64(j - k)
 			return c.overflow == Disconnect
 		}
-		for c.q.len >= c.limit && reserved == 0 {
-			oldest := c.q.pop()
+		for c.q.Len() >= c.limit && reserved == 0 {
+			oldest := c.q.Pop()
 			oldest.Release()
 			c.got.drops[dropOldest]++
 		}
-		f, ok := b.keep(c.net.mem, k)
-		if ok && !c.q.push(f) {
+		f, ok := b.Keep(c.net.mem, k)
+		if ok && !c.q.Push(f) {
 			f.Release()
 			ok = false
 		}
@@ -260,11 +262,10 @@ func (c *Conn) queueLocked(b *Batch, k, j, reserved int) (overflowed bool) {
 
 // tooLong tells whether a frame of b.Frames[i:j] is longer than the endpoint
 // can take.
-func (c *Conn) tooLong(b *Batch, i, j int) bool {
+func (c *Conn) tooLong(b *frame.Batch, i, j int) bool {
 	maxLen := int(c.maxLen.Load())
 	for k := i; maxLen != 0 && k < j; k++ {
-		f := &b.Frames[k]
-		if n := f.WireLen(); n > maxLen && (n > maxLen+tagLen || !c.freeTags.has(f.Data())) {
+		if b.Frames[k].Exceeds(maxLen, c.freeTags) {
 			return true
 		}
 	}
@@ -279,7 +280,7 @@ func (c *Conn) reserve(n int) (got int, all bool) {
 	if c.overflow != BlockSender || c.gone.Load() {
 		return 0, true
 	}
-	got = max(0, min(n, c.limit-c.q.len-c.reserved))
+	got = max(0, min(n, c.limit-c.q.Len()-c.reserved))
 	c.reserved += got
 	return got, got == n
 }
@@ -291,7 +292,7 @@ func (c *Conn) unreserve(n int) {
 }
 
 // fullLocked tells whether no place is left in the queue.
-func (c *Conn) fullLocked() bool { return c.q.len+c.reserved >= c.limit }
+func (c *Conn) fullLocked() bool { return c.q.Len()+c.reserved >= c.limit }
 
 // blocks tells whether a send to c would have to wait now.
 func (c *Conn) blocks() bool {

@@ -1,5 +1,7 @@
 package bus
 
+import "ipnfs/bus/frame"
+
 // Send carries the frames of b from c to where the policy says, to the end,
 // on the caller's thread. It returns how many frames it carried: fewer than
 // all only if a receiver's overflow setting is BlockSender and its queue is full,
@@ -27,8 +29,8 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 			return 0
 		}
 	}
-	if s.blocking && b.offloads {
-		b.finish(0)
+	if s.blocking && b.Offloads() {
+		b.Finish(0)
 	}
 	b.forward(s, c.port, 0)
 	for done < len(b.Frames) {
@@ -79,7 +81,7 @@ func (b *Batch) forward(s *snapshot, in *Port, i int) {
 	e.Reset()
 	s.policy.Forward(in, &b.Frames[i], e)
 	if _, super := b.Frames[i].Offload(); e.split && super {
-		b.finish(i)
+		b.Finish(i)
 		e.Reset()
 		s.policy.Forward(in, &b.Frames[i], e)
 	}
@@ -101,7 +103,7 @@ func (c *Conn) carry(s *snapshot, b *Batch, e *Egress, i, j int, kick bool) int 
 	if e.flood {
 		for _, to := range s.receivers {
 			if to.port != c.port {
-				if _, took := b.push(i, j, target{to, Edit{}}, 0); took {
+				if _, took := b.push(i, j, target{to, frame.Edit{}}, 0); took {
 					targets++
 				}
 			}
@@ -118,7 +120,7 @@ func (c *Conn) carry(s *snapshot, b *Batch, e *Egress, i, j int, kick bool) int 
 			}
 		}
 	}
-	b.forms.release()
+	b.ReleaseForms()
 	c.countUnsent(e, j-i, targets)
 	return j - i
 }
@@ -126,16 +128,16 @@ func (c *Conn) carry(s *snapshot, b *Batch, e *Egress, i, j int, kick bool) int 
 // target is a receiver, and the form in which it gets the frames.
 type target struct {
 	*Conn
-	edit Edit
+	edit frame.Edit
 }
 
 // push gives frames i to j to a receiver in the form it wants.
 func (b *Batch) push(i, j int, to target, reserved int) (eased, took bool) {
-	plain := b.offloads && !to.offload
-	if !plain && to.edit == (Edit{}) {
-		return to.Conn.push(b, i, j, reserved)
+	plain := b.Offloads() && !to.offload
+	if !plain && to.edit == (frame.Edit{}) {
+		return to.Conn.push(&b.Batch, i, j, reserved)
 	}
-	form := b.forms.get(b, i, j, to.edit, plain)
+	form := b.Form(i, j, to.edit, plain)
 	return to.Conn.push(form, 0, len(form.Frames), reserved)
 }
 

@@ -12,7 +12,8 @@
 //     Nearly every port has exactly one; several opens of ports/N/port by one
 //     owner are several Conns of one port, which do not hear each other (as
 //     vde_switch lets several endpoints share a port).
-//   - Frame, Block, Batch: bytes on their way. See frame.go.
+//   - Batch: frames that an endpoint sends, and what that may cost. Frames, and what
+//     they lie and wait in, are package frame's.
 //   - Policy: picks the egress ports of a frame.
 //
 // # The path of a frame

@@ -1,23 +1,19 @@
 package bus
 
-import "slices"
+import (
+	"slices"
+
+	"ipnfs/bus/frame"
+)
 
 // Egress is what is to become of one frame: the ports it goes to, and in what
 // form, or why it is dropped. Policies fill it.
 type Egress struct {
 	flood bool
 	ports []*Port
-	edits []Edit // of ports, by index; shorter: none
-	drop  Drop
+	edits []frame.Edit // of ports, by index; shorter: none
+	drop  frame.Drop
 	split bool
-}
-
-// Edit is a change to the tags of a frame on its way to a port: first Strip
-// tags are taken off behind the MAC addresses, then Push is put there. The
-// zero Edit changes nothing. A policy strips only tags that are there.
-type Edit struct {
-	Strip uint8  // number of tags, 0 to 2
-	Push  uint32 // TPID<<16 | TCI (IEEE 802.1Q 9.3); 0: none
 }
 
 // Flood sends the frame to every port but its own.
@@ -27,10 +23,10 @@ func (e *Egress) Flood() { e.flood = true }
 func (e *Egress) Add(p *Port) { e.ports = append(e.ports, p) }
 
 // AddEdited sends the frame to p with other tags.
-func (e *Egress) AddEdited(p *Port, edit Edit) {
-	if edit != (Edit{}) {
+func (e *Egress) AddEdited(p *Port, edit frame.Edit) {
+	if edit != (frame.Edit{}) {
 		for len(e.edits) < len(e.ports) {
-			e.edits = append(e.edits, Edit{})
+			e.edits = append(e.edits, frame.Edit{})
 		}
 		e.edits = append(e.edits, edit)
 	}
@@ -38,7 +34,7 @@ func (e *Egress) AddEdited(p *Port, edit Edit) {
 }
 
 // Drop drops the frame, counted by reason, if no port was added.
-func (e *Egress) Drop(why Drop) { e.drop = why }
+func (e *Egress) Drop(why frame.Drop) { e.drop = why }
 
 // Split asks that Forward be called again for each of the frames that this one
 // stands for (Frame.WireFrames), in order, as not all of them go the same way.
@@ -54,15 +50,15 @@ func (e *Egress) Flooded() bool { return e.flood }
 func (e *Egress) Ports() []*Port { return e.ports }
 
 // Edit tells how the frame changes on its way to the i-th port added.
-func (e *Egress) Edit(i int) Edit {
+func (e *Egress) Edit(i int) frame.Edit {
 	if i < len(e.edits) {
 		return e.edits[i]
 	}
-	return Edit{}
+	return frame.Edit{}
 }
 
 // Dropped tells why the frame is dropped; 0: it is not.
-func (e *Egress) Dropped() Drop { return e.drop }
+func (e *Egress) Dropped() frame.Drop { return e.drop }
 
 // Reset empties the set.
 func (e *Egress) Reset() {

@@ -8,6 +8,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 )
 
 // nosy is an endpoint that makes use of the network in every call that may.
@@ -17,7 +18,7 @@ type nosy struct {
 }
 
 // Claim takes all, or nothing.
-func (e *nosy) Claim(_ *bus.Batch, i, j int) (int, uint64) {
+func (e *nosy) Claim(_ *frame.Batch, i, j int) (int, uint64) {
 	if e.takes {
 		return j - i, 0
 	}
@@ -33,7 +34,7 @@ func (e *nosy) look() {
 }
 
 // Emit looks.
-func (e *nosy) Emit(*bus.Batch, int, int, uint64) { e.look() }
+func (e *nosy) Emit(*frame.Batch, int, int, uint64) { e.look() }
 
 // Wake looks, and takes what waits.
 func (e *nosy) Wake() {
@@ -71,7 +72,7 @@ func TestSettleAndEndpoints(t *testing.T) {
 		}
 		s.env.Defer(func() { s.env.Event("left", "port=%d", p.Number()) })
 	}
-	s.forward = func(s *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) {
+	s.forward = func(s *script, _ *bus.Port, _ *frame.Frame, out *bus.Egress) {
 		out.Flood()
 		for _, to := range ports {
 			s.env.Send(to, []byte{2})
@@ -148,7 +149,7 @@ func (m *meddling) Leave(p *bus.Port) {
 	}
 }
 
-func (m *meddling) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+func (m *meddling) Forward(in *bus.Port, f *frame.Frame, out *bus.Egress) {
 	out.Flood()
 	m.env.Defer(func() {
 		m.totals.done.Add(1)

@@ -7,6 +7,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 )
 
 // maxDeferred and maxOutgoing are how much may wait: see Env.Defer and
@@ -66,7 +67,7 @@ func TestPolicyReplaced(t *testing.T) {
 	}
 	a.noted()
 	b.start = func(*script) { a.wantNotes(t, "when the new one starts", "stop") }
-	b.forward = func(s *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) { s.note("forward"); out.Flood() }
+	b.forward = func(s *script, _ *bus.Port, _ *frame.Frame, out *bus.Egress) { s.note("forward"); out.Flood() }
 	life := l.Net.PolicyLife()
 	wantKind(t, "set", l.Net.SetPolicy(b.spec), 0)
 	if l.Net.PolicyLife() == life {
@@ -118,10 +119,10 @@ func TestEnvSend(t *testing.T) {
 				wantKind(t, "knob", from.Port().UsePolicy(func(p bus.Policy) error { return p.(bus.Knobber).Knobs()[0].Set("") }), 0)
 			}},
 		"Forward": {func(s *script, send func()) {
-			s.forward = func(*script, *bus.Port, *bus.Frame, *bus.Egress) { send() }
+			s.forward = func(*script, *bus.Port, *frame.Frame, *bus.Egress) { send() }
 		}, func(_ *testing.T, _ *bustest.Lab, from *bus.Conn) { bustest.Send(from, []byte{0}) }},
 		"Defer": {func(s *script, send func()) {
-			s.forward = func(*script, *bus.Port, *bus.Frame, *bus.Egress) { s.env.Defer(send) }
+			s.forward = func(*script, *bus.Port, *frame.Frame, *bus.Egress) { s.env.Defer(send) }
 		}, func(_ *testing.T, _ *bustest.Lab, from *bus.Conn) { bustest.Send(from, []byte{0}) }},
 	} {
 		var s script
@@ -223,7 +224,7 @@ func TestDefer(t *testing.T) {
 	events := &bustest.Events{}
 	wantKind(t, "subscribe", l.Net.Subscribe(events), 0)
 	var order []string
-	s.forward = func(s *script, _ *bus.Port, f *bus.Frame, out *bus.Egress) {
+	s.forward = func(s *script, _ *bus.Port, f *frame.Frame, out *bus.Egress) {
 		out.Flood()
 		n := f.Data()[1]
 		ok := s.env.Defer(func() {
@@ -257,7 +258,7 @@ func TestDeferBounds(t *testing.T) {
 	from := l.Join(t, &bustest.Sink{})
 	for range 2 {
 		calls, accepted := 0, 0
-		s.forward = func(s *script, _ *bus.Port, _ *bus.Frame, _ *bus.Egress) {
+		s.forward = func(s *script, _ *bus.Port, _ *frame.Frame, _ *bus.Egress) {
 			for range 2 * maxDeferred {
 				if s.env.Defer(func() { calls++ }) {
 					accepted++
@@ -320,7 +321,7 @@ func TestDeferOfThePast(t *testing.T) {
 					s.env.Defer(late)
 				}
 			}
-			s.forward = func(s *script, _ *bus.Port, _ *bus.Frame, _ *bus.Egress) {
+			s.forward = func(s *script, _ *bus.Port, _ *frame.Frame, _ *bus.Egress) {
 				env := s.env // the policy that comes gets another one
 				if when == "before" {
 					env.Defer(late)
@@ -350,7 +351,7 @@ func TestDeferOfParked(t *testing.T) {
 	l.Join(t, full)
 	from := l.Join(t, &bustest.Sink{})
 	last := byte(0)
-	s.forward = func(s *script, _ *bus.Port, f *bus.Frame, out *bus.Egress) {
+	s.forward = func(s *script, _ *bus.Port, f *frame.Frame, out *bus.Egress) {
 		out.Flood()
 		n := f.Data()[1]
 		s.env.Defer(func() { last = n })
@@ -380,7 +381,7 @@ func TestTickLetsGo(t *testing.T) {
 		closed := false // the port
 		shut := func(*script) { closed = true }
 		s := script{tick: shut, knob: func(*script, string) { closed = true }}
-		s.forward = func(s *script, _ *bus.Port, f *bus.Frame, out *bus.Egress) {
+		s.forward = func(s *script, _ *bus.Port, f *frame.Frame, out *bus.Egress) {
 			switch {
 			case f.Data()[0] == 9:
 				s.env.Defer(func() { closed = true })

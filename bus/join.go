@@ -3,18 +3,20 @@ package bus
 import (
 	"slices"
 	"unsafe"
+
+	"ipnfs/bus/frame"
 )
 
 // JoinOptions say how an endpoint wants to join.
 type JoinOptions struct {
-	Number     int    // port number; 0: the lowest free one
-	Make       bool   // Number may be one that does not exist: it is made
-	Alone      bool   // the port must have nobody, not even one of the same user
-	Name       string // free text for people that the port gets, at most MaxPortName bytes; empty: it stays
-	Recv, Send bool   // the rights it has
-	MaxLen     int    // longest frame in bytes it can take; 0: any
-	FreeTags   Tags   // of which one, the outermost, does not count in MaxLen
-	Offload    bool   // it takes super-frames: see Frame.Offload
+	Number     int        // port number; 0: the lowest free one
+	Make       bool       // Number may be one that does not exist: it is made
+	Alone      bool       // the port must have nobody, not even one of the same user
+	Name       string     // free text for people that the port gets, at most MaxPortName bytes; empty: it stays
+	Recv, Send bool       // the rights it has
+	MaxLen     int        // longest frame in bytes it can take; 0: any
+	FreeTags   frame.Tags // of which one, the outermost, does not count in MaxLen
+	Offload    bool       // it takes super-frames: see Frame.Offload
 	Info       Info
 
 	// Setup are values that the policy has for the port (PortKnobber): in force
@@ -28,7 +30,7 @@ type JoinOptions struct {
 // else it is Busy. What is refused changes nothing.
 func (n *Network) Join(ep Endpoint, o JoinOptions) (*Conn, error) {
 	c := &Conn{net: n, ep: ep, info: o.Info, recv: o.Recv, send: o.Send, offload: o.Offload, freeTags: o.FreeTags, out: &unsent}
-	c.q.mem = n.mem
+	c.q.Memory = n.mem
 	c.maxLen.Store(int64(o.MaxLen))
 	if o.Send {
 		c.out = &sending{}

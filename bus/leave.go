@@ -19,7 +19,7 @@ func (c *Conn) Leave() {
 	n := c.net
 	c.part()
 	c.mu.Lock()
-	much := c.q.len > cheapQueue
+	much := c.q.Len() > cheapQueue
 	c.mu.Unlock()
 	if much || !n.tryCheap() {
 		n.post(func() { n.closeLocked(c) })
@@ -49,7 +49,7 @@ func (n *Network) closeLocked(c *Conn) {
 		n.leaving = slices.Delete(n.leaving, i, i+1)
 	}
 	c.mu.Lock()
-	c.got.drops[dropLeft] += uint64(c.q.clear())
+	c.got.drops[dropLeft] += uint64(c.q.Clear())
 	c.mu.Unlock()
 	s := c.stats(false)
 	n.departed.add(&s)

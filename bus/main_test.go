@@ -7,6 +7,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,7 +23,7 @@ type hubPolicy struct{}
 
 func (hubPolicy) Name() string { return hub }
 
-func (hubPolicy) Forward(_ *bus.Port, _ *bus.Frame, out *bus.Egress) { out.Flood() }
+func (hubPolicy) Forward(_ *bus.Port, _ *frame.Frame, out *bus.Egress) { out.Flood() }
 
 func init() {
 	bus.RegisterPolicy(bus.PolicyType{Name: hub, New: func(map[string]string) (bus.Policy, error) { return hubPolicy{}, nil }})

@@ -7,18 +7,19 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 )
 
 // mirrorLab is a network with receivers at the ports 1 to n, where a frame
 // goes to the port that its first byte names, 255 is all, and 254 is dropped.
 func mirrorLab(t *testing.T, n int) (*bustest.Lab, []*bustest.Taper, []*bus.Conn) {
 	var ports []*bus.Port
-	s := script{forward: func(_ *script, _ *bus.Port, f *bus.Frame, out *bus.Egress) {
+	s := script{forward: func(_ *script, _ *bus.Port, f *frame.Frame, out *bus.Egress) {
 		switch to := int(f.Data()[0]); {
 		case to == 255:
 			out.Flood()
 		case to == 254:
-			out.Drop(bus.DropVLAN)
+			out.Drop(frame.DropVLAN)
 		case to >= 1 && to <= len(ports):
 			out.Add(ports[to-1])
 		}
@@ -119,8 +120,8 @@ func TestMirrorForm(t *testing.T) {
 		for _, takes := range []int{-1, 0} {
 			ear, mirror := bustest.NewTaper(takes), bustest.NewTaper(takes)
 			var port *bus.Port
-			s := script{forward: func(_ *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) {
-				out.AddEdited(port, bus.Edit{Strip: 2, Push: newTag})
+			s := script{forward: func(_ *script, _ *bus.Port, _ *frame.Frame, out *bus.Egress) {
+				out.AddEdited(port, frame.Edit{Strip: 2, Push: newTag})
 			}}
 			l := s.lab(t)
 			port = l.JoinAs(t, ear, bus.JoinOptions{Recv: true, Offload: true}).Port()
@@ -130,7 +131,7 @@ func TestMirrorForm(t *testing.T) {
 			raws := mixedBatch()
 			bustest.SendVnet(from, raws...)
 			for _, one := range []listener{
-				{Taper: ear, offload: true, edit: bus.Edit{Strip: 2, Push: newTag}, takes: takes},
+				{Taper: ear, offload: true, edit: frame.Edit{Strip: 2, Push: newTag}, takes: takes},
 				{Taper: mirror, offload: offload, takes: takes},
 			} {
 				one.Taper.Take(-1)

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"ipnfs/bus/frame"
 )
 
 var (
@@ -16,7 +18,7 @@ var (
 type Network struct {
 	id  uint32
 	bus *Bus
-	mem *Memory // its part of its maker's
+	mem *frame.Memory // its part of its maker's
 
 	maker *user // whose networks is under Bus.mu
 
@@ -299,4 +301,4 @@ func (n *Network) SetDoorAccess(a Access) {
 }
 
 // Memory returns the network's part of the mount's cap on queued bytes.
-func (n *Network) Memory() *Memory { return n.mem }
+func (n *Network) Memory() *frame.Memory { return n.mem }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"ipnfs/bus/frame"
 )
 
 // A network whose overflow is BlockSender makes a sender wait while a receiver is
@@ -44,11 +46,7 @@ type parking struct {
 // Take copies the frames of b from the i-th on into p.Batch, for a sender
 // whose memory does not stay.
 func (p *Parked) Take(b *Batch, i int) {
-	p.Batch.Reset()
-	p.Batch.scattered, p.Batch.offloads = true, b.offloads
-	for _, f := range b.Frames[i:] {
-		p.Batch.Frames = append(p.Batch.Frames, Frame{raw: slices.Clone(f.raw), head: f.head})
-	}
+	p.Batch.Take(&b.Batch, i)
 }
 
 // Park lets p.Batch wait. p.Resume may be called before Park returns.
@@ -164,7 +162,7 @@ func (n *Network) retry() (ready []*Parked, work int, over bool, kicks uint64) {
 		work += each
 		if sent := p.Conn.sendFrom(&p.Batch, false); sent > 0 {
 			park.moved = true
-			p.Batch.drop(sent)
+			p.Batch.Discard(sent)
 			if len(p.Batch.Frames) > 0 {
 				p.Sent = p.Batch.Offset(0)
 			}
@@ -247,7 +245,7 @@ func (c *Conn) carryLossless(s *snapshot, b *Batch, e *Egress, i, j int, kick bo
 	if e.flood {
 		for _, to := range s.receivers {
 			if to.port != c.port {
-				b.targets = append(b.targets, target{to, Edit{}})
+				b.targets = append(b.targets, target{to, frame.Edit{}})
 			}
 		}
 	} else {
@@ -285,7 +283,7 @@ func (c *Conn) carryLossless(s *snapshot, b *Batch, e *Egress, i, j int, kick bo
 			}
 		}
 	}
-	b.forms.release()
+	b.ReleaseForms()
 	c.countUnsent(e, n, takers)
 	clear(b.targets)
 	if excess && kick {

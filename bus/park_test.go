@@ -7,6 +7,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 )
 
 // parked is a send that waits, and what became of it.
@@ -21,14 +22,14 @@ func park(from *bus.Conn, frames ...[]byte) *parked {
 	p := &parked{}
 	p.Conn = from
 	p.Resume = func(sent bool) { p.calls.Add(1); p.sent.Store(sent) }
-	p.Batch.SetStream(bustest.Stream(frames...), bus.MaxPrefixed)
+	p.Batch.SetStream(bustest.Stream(frames...), frame.MaxPrefixed)
 	n := from.Send(&p.Batch)
 	if n == len(frames) {
 		p.Batch.Reset()
 		p.Resume(true)
 		return p
 	}
-	p.Batch.SetStream(bustest.Stream(frames[n:]...), bus.MaxPrefixed)
+	p.Batch.SetStream(bustest.Stream(frames[n:]...), frame.MaxPrefixed)
 	p.Park()
 	return p
 }
@@ -107,7 +108,7 @@ type meddler struct {
 	meddle func()
 }
 
-func (m *meddler) Emit(b *bus.Batch, i, j int, token uint64) {
+func (m *meddler) Emit(b *frame.Batch, i, j int, token uint64) {
 	m.Recorder.Emit(b, i, j, token)
 	if m.meddle != nil {
 		m.meddle()
@@ -269,8 +270,8 @@ func TestUnpark(t *testing.T) {
 
 type silentPolicy struct{}
 
-func (silentPolicy) Name() string                               { return "test-silent" }
-func (silentPolicy) Forward(*bus.Port, *bus.Frame, *bus.Egress) {}
+func (silentPolicy) Name() string                                 { return "test-silent" }
+func (silentPolicy) Forward(*bus.Port, *frame.Frame, *bus.Egress) {}
 
 func init() {
 	bus.RegisterPolicy(bus.PolicyType{Name: "test-silent", New: func(map[string]string) (bus.Policy, error) { return silentPolicy{}, nil }})

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"ipnfs/bus/frame"
 )
 
 // Policy decides where the frames of one network go. Each network has its
@@ -21,7 +23,7 @@ type Policy interface {
 	// f may be a super-frame that stands for many of one sender and destination
 	// (Frame.WireFrames). A policy that would treat some of them otherwise asks
 	// for Egress.Split, and is called for each.
-	Forward(in *Port, f *Frame, out *Egress)
+	Forward(in *Port, f *frame.Frame, out *Egress)
 }
 
 // The optional parts of a Policy. All are called with the network's lock

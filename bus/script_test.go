@@ -10,6 +10,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 )
 
 // scriptName is the policy whose argument n tells which script it is.
@@ -18,7 +19,7 @@ const scriptName = "test-script"
 // script is a policy that does what a test says, and notes when it was called.
 type script struct {
 	spec    string // under which it is known
-	forward func(s *script, in *bus.Port, f *bus.Frame, out *bus.Egress)
+	forward func(s *script, in *bus.Port, f *frame.Frame, out *bus.Egress)
 	start   func(s *script)
 	stop    func(s *script)
 	join    func(s *script, p *bus.Port)
@@ -95,7 +96,7 @@ func (s *script) wantNotes(t *testing.T, what string, want ...string) {
 
 func (s *script) Name() string { return scriptName }
 
-func (s *script) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+func (s *script) Forward(in *bus.Port, f *frame.Frame, out *bus.Egress) {
 	if s.forward != nil {
 		s.forward(s, in, f, out)
 		return

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"ipnfs/bus/frame"
 )
 
 // Overflow says what a frame for a receiver whose queue is full means.
@@ -34,7 +36,7 @@ func ParseOverflow(s string) (Overflow, error) {
 // LinkTypes are what a network may say its frames are, for captures.
 var LinkTypes = []string{"ethernet", "raw", "user0"}
 
-// Limits of the settings; MTU's are in frame.go.
+// Limits of the settings; MTU's are in package frame.
 const (
 	DefaultQueue = 256
 	MaxQueue     = 65536
@@ -57,7 +59,7 @@ type Settings struct {
 
 // DefaultSettings are those of a new network.
 func DefaultSettings() Settings {
-	return Settings{MTU: DefaultMTU, Queue: DefaultQueue, MaxPorts: DefaultPorts, Persist: true, LinkType: LinkTypes[0]}
+	return Settings{MTU: frame.DefaultMTU, Queue: DefaultQueue, MaxPorts: DefaultPorts, Persist: true, LinkType: LinkTypes[0]}
 }
 
 // CheckRange returns a Range error unless lo <= v <= hi.
@@ -69,7 +71,7 @@ func CheckRange(what string, v, lo, hi int) error {
 }
 
 func (s *Settings) check() error {
-	if err := CheckRange("mtu", s.MTU, MinMTU, MaxFrame); err != nil {
+	if err := CheckRange("mtu", s.MTU, frame.MinMTU, frame.MaxFrame); err != nil {
 		return err
 	}
 	if err := CheckRange("queue", s.Queue, 1, MaxQueue); err != nil {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // errnos says which errno each kind of refusal is.
@@ -57,8 +58,8 @@ const (
 // errorLog is the last refusals, oldest first. Nobody can push out all those of
 // another: where there is no room, who has most loses his oldest.
 type errorLog struct {
-	max int         // under mu; 0: the log is dropped
-	mem *bus.Memory // the network's, or nil
+	max int           // under mu; 0: the log is dropped
+	mem *frame.Memory // the network's, or nil
 
 	mu    sync.Mutex
 	lines []refusal

@@ -13,6 +13,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 )
 
 func TestMain(m *testing.M) {
@@ -25,8 +26,8 @@ const hub = "hub"
 
 type hubPolicy struct{}
 
-func (hubPolicy) Name() string                                       { return hub }
-func (hubPolicy) Forward(_ *bus.Port, _ *bus.Frame, out *bus.Egress) { out.Flood() }
+func (hubPolicy) Name() string                                         { return hub }
+func (hubPolicy) Forward(_ *bus.Port, _ *frame.Frame, out *bus.Egress) { out.Flood() }
 
 func init() {
 	bus.RegisterPolicy(bus.PolicyType{Name: hub, Summary: "all to all", New: func(args map[string]string) (bus.Policy, error) {

@@ -5,6 +5,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/creds"
 )
 
@@ -73,7 +74,7 @@ func (f *FS) openDoor(n *node, in *fuse.OpenIn) (uint64, error) {
 	}
 	var h joined
 	if n.row.kind == streamDoor {
-		o.MaxLen = bus.MaxPrefixed
+		o.MaxLen = frame.MaxPrefixed
 		s := &stream{door: door{fs: f}}
 		s.self, h = s, s
 	} else {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // FakeName is the name under which Fake is registered.
@@ -76,7 +77,7 @@ func NewFake(args map[string]string) (*Fake, error) {
 func (f *Fake) Name() string { return FakeName }
 
 // Forward looks at the first byte.
-func (f *Fake) Forward(_ *bus.Port, frame *bus.Frame, out *bus.Egress) {
+func (f *Fake) Forward(_ *bus.Port, frame *frame.Frame, out *bus.Egress) {
 	data := frame.Data()
 	if len(data) == 0 {
 		return

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // TestPolicy checks what every policy must do, on networks of its own:
@@ -97,8 +98,8 @@ const hubName = "bustest-hub"
 
 type hub struct{}
 
-func (hub) Name() string                                       { return hubName }
-func (hub) Forward(_ *bus.Port, _ *bus.Frame, out *bus.Egress) { out.Flood() }
+func (hub) Name() string                                         { return hubName }
+func (hub) Forward(_ *bus.Port, _ *frame.Frame, out *bus.Egress) { out.Flood() }
 
 func init() {
 	bus.RegisterPolicy(bus.PolicyType{

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 func TestFakePasses(t *testing.T) {
@@ -105,28 +106,28 @@ func (n named) Name() string { return n.name }
 
 type scribbler struct{ *Fake }
 
-func (s *scribbler) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+func (s *scribbler) Forward(in *bus.Port, f *frame.Frame, out *bus.Egress) {
 	f.Data()[9]++
 	s.Fake.Forward(in, f, out)
 }
 
 type twice struct{ *Fake }
 
-func (w *twice) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+func (w *twice) Forward(in *bus.Port, f *frame.Frame, out *bus.Egress) {
 	w.Fake.Forward(in, f, out)
 	w.Fake.Forward(in, f, out)
 }
 
 type silent struct{ *Fake }
 
-func (silent) Forward(*bus.Port, *bus.Frame, *bus.Egress) {}
+func (silent) Forward(*bus.Port, *frame.Frame, *bus.Egress) {}
 
 type allocator struct {
 	*Fake
 	last []byte
 }
 
-func (a *allocator) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+func (a *allocator) Forward(in *bus.Port, f *frame.Frame, out *bus.Egress) {
 	a.last = make([]byte, 8)
 	a.Fake.Forward(in, f, out)
 }
@@ -154,7 +155,7 @@ type ticker struct {
 
 func (k *ticker) Tick(time.Time) { k.ticked = true }
 
-func (k *ticker) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+func (k *ticker) Forward(in *bus.Port, f *frame.Frame, out *bus.Egress) {
 	if k.ticked {
 		f.Data()[9]++
 	}
@@ -249,7 +250,7 @@ func (s *spent) PortKnobs() []bus.PortKnob {
 func TestWatch(t *testing.T) {
 	l := NewLab(t, hubName)
 	port := l.Join(t, &Sink{}).Port()
-	frame := bus.NewFrame([]byte{0, 0})
+	frame := frame.NewFrame([]byte{0, 0})
 	forward := func(w *watch) { w.Forward(port, &frame, &bus.Egress{}) }
 	start := func(w *watch) { w.Start(bus.Env{}) }
 	for what, calls := range map[string][]func(*watch){

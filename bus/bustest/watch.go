@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // watch stands between a network and its policy and notes what is wrong with
@@ -127,7 +128,7 @@ func (w *watch) Tick(now time.Time) {
 
 // Forward checks the ports, if it can. Who sends while the policy is replaced
 // may still ask the old one.
-func (w *watch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+func (w *watch) Forward(in *bus.Port, f *frame.Frame, out *bus.Egress) {
 	early := w.stage.Load() == made
 	w.Policy.Forward(in, f, out)
 	if !w.alone && !early {

@@ -10,6 +10,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
 )
 
@@ -365,7 +366,7 @@ func TestPick(t *testing.T) {
 		d.queues = append(d.queues, &queue{fd: 10 + i})
 	}
 	for n := range 30 {
-		f := bus.NewFrame(bytes.Repeat([]byte{0xff}, n))
+		f := frame.NewFrame(bytes.Repeat([]byte{0xff}, n))
 		if fd := d.pick(&f); fd < 10 || fd > 12 {
 			t.Errorf("a frame of %d bytes goes to descriptor %d", n, fd)
 		}

@@ -3,7 +3,10 @@
 // the policy of a new network.
 package broadcast
 
-import "ipnfs/bus"
+import (
+	"ipnfs/bus"
+	"ipnfs/bus/frame"
+)
 
 // Name is the name under which the policy is registered.
 const Name = "broadcast"
@@ -28,4 +31,4 @@ type policy struct{}
 
 func (policy) Name() string { return Name }
 
-func (policy) Forward(_ *bus.Port, _ *bus.Frame, out *bus.Egress) { out.Flood() }
+func (policy) Forward(_ *bus.Port, _ *frame.Frame, out *bus.Egress) { out.Flood() }

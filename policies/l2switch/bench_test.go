@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // picks is how many frames a benchmark goes round, a power of two.
@@ -19,7 +20,7 @@ type traffic struct {
 	policy bus.Policy
 	ports  []*bus.Port
 	data   []byte
-	frame  bus.Frame
+	frame  frame.Frame
 	pairs  [picks][2]uint32 // source and destination
 	out    bus.Egress
 }
@@ -28,14 +29,14 @@ type traffic struct {
 func newTraffic(b *testing.B, ports, addresses int, settings ...string) *traffic {
 	b.Helper()
 	l := newLab(b, Name+" fdb_max=200000", 0)
-	t := &traffic{policy: l.Net.Policy(), data: frame(toAll, macOf(0), "")}
+	t := &traffic{policy: l.Net.Policy(), data: makeFrame(toAll, macOf(0), "")}
 	for range ports {
 		l.joinSilent()
 		t.ports = append(t.ports, l.at(len(l.stations)).conn.Port())
 		l.set(fmt.Sprintf("%d/fdb_max=off", len(l.stations)))
 	}
 	l.set(settings...)
-	t.frame = bus.NewFrame(t.data)
+	t.frame = frame.NewFrame(t.data)
 	for i := range addresses {
 		t.forward(uint32(i))
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/policies/l2switch/snoop"
 )
 
@@ -16,7 +17,7 @@ import (
 func FuzzForward(f *testing.F) {
 	for _, tags := range [][]uint32{nil, {ctag(0)}, {ctag(10)}, {stag(10), ctag(5)}, {ctag(4095)}} {
 		for _, to := range []mac{toAll, toGroup, macOf(2), nobody, bridgeGroup(0)} {
-			data := frame(to, macOf(1), "body", tags...)
+			data := makeFrame(to, macOf(1), "body", tags...)
 			f.Add(byte(0), byte(0), data)
 			f.Add(byte(1), byte(2), data[:14])
 		}
@@ -24,7 +25,7 @@ func FuzzForward(f *testing.F) {
 	f.Add(byte(5), byte(1), rstBPDU(0x1000<<48|1, flagDesignated|flagTC))
 	f.Add(byte(4), byte(1), membershipReport(1, "224.1.2.3"))
 	f.Fuzz(func(t *testing.T, mode, port byte, data []byte) {
-		if len(data) == 0 || len(data) > bus.DefaultMTU {
+		if len(data) == 0 || len(data) > frame.DefaultMTU {
 			return
 		}
 		l := newMode(t, modes[int(mode)%len(modes)].settings)
@@ -45,7 +46,7 @@ func FuzzForward(f *testing.F) {
 			return
 		}
 		var out bus.Egress
-		lent := bus.NewFrame(data)
+		lent := frame.NewFrame(data)
 		policy := l.Net.Policy()
 		if n := testing.AllocsPerRun(20, func() {
 			out.Reset()

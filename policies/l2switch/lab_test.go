@@ -10,6 +10,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 )
 
 // lab is a switch with stations at its ports. Its clock is what the test
@@ -54,7 +55,7 @@ func (l *lab) join(o bus.JoinOptions) *station {
 type silent struct{ bustest.Recorder }
 
 // Emit forgets.
-func (*silent) Emit(*bus.Batch, int, int, uint64) {}
+func (*silent) Emit(*frame.Batch, int, int, uint64) {}
 
 // joinSilent adds a port behind which nobody remembers anything.
 func (l *lab) joinSilent() {
@@ -233,7 +234,7 @@ func (s *station) send(frames ...[]byte) {
 // say sends a frame with the station's own source address.
 func (s *station) say(to mac, body string, tags ...uint32) {
 	s.tb.Helper()
-	s.send(frame(to, s.mac, body, tags...))
+	s.send(makeFrame(to, s.mac, body, tags...))
 }
 
 // heard returns the frames that came since it was last called, without BPDUs.
@@ -245,7 +246,7 @@ func (s *station) heard() [][]byte {
 
 // dropped tells how many of its frames were dropped on their way in for a
 // reason.
-func (s *station) dropped(why bus.Drop) int { return int(s.conn.Port().Stats().Barred[why]) }
+func (s *station) dropped(why frame.Drop) int { return int(s.conn.Port().Stats().Barred[why]) }
 
 // heard forgets what came.
 func (l *lab) heard() {

@@ -46,7 +46,7 @@ func (l *lab) during(n int, frame func(s *station, seq int) []byte, meanwhile ..
 
 // marked is a frame whose order and bytes bustest can check.
 func marked(to mac, s *station, seq int) []byte {
-	return bustest.Mark(frame(to, s.mac, ""), s.number(), seq, seq%100)
+	return bustest.Mark(makeFrame(to, s.mac, ""), s.number(), seq, seq%100)
 }
 
 // Another policy, or another switch, on a live network: nobody is
@@ -164,7 +164,7 @@ func TestLiveSettings(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			bustest.Send(c, frame(toAll, macOf(50+i), "guest"))
+			bustest.Send(c, makeFrame(toAll, macOf(50+i), "guest"))
 			c.Close()
 			return nil
 		})
@@ -177,6 +177,6 @@ func TestLiveSettings(t *testing.T) {
 		if seq%97 == 0 {
 			return rstBPDU(uint64(seq), flagDesignated|flagTC)
 		}
-		return frame(to, macOf(seq%300), "x", [][]uint32{nil, {ctag(20)}, {stag(20), ctag(1)}}[seq%3]...)
+		return makeFrame(to, macOf(seq%300), "x", [][]uint32{nil, {ctag(20)}, {stag(20), ctag(1)}}[seq%3]...)
 	}, changes...)
 }

@@ -67,7 +67,7 @@ func TestMemoryOfSwitch(t *testing.T) {
 	l.set("vlan=off")
 	before := used()
 	for i := range 5000 {
-		l.at(3).send(frame(macOf(1), mac{2, 7, 7, 7, byte(i >> 8), byte(i)}, "x"))
+		l.at(3).send(makeFrame(macOf(1), mac{2, 7, 7, 7, byte(i >> 8), byte(i)}, "x"))
 	}
 	if used()-before > 4*16<<10 {
 		t.Errorf("a port with a limit took %d bytes", used()-before)
@@ -75,7 +75,7 @@ func TestMemoryOfSwitch(t *testing.T) {
 	l.set("3/fdb_max=off")
 	before = used()
 	for i := range 5000 {
-		l.at(3).send(frame(macOf(1), mac{2, 7, 7, 7, byte(i >> 8), byte(i)}, "x"))
+		l.at(3).send(makeFrame(macOf(1), mac{2, 7, 7, 7, byte(i >> 8), byte(i)}, "x"))
 	}
 	if used()-before < 3*16<<10 {
 		t.Errorf("5000 addresses took %d bytes", used()-before)
@@ -149,7 +149,7 @@ func TestPortFDBMax(t *testing.T) {
 	l := newLab(t, Name, 2)
 	l.set("1/fdb_max=10")
 	for i := range 100 {
-		l.at(1).send(frame(macOf(2), mac{2, 7, 7, 7, 0, byte(i)}, "x"))
+		l.at(1).send(makeFrame(macOf(2), mac{2, 7, 7, 7, 0, byte(i)}, "x"))
 	}
 	l.at(1).say(macOf(2), "mine")
 	if n := linesOf(l.get("fdb"), "port=1"); n != 10 || linesOf(l.get("fdb"), macString(macOf(1))) != 1 {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // Addresses reserved for bridges are not forwarded (IEEE 802.1Q 8.6.3, table
@@ -37,7 +38,7 @@ func TestReservedAddresses(t *testing.T) {
 						}
 					}
 				}
-				if got := l.at(1).dropped(bus.DropFiltered); got != filtered {
+				if got := l.at(1).dropped(frame.DropFiltered); got != filtered {
 					t.Errorf("%s stp %s: %d frames were counted as filtered, want %d", spec, mode, got, filtered)
 				}
 			}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // setup makes options of a join from settings of the port, NAME=VALUE each.
@@ -89,7 +90,7 @@ func TestDefaultPVID(t *testing.T) {
 	l.wantHeard("untagged, to a port without a pvid", "VLAN 1", 2)
 	fresh.say(toAll, "none")
 	l.wantHeard("untagged, from a port without a pvid", "none")
-	if got := fresh.dropped(bus.DropVLAN); got != 1 {
+	if got := fresh.dropped(frame.DropVLAN); got != 1 {
 		t.Errorf("%d frames dropped for their VLAN, want 1", got)
 	}
 	l.set("default_pvid=20")

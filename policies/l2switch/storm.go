@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // Kinds of frames that a port's storm control tells apart.
@@ -59,7 +60,7 @@ func (e *egress) withinRate(kind int) bool {
 	case left > 0:
 		e.out.Split()
 	default:
-		e.out.Drop(bus.DropStorm)
+		e.out.Drop(frame.DropStorm)
 	}
 	return false
 }

@@ -20,7 +20,7 @@ func TestStaticEntries(t *testing.T) {
 	l.want("fdb", static(macOf(7), 0, 2))
 	l.at(1).say(macOf(7), "x")
 	l.wantHeard("to a static entry", "x", 2)
-	l.at(3).send(frame(toAll, macOf(7), "I am not where I should be"))
+	l.at(3).send(makeFrame(toAll, macOf(7), "I am not where I should be"))
 	l.tick(20)
 	l.set("fdb=flush", "fdb=flush port=2", "fdb=flush vlan=0")
 	l.want("fdb", static(macOf(7), 0, 2))
@@ -206,7 +206,7 @@ func TestReadWithoutLock(t *testing.T) {
 		defer close(done)
 		for i := range 200 {
 			l.set(fmt.Sprintf("vlans=add %d name=x", 2+i), fmt.Sprintf("1/pvid=%d", 2+i), "1/pvid=1", fmt.Sprintf("vlans=del %d", 2+i))
-			l.at(2).send(frame(macOf(1), mac{2, 7, 7, 7, 0, byte(i)}, "x"))
+			l.at(2).send(makeFrame(macOf(1), mac{2, 7, 7, 7, 0, byte(i)}, "x"))
 			c, err := l.Net.Join(&silent{}, bus.JoinOptions{Recv: true, Send: true})
 			if err != nil {
 				t.Error(err)

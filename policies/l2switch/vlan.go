@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // VLAN identifiers (IEEE 802.1Q 9.6): 0 is none, a tag with it carries only a
@@ -63,8 +64,8 @@ func (c *config) differs(before *config, vlan uint16) bool {
 // egress tells how a frame's tags change on its way out of the port, or that
 // it may not leave there (IEEE 802.1Q 8.6.4, 6.9.2). The priority goes from tag to
 // tag; an untagged frame has none.
-func (c *config) egress(t tag) (bus.Edit, bool) {
-	var e bus.Edit
+func (c *config) egress(t tag) (frame.Edit, bool) {
+	var e frame.Edit
 	switch {
 	case c.tagged.has(t.vlan):
 		if t.tpid == c.tpid && t.inside == t.vlan {
