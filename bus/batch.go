@@ -1,6 +1,9 @@
 package bus
 
-import "ipnfs/bus/frame"
+import (
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
+)
 
 // FrameCost is how many copies a frame is worth though fewer get it: it is
 // looked at, and its source may be new.
@@ -24,7 +27,7 @@ type Batch struct {
 	// spent, and what is much of what the policy defers goes on elsewhere.
 	NoWait bool
 
-	egress, other Egress // of this frame and the next, swapped
+	egress, other policy.Egress // of this frame and the next, swapped
 	targets       []target
 	room          []int
 }

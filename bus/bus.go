@@ -7,7 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"ipnfs/bus/fail"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // Limits bound what one mount may hold.
@@ -110,25 +112,25 @@ func (b *Bus) nextIDLocked() (uint32, error) {
 			return b.lastID, nil
 		}
 	}
-	return 0, Errorf(NoSpace, "files of %d networks that have ended are still open", maxBusy)
+	return 0, fail.Errorf(fail.NoSpace, "files of %d networks that have ended are still open", maxBusy)
 }
 
 // Create makes a network with the given policy and rights.
-func (b *Bus) Create(name, policy string, dir, door Access) (*Network, error) {
+func (b *Bus) Create(name, spec string, dir, door Access) (*Network, error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
-	p, err := NewPolicy(policy)
+	p, err := policy.New(spec)
 	if err != nil {
 		return nil, err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.byName[name] != nil {
-		return nil, Errorf(Exists, "network %s exists", name)
+		return nil, fail.Errorf(fail.Exists, "network %s exists", name)
 	}
 	if len(b.byName) >= b.limits.Networks {
-		return nil, Errorf(NoSpace, "there are %d networks already: see networks_max", b.limits.Networks)
+		return nil, fail.Errorf(fail.NoSpace, "there are %d networks already: see networks_max", b.limits.Networks)
 	}
 	id, err := b.nextIDLocked()
 	if err != nil {
@@ -144,7 +146,7 @@ func (b *Bus) Create(name, policy string, dir, door Access) (*Network, error) {
 		return nil, err
 	}
 	maker.networks++
-	n.startPolicyLocked(p, policy)
+	n.startPolicyLocked(p, spec)
 	b.byName[name], b.byID[n.id] = n, n
 	return n, nil
 }
@@ -215,11 +217,11 @@ func (b *Bus) rename(old, new string) (*Network, error) {
 	n := b.byName[old]
 	switch {
 	case n == nil:
-		return nil, Errorf(Unknown, "there is no network %s", old)
+		return nil, fail.Errorf(fail.Unknown, "there is no network %s", old)
 	case old == new:
 		return nil, nil
 	case b.byName[new] != nil:
-		return nil, Errorf(Exists, "network %s exists", new)
+		return nil, fail.Errorf(fail.Exists, "network %s exists", new)
 	}
 	delete(b.byName, old)
 	b.byName[new] = n
@@ -232,7 +234,7 @@ func (b *Bus) rename(old, new string) (*Network, error) {
 func (b *Bus) Remove(name string) error {
 	n := b.named(name)
 	if n == nil {
-		return Errorf(Unknown, "there is no network %s", name)
+		return fail.Errorf(fail.Unknown, "there is no network %s", name)
 	}
 	n.lock()
 	if n.gone || n.Name() != name { // it ended, or was renamed, meanwhile
@@ -240,7 +242,7 @@ func (b *Bus) Remove(name string) error {
 		return b.Remove(name)
 	}
 	if n.used > 0 {
-		err := Errorf(Busy, "network %s has %d ports: %s: rmdir %s/ports/* first", name, n.used, n.holdersLocked(), name)
+		err := fail.Errorf(fail.Busy, "network %s has %d ports: %s: rmdir %s/ports/* first", name, n.used, n.holdersLocked(), name)
 		n.mu.Unlock()
 		return err
 	}
@@ -297,7 +299,7 @@ func (b *Bus) takePort() bool {
 }
 
 func (b *Bus) errNoPorts() error {
-	return Errorf(NoPort, "all %d ports of this mount are in use: see ports_max", b.limits.Ports)
+	return fail.Errorf(fail.NoPort, "all %d ports of this mount are in use: see ports_max", b.limits.Ports)
 }
 
 func (b *Bus) returnPort() { b.ports.Add(-1) }

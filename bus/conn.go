@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // Endpoint is what is attached to a port: an open file, a tap, a socket. It
@@ -154,7 +155,7 @@ func (c *Conn) SetLink(up bool) {
 	link := func() {
 		changed := c.linkDown == up
 		c.linkDown = !up
-		if l, ok := n.policy.(Linker); ok && changed && !c.detached {
+		if l, ok := n.policy.(policy.Linker); ok && changed && !c.detached {
 			l.Link(c.port)
 		}
 	}

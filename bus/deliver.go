@@ -1,6 +1,9 @@
 package bus
 
-import "ipnfs/bus/frame"
+import (
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
+)
 
 // Send carries the frames of b from c to where the policy says, to the end,
 // on the caller's thread. It returns how many frames it carried: fewer than
@@ -38,11 +41,11 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 		// budget goes.
 		end, asked := done+1, false // asked: the policy was asked for frame end
 		here := b.egress
-		each := max(FrameCost, here.copies(s))
+		each := max(FrameCost, s.copies(&here))
 		for end < len(b.Frames) && (b.Budget == 0 || b.Made+(end-done)*each < b.Budget) {
 			b.egress, b.other = b.other, b.egress
 			b.forward(s, c.port, end)
-			if asked = !same(&here, &b.egress); asked {
+			if asked = !here.Equal(&b.egress); asked {
 				break
 			}
 			end++
@@ -80,13 +83,10 @@ func (b *Batch) forward(s *snapshot, in *Port, i int) {
 	e := &b.egress
 	e.Reset()
 	s.policy.Forward(in, &b.Frames[i], e)
-	if _, super := b.Frames[i].Offload(); e.split && super {
+	if _, super := b.Frames[i].Offload(); e.Splits() && super {
 		b.Finish(i)
 		e.Reset()
 		s.policy.Forward(in, &b.Frames[i], e)
-	}
-	if e.flood || len(e.ports) > 0 {
-		e.drop = 0
 	}
 	if len(s.mirrors) > 0 {
 		s.mirror(in, e)
@@ -95,12 +95,12 @@ func (b *Batch) forward(s *snapshot, in *Port, i int) {
 
 // carry takes b.Frames[i:j] to all receivers of the egress e and returns how
 // many frames it carried.
-func (c *Conn) carry(s *snapshot, b *Batch, e *Egress, i, j int, kick bool) int {
+func (c *Conn) carry(s *snapshot, b *Batch, e *policy.Egress, i, j int, kick bool) int {
 	if s.blocking {
 		return c.carryLossless(s, b, e, i, j, kick)
 	}
 	targets := 0
-	if e.flood {
+	if e.Flooded() {
 		for _, to := range s.receivers {
 			if to.port != c.port {
 				if _, took := b.push(i, j, target{to, frame.Edit{}}, 0); took {
@@ -109,7 +109,8 @@ func (c *Conn) carry(s *snapshot, b *Batch, e *Egress, i, j int, kick bool) int 
 			}
 		}
 	} else {
-		for k, p := range e.ports {
+		for k, port := range e.Ports() {
+			p := port.(*Port)
 			if p == c.port {
 				continue
 			}
@@ -142,13 +143,24 @@ func (b *Batch) push(i, j int, to target, reserved int) (eased, took bool) {
 }
 
 // countUnsent counts n frames that the policy dropped, or that nobody gets.
-func (c *Conn) countUnsent(e *Egress, n, targets int) {
-	switch {
-	case e.drop != 0:
-		c.out.barred[e.drop].Add(uint64(n))
+func (c *Conn) countUnsent(e *policy.Egress, n, targets int) {
+	switch why := e.Dropped(); {
+	case why != 0:
+		c.out.barred[why].Add(uint64(n))
 	case targets == 0:
 		c.out.nobody.Add(uint64(n))
 	}
+}
+
+// copies is how many receivers get the frame, or a few more.
+func (s *snapshot) copies(e *policy.Egress) (n int) {
+	if e.Flooded() {
+		return len(s.receivers)
+	}
+	for _, p := range e.Ports() {
+		n += len(*p.(*Port).receivers.Load())
+	}
+	return n
 }
 
 func (c *Conn) count(b *Batch, i, j int) {

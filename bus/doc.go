@@ -14,7 +14,7 @@
 //     vde_switch lets several endpoints share a port).
 //   - Batch: frames that an endpoint sends, and what that may cost. Frames, and what
 //     they lie and wait in, are package frame's.
-//   - Policy: picks the egress ports of a frame.
+//   - Policy: picks the egress ports of a frame. Its contract is package policy.
 //
 // # The path of a frame
 //

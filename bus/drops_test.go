@@ -8,6 +8,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // reasons are why a policy or an endpoint drops, and the names of the counters.
@@ -20,7 +21,7 @@ var reasons = map[frame.Drop]string{
 func TestDroppedByPolicy(t *testing.T) {
 	for _, overflow := range []bus.Overflow{bus.DropNew, bus.BlockSender} {
 		for why, name := range reasons {
-			s := script{forward: func(_ *script, _ *bus.Port, f *frame.Frame, out *bus.Egress) {
+			s := script{forward: func(_ *script, _ policy.Port, f *frame.Frame, out *policy.Egress) {
 				if f.Data()[0] == 1 {
 					out.Drop(why)
 				} else if f.Data()[0] == 2 {
@@ -71,7 +72,7 @@ func TestDroppedByPolicy(t *testing.T) {
 func TestDropAndAdd(t *testing.T) {
 	ear := &bustest.Recorder{}
 	var port *bus.Port
-	s := script{forward: func(_ *script, _ *bus.Port, _ *frame.Frame, out *bus.Egress) {
+	s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 		out.Drop(frame.DropSTP)
 		out.Add(port)
 	}}
@@ -183,7 +184,7 @@ func TestLostAfterReset(t *testing.T) {
 // once: in the end all is accounted for. Run it with -race.
 func TestLossesRace(t *testing.T) {
 	var s script
-	s.forward = func(_ *script, _ *bus.Port, f *frame.Frame, out *bus.Egress) {
+	s.forward = func(_ *script, _ policy.Port, f *frame.Frame, out *policy.Egress) {
 		if n := f.Data()[0]; n%3 == 0 {
 			out.Drop(frame.Drop(1 + n%5))
 		} else {

@@ -6,6 +6,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/test/harness"
 )
 
@@ -46,7 +47,7 @@ func TestFormsAllocateNothing(t *testing.T) {
 				continue // sync.Pool then forgets at random, on purpose
 			}
 			var ports []*bus.Port
-			s := script{forward: func(_ *script, _ *bus.Port, _ *frame.Frame, out *bus.Egress) {
+			s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 				for k, p := range ports {
 					out.AddEdited(p, c.edit(k))
 				}

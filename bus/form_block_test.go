@@ -10,6 +10,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/bus/vnet"
 )
 
@@ -83,7 +84,7 @@ func TestFormsUnderBlock(t *testing.T) {
 // in their form.
 func TestOneBlocksForms(t *testing.T) {
 	var ports []*bus.Port
-	s := script{forward: func(_ *script, _ *bus.Port, _ *frame.Frame, out *bus.Egress) {
+	s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 		out.Add(ports[0])
 		out.AddEdited(ports[1], frame.Edit{Push: newTag})
 	}}

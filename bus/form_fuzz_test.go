@@ -11,6 +11,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/bus/vnet"
 )
 
@@ -30,7 +31,7 @@ func FuzzRetag(f *testing.F) {
 		}
 		edit := frame.Edit{Strip: strip % 3, Push: push}
 		var ports []*bus.Port
-		s := script{forward: func(_ *script, _ *bus.Port, _ *frame.Frame, out *bus.Egress) {
+		s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 			for _, p := range ports {
 				out.AddEdited(p, edit)
 			}
@@ -96,7 +97,7 @@ func FuzzForm(f *testing.F) {
 			edit.Push = []uint32{0x8100, 0x88a8}[tci%2]<<16 | uint32(tci)
 		}
 		var all []listener
-		s := script{forward: func(_ *script, _ *bus.Port, _ *frame.Frame, out *bus.Egress) {
+		s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 			for _, one := range all {
 				out.AddEdited(one.conn.Port(), one.edit)
 			}
@@ -151,7 +152,7 @@ func FuzzBatch(f *testing.F) {
 		var all []listener
 		var plan [][]frame.Edit // by the frame's first byte and listener; 3 tags to strip: it gets none
 		flooded := func(data byte) bool { return data%16 == 7 }
-		s := script{forward: func(_ *script, _ *bus.Port, f *frame.Frame, out *bus.Egress) {
+		s := script{forward: func(_ *script, _ policy.Port, f *frame.Frame, out *policy.Egress) {
 			if n := f.Data()[0]; flooded(n) {
 				out.Flood()
 			} else {

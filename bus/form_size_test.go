@@ -7,6 +7,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/bus/vnet"
 )
 
@@ -45,7 +46,7 @@ func TestMaxLenOfSuperFrames(t *testing.T) {
 	} {
 		for _, takes := range []int{-1, 0} {
 			var port *bus.Port
-			s := script{forward: func(_ *script, _ *bus.Port, _ *frame.Frame, out *bus.Egress) { out.AddEdited(port, c.edit) }}
+			s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) { out.AddEdited(port, c.edit) }}
 			l := s.lab(t)
 			ear := bustest.NewTaper(takes)
 			conn := l.JoinAs(t, ear, bus.JoinOptions{Recv: true, Offload: c.offload, MaxLen: etherMTU})
@@ -150,7 +151,7 @@ func TestMemoryOfForms(t *testing.T) {
 		}
 		conns = append(conns, c)
 	}
-	s.forward = func(_ *script, _ *bus.Port, _ *frame.Frame, out *bus.Egress) {
+	s.forward = func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 		out.Add(conns[0].Port())
 		out.Add(conns[1].Port())
 		out.AddEdited(conns[2].Port(), frame.Edit{Push: newTag})

@@ -9,6 +9,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/bus/vnet"
 )
 
@@ -66,7 +67,7 @@ func (l listener) String() string {
 // audience joins a receiver of each kind, and makes all frames go to all.
 func audience(t testing.TB, s *script) (*bustest.Lab, []listener) {
 	var all []listener
-	s.forward = func(_ *script, _ *bus.Port, _ *frame.Frame, out *bus.Egress) {
+	s.forward = func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 		for i := range all {
 			out.AddEdited(all[i].conn.Port(), all[i].edit)
 		}
@@ -247,7 +248,7 @@ func TestFormsOfStreams(t *testing.T) {
 func TestPushOnTheLongest(t *testing.T) {
 	ear := bustest.NewTaper(-1)
 	var port *bus.Port
-	s := script{forward: func(_ *script, _ *bus.Port, _ *frame.Frame, out *bus.Egress) {
+	s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 		out.AddEdited(port, frame.Edit{Push: newTag})
 	}}
 	l := s.lab(t)
@@ -272,7 +273,7 @@ func TestTooShortToStrip(t *testing.T) {
 	for _, edit := range edits[1:] {
 		ear := bustest.NewTaper(1)
 		var port *bus.Port
-		s := script{forward: func(_ *script, _ *bus.Port, _ *frame.Frame, out *bus.Egress) { out.AddEdited(port, edit) }}
+		s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) { out.AddEdited(port, edit) }}
 		l := s.lab(t)
 		port = l.JoinAs(t, ear, bus.JoinOptions{Recv: true}).Port()
 		from := l.Join(t, &bustest.Sink{})
@@ -306,7 +307,7 @@ func TestRunsOfForms(t *testing.T) {
 	plan := func(to byte, k int) (edit frame.Edit, gets bool) {
 		return edits[(int(to)+k)%len(edits)], int(to)%7 != k && int(to)%5 != 0
 	}
-	s := script{forward: func(_ *script, _ *bus.Port, f *frame.Frame, out *bus.Egress) {
+	s := script{forward: func(_ *script, _ policy.Port, f *frame.Frame, out *policy.Egress) {
 		to := f.Data()[0]
 		if to == 0xff {
 			out.Flood()

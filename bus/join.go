@@ -4,7 +4,9 @@ import (
 	"slices"
 	"unsafe"
 
+	"ipnfs/bus/fail"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // JoinOptions say how an endpoint wants to join.
@@ -97,13 +99,13 @@ func (n *Network) joinLocked(c *Conn, p *Port, o JoinOptions) {
 	c.configure(p.limitsLocked()) // before the first frame can come
 	p.setConnsLocked(append(slices.Clone(p.conns), c))
 	n.invalidateLocked()
-	if joiner, ok := n.policy.(Joiner); ok && len(p.conns) == 1 {
+	if joiner, ok := n.policy.(policy.Joiner); ok && len(p.conns) == 1 {
 		joiner.Join(p)
 	}
 	if n.listening.Load() > 0 {
 		info := ConnInfo{o.Info, o.Recv, o.Send}
 		n.eventLocked("port-joined", "port=%d kind=%s rights=%s uid=%d pid=%d comm=%s",
-			p.number, o.Info.Kind, info.Rights(), o.Info.UID, o.Info.PID, Quote(o.Info.Comm))
+			p.number, o.Info.Kind, info.Rights(), o.Info.UID, o.Info.PID, fail.Quote(o.Info.Comm))
 		n.countsLocked()
 	}
 	if o.Name != "" {
@@ -141,19 +143,19 @@ func (n *Network) portForLocked(o JoinOptions) (*Port, error) {
 			n.lowest++
 		}
 		if n.lowest >= n.settings.MaxPorts {
-			return nil, Errorf(NoPort, "all %d ports are in use: raise maxports", n.settings.MaxPorts)
+			return nil, fail.Errorf(fail.NoPort, "all %d ports are in use: raise maxports", n.settings.MaxPorts)
 		}
 		return n.newPortLocked(n.lowest + 1)
 	}
 	if p := n.portLocked(o.Number); p != nil {
 		if len(p.conns) > 0 && (o.Alone || len(o.Setup) > 0 || p.conns[0].info.UID != o.Info.UID) {
 			held := &p.conns[0].info
-			return nil, Errorf(Busy, "port %d is held by uid %d (%s)", o.Number, held.UID, held.holder())
+			return nil, fail.Errorf(fail.Busy, "port %d is held by uid %d (%s)", o.Number, held.UID, held.holder())
 		}
 		return p, nil
 	}
 	if !o.Make {
-		return nil, Errorf(Unknown, "there is no port %d: mkdir ports/%d reserves it", o.Number, o.Number)
+		return nil, fail.Errorf(fail.Unknown, "there is no port %d: mkdir ports/%d reserves it", o.Number, o.Number)
 	}
 	if err := n.checkNumberLocked(o.Number); err != nil {
 		return nil, err
@@ -164,7 +166,7 @@ func (n *Network) portForLocked(o JoinOptions) (*Port, error) {
 // checkNumberLocked tells whether a port may have that number.
 func (n *Network) checkNumberLocked(number int) error {
 	if number < 1 || number > n.settings.MaxPorts {
-		return Errorf(Range, "port number %d is out of range: 1 to %d (maxports)", number, n.settings.MaxPorts)
+		return fail.Errorf(fail.Range, "port number %d is out of range: 1 to %d (maxports)", number, n.settings.MaxPorts)
 	}
 	return nil
 }
@@ -182,7 +184,7 @@ func (n *Network) newPortLocked(number int) (*Port, error) {
 	}
 	if !n.roomForLocked(number) {
 		n.bus.returnPort()
-		return nil, Errorf(NoSpace, "no memory for a table of %d ports: see mem, or take a lower number", number)
+		return nil, fail.Errorf(fail.NoSpace, "no memory for a table of %d ports: see mem, or take a lower number", number)
 	}
 	n.lives++
 	p := &Port{net: n, number: number, life: n.lives}
@@ -225,7 +227,7 @@ func (n *Network) Reserve(number int) (*Port, error) {
 		return nil, err
 	}
 	if n.portLocked(number) != nil {
-		return nil, Errorf(Exists, "port %d exists", number)
+		return nil, fail.Errorf(fail.Exists, "port %d exists", number)
 	}
 	p, err := n.newPortLocked(number)
 	if err != nil {

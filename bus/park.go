@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // A network whose overflow is BlockSender makes a sender wait while a receiver is
@@ -240,16 +241,17 @@ func (n *Network) wakeSenders() {
 
 // carryLossless is carry for a network on which some receiver blocks: the
 // frames go to all receivers or, as far as they do not fit, to none.
-func (c *Conn) carryLossless(s *snapshot, b *Batch, e *Egress, i, j int, kick bool) int {
+func (c *Conn) carryLossless(s *snapshot, b *Batch, e *policy.Egress, i, j int, kick bool) int {
 	b.targets = b.targets[:0]
-	if e.flood {
+	if e.Flooded() {
 		for _, to := range s.receivers {
 			if to.port != c.port {
 				b.targets = append(b.targets, target{to, frame.Edit{}})
 			}
 		}
 	} else {
-		for k, p := range e.ports {
+		for k, port := range e.Ports() {
+			p := port.(*Port)
 			if p == c.port {
 				continue
 			}

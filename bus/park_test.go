@@ -8,6 +8,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // parked is a send that waits, and what became of it.
@@ -270,11 +271,11 @@ func TestUnpark(t *testing.T) {
 
 type silentPolicy struct{}
 
-func (silentPolicy) Name() string                                 { return "test-silent" }
-func (silentPolicy) Forward(*bus.Port, *frame.Frame, *bus.Egress) {}
+func (silentPolicy) Name() string                                      { return "test-silent" }
+func (silentPolicy) Forward(policy.Port, *frame.Frame, *policy.Egress) {}
 
 func init() {
-	bus.RegisterPolicy(bus.PolicyType{Name: "test-silent", New: func(map[string]string) (bus.Policy, error) { return silentPolicy{}, nil }})
+	policy.Register(policy.Type{Name: "test-silent", New: func(map[string]string) (policy.Policy, error) { return silentPolicy{}, nil }})
 }
 
 // The receiver leaves by itself, as a reader that is killed does.

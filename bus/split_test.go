@@ -8,6 +8,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/bus/vnet"
 )
 
@@ -15,7 +16,7 @@ import (
 // those it lets as many pass as are left. Frames whose first byte is 0xff have
 // no limit.
 func splitter(left *int) *script {
-	return &script{forward: func(_ *script, _ *bus.Port, f *frame.Frame, out *bus.Egress) {
+	return &script{forward: func(_ *script, _ policy.Port, f *frame.Frame, out *policy.Egress) {
 		n := f.WireFrames()
 		switch {
 		case f.Data()[0] == 0xff:

@@ -13,6 +13,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // The manual page ipnfs(5) must tell of all that there is, and of nothing
@@ -144,7 +145,7 @@ func TestManualHasTheLimits(t *testing.T) {
 	for what, line := range map[string]string{
 		"networks on a mount":                  fmt.Sprint(limits.Networks),
 		"ports on a mount":                     fmt.Sprint(limits.Ports),
-		"ports on a network":                   fmt.Sprintf("%d; setting maxports, up to %d", bus.DefaultPorts, bus.MaxPorts),
+		"ports on a network":                   fmt.Sprintf("%d; setting maxports, up to %d", bus.DefaultPorts, policy.MaxPorts),
 		"memory of all queues":                 fmt.Sprintf("%d MiB", limits.Memory>>20),
 		"frames waiting for a receiver":        fmt.Sprintf("%d; setting queue, up to %d", bus.DefaultQueue, bus.MaxQueue),
 		"bytes in a frame":                     fmt.Sprintf("%d; setting mtu, up to %d", frame.DefaultMTU, frame.MaxFrame),

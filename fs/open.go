@@ -5,6 +5,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/bus/frame"
 	"ipnfs/creds"
 )
@@ -67,7 +68,7 @@ func (f *FS) openDoor(n *node, in *fuse.OpenIn) (uint64, error) {
 	case unix.O_RDWR:
 		o.Recv, o.Send = true, true
 	default:
-		return 0, bus.Errorf(bus.Invalid, "a port is opened to read, to write or both")
+		return 0, fail.Errorf(fail.Invalid, "a port is opened to read, to write or both")
 	}
 	if n.port != nil {
 		o.Number = n.port.Number()

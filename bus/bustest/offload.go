@@ -87,7 +87,7 @@ func Complete(raw []byte) (frames [][]byte) {
 // SendVnet sends frames that have a virtio-net header in front as one batch,
 // from buffers that are overwritten afterwards, and tells how many went. That
 // is more than there are, if senders wait on the network or the policy splits
-// super-frames: see bus.Egress.
+// super-frames: see policy.Egress.
 func SendVnet(c *bus.Conn, raws ...[]byte) int {
 	var b bus.Batch
 	lent := SetVnet(&b, raws...)

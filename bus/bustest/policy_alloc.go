@@ -7,6 +7,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // runs is how often something is done to see whether it allocates.
@@ -28,7 +29,7 @@ func (s *suite) checkForwardAllocations() error {
 	all, err := s.company(l)
 	if err == nil {
 		s.talk(all, 0) // let it learn
-		policy := l.Net.Policy()
+		current := l.Net.Policy()
 		var frames []frame.Frame
 		var ports []*bus.Port
 		for _, t := range all {
@@ -37,11 +38,11 @@ func (s *suite) checkForwardAllocations() error {
 				ports = append(ports, t.conn.Port())
 			}
 		}
-		var out bus.Egress
+		var out policy.Egress
 		err = allocations("Forward", func() {
 			for i := range frames {
 				out.Reset()
-				policy.Forward(ports[i], &frames[i], &out)
+				current.Forward(ports[i], &frames[i], &out)
 			}
 		})
 	}

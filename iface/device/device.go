@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/bus/frame"
 )
 
@@ -64,7 +65,7 @@ func Start(n *bus.Network, c Config) (*Device, error) {
 			for _, before := range d.queues[:i] {
 				before.loop.release()
 			}
-			return nil, bus.Errorf(bus.NoSpace, "no event loop for the device: %v", err)
+			return nil, fail.Errorf(fail.NoSpace, "no event loop for the device: %v", err)
 		}
 	}
 	join := c.Join

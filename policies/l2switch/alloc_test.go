@@ -7,6 +7,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // modes are the ways in which a switch can be set up that a frame's path
@@ -45,15 +46,15 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
 			l := newMode(t, m.settings)
-			policy := l.Net.Policy()
-			var out bus.Egress
+			current := l.Net.Policy()
+			var out policy.Egress
 			for what, to := range map[string]mac{"known": macOf(3), "own port": macOf(2), "unknown": nobody, "broadcast": toAll, "multicast": toGroup, "IPv6": {0x33, 0x33, 0, 1, 2, 3}} {
 				for _, tags := range [][]uint32{nil, {ctag(0)}, {ctag(10)}, {ctag(30)}, {ctag(4095)}, {stag(10), ctag(5)}} {
 					f := frame.NewFrame(makeFrame(to, macOf(2), "body", tags...))
 					in := l.at(2).conn.Port()
 					if n := testing.AllocsPerRun(100, func() {
 						out.Reset()
-						policy.Forward(in, &f, &out)
+						current.Forward(in, &f, &out)
 					}); n != 0 {
 						t.Errorf("%s, tags %x: %v allocations", what, tags, n)
 					}
@@ -67,13 +68,13 @@ func TestForwardAllocatesNothing(t *testing.T) {
 func TestLearningAllocatesNothing(t *testing.T) {
 	l := newMode(t, []string{"snooping=on"})
 	l.at(1).send(generalQuery(1))
-	policy := l.Net.Policy()
-	var out bus.Egress
+	current := l.Net.Policy()
+	var out policy.Egress
 	var f frame.Frame
 	forward := func(from *station, data []byte) {
 		f = frame.NewFrame(data)
 		out.Reset()
-		policy.Forward(from.conn.Port(), &f, &out)
+		current.Forward(from.conn.Port(), &f, &out)
 	}
 	moving := makeFrame(toAll, macOf(1), "x")
 	malformed := [][]byte{{}, {1}, moving[:13], makeFrame(toAll, toAll, "x"), makeFrame(toAll, mac{}, "x"), makeFrame(bridgeGroup(14), macOf(1), "x")}

@@ -6,8 +6,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"ipnfs/bus"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // picks is how many frames a benchmark goes round, a power of two.
@@ -17,12 +17,12 @@ const picks = 1 << 17
 // switch. It is one frame whose addresses change, so that what lies far from
 // the processor is what the switch knows, and not the frames.
 type traffic struct {
-	policy bus.Policy
-	ports  []*bus.Port
+	policy policy.Policy
+	ports  []policy.Port
 	data   []byte
 	frame  frame.Frame
 	pairs  [picks][2]uint32 // source and destination
-	out    bus.Egress
+	out    policy.Egress
 }
 
 // newTraffic makes a switch that has learned the addresses.

@@ -3,8 +3,8 @@ package l2switch
 import (
 	"encoding/binary"
 
-	"ipnfs/bus"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/policies/l2switch/fdb"
 	"ipnfs/policies/l2switch/snoop"
 	"ipnfs/policies/l2switch/stp"
@@ -14,7 +14,7 @@ import (
 const headerLen = 14
 
 // Forward decides where a frame goes: see the package comment.
-func (s *Switch) Forward(in *bus.Port, f *frame.Frame, out *bus.Egress) {
+func (s *Switch) Forward(in policy.Port, f *frame.Frame, out *policy.Egress) {
 	data := f.Data()
 	if len(data) < headerLen || !validSource(data) {
 		out.Drop(frame.DropMalformed)
@@ -97,7 +97,7 @@ type egress struct {
 	from  *port
 	frame *frame.Frame
 	tag   tag
-	out   *bus.Egress
+	out   *policy.Egress
 }
 
 func (s *Switch) forwardUnicast(e *egress, data []byte) {

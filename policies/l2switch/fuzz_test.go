@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/policies/l2switch/snoop"
 )
 
@@ -45,12 +46,12 @@ func FuzzForward(f *testing.F) {
 		if isControl(data) {
 			return
 		}
-		var out bus.Egress
+		var out policy.Egress
 		lent := frame.NewFrame(data)
-		policy := l.Net.Policy()
+		current := l.Net.Policy()
 		if n := testing.AllocsPerRun(20, func() {
 			out.Reset()
-			policy.Forward(in.conn.Port(), &lent, &out)
+			current.Forward(in.conn.Port(), &lent, &out)
 		}); n != 0 {
 			t.Fatalf("%v allocations for %x", n, data)
 		}
@@ -105,7 +106,7 @@ func FuzzCommands(f *testing.F) {
 		before := snapshot(l.Net)
 		v := find(t, l.Net, name)
 		if err := v.set(text); err != nil {
-			if bus.KindOf(err) == 0 || err.Error() == "" {
+			if fail.KindOf(err) == 0 || err.Error() == "" {
 				t.Fatalf("echo %q > %s: refused by %v", text, name, err)
 			}
 			if now := snapshot(l.Net); now != before {

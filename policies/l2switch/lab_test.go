@@ -10,7 +10,9 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // lab is a switch with stations at its ports. Its clock is what the test
@@ -90,14 +92,14 @@ type value struct {
 
 // values lists what the switch has to read and write, as a tree would find it.
 func values(n *bus.Network) (list []value) {
-	add := func(use func(func(bus.Policy) error) error, v value) {
+	add := func(use func(func(policy.Policy) error) error, v value) {
 		get, set := v.get, v.set
 		v.get = func() (text string) {
-			_ = use(func(bus.Policy) error { text = get(); return nil })
+			_ = use(func(policy.Policy) error { text = get(); return nil })
 			return text
 		}
 		if set != nil {
-			v.set = func(text string) error { return use(func(bus.Policy) error { return set(text) }) }
+			v.set = func(text string) error { return use(func(policy.Policy) error { return set(text) }) }
 		}
 		list = append(list, v)
 	}
@@ -196,9 +198,9 @@ func (l *lab) counter(name string) string {
 }
 
 // wantKind checks that err is a refusal of that kind with a reason.
-func wantKind(tb testing.TB, what string, err error, kind bus.Kind) {
+func wantKind(tb testing.TB, what string, err error, kind fail.Kind) {
 	tb.Helper()
-	var e *bus.Error
+	var e *fail.Error
 	switch {
 	case !errors.As(err, &e):
 		tb.Errorf("%s: error %v, want one of kind %d", what, err, kind)

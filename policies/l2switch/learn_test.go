@@ -8,6 +8,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 	"ipnfs/bus/frame"
 )
 
@@ -233,7 +234,7 @@ func TestFDBMax(t *testing.T) {
 	if got := l.counter("fdb_refused"); got != "3" {
 		t.Errorf("fdb_refused is %s, want 3", got)
 	}
-	wantKind(t, "a static entry above the limit", l.try("fdb", "add "+macOf(12).String()+" port=1"), bus.NoSpace)
+	wantKind(t, "a static entry above the limit", l.try("fdb", "add "+macOf(12).String()+" port=1"), fail.NoSpace)
 	l.set("fdb=add " + macOf(11).String() + " port=2") // one that is there
 	for _, s := range l.stations {
 		s.heard()

@@ -10,6 +10,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 	"ipnfs/policies/broadcast"
 )
 
@@ -125,7 +126,7 @@ func TestSettingsAfterChangeOfPolicy(t *testing.T) {
 	l.at(1).say(toAll, "all is as at first")
 	l.wantHeard("a broadcast", "all is as at first", 2)
 	l.tick(1)
-	if err := l.Net.SetPolicy(Name + " colour=red"); bus.KindOf(err) != bus.Invalid {
+	if err := l.Net.SetPolicy(Name + " colour=red"); fail.KindOf(err) != fail.Invalid {
 		t.Errorf("a bad argument: %v", err)
 	}
 	l.want("ageing", "60") // the old one is in force
@@ -150,7 +151,7 @@ func TestLiveSettings(t *testing.T) {
 	for _, list := range words {
 		changes = append(changes, func(i int) error {
 			name, text := cut(list[i%len(list)])
-			if err := l.try(name, text); err != nil && bus.KindOf(err) == 0 {
+			if err := l.try(name, text); err != nil && fail.KindOf(err) == 0 {
 				return fmt.Errorf("echo %s > %s: %w", text, name, err)
 			}
 			return nil

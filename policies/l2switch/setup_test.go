@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/bus/frame"
 )
 
@@ -54,7 +55,7 @@ func TestJoinSetUpRefused(t *testing.T) {
 	for _, number := range []int{7, 8, 9, 0} {
 		for _, last := range []string{"pvid=4095", "colour=red", "stp=cost=0", "vlans=1-"} {
 			_, err := l.Net.Join(&station{tb: t}, setup(number, "pvid=20", "vlans=all", "stp=edge=on", last))
-			if bus.KindOf(err) == 0 {
+			if fail.KindOf(err) == 0 {
 				t.Errorf("port %d with %s: joined, or %v", number, last, err)
 			}
 		}
