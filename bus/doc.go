@@ -18,20 +18,9 @@
 //
 // # The path of a frame
 //
-// The thread that brought a frame carries it to the end (deliver.go):
-//
-//  1. The endpoint fills a Batch that it owns and calls Conn.Send.
-//  2. Send takes the network's snapshot (an immutable list of receivers and
-//     settings behind an atomic pointer) and asks the Policy for the egress
-//     of each frame; neighbours with the same egress form one run.
-//  3. Each egress Conn, under its own lock and no other: if nothing is queued
-//     and its endpoint can take frames now (Endpoint.Claim), they are handed
-//     over straight from the ingress buffer after unlocking (Endpoint.Emit);
-//     else a reference is queued, or the frame is dropped and counted by
-//     reason, as the overflow setting says.
-//  4. A queue that was empty and no longer is wakes its endpoint, unlocked.
-//
-// On this path there is no allocation, no global lock, no log line, no clock.
+// The thread that brought a frame carries it to the end: Conn.Send. The file
+// path.go tells the path and has all of it, in order. On it there is no
+// allocation, no global lock, no log line, no clock.
 //
 // # Locks
 //

@@ -60,7 +60,7 @@ func (s *snapshot) mirrorSent(b *Batch, p *Port) {
 	for i := range s.mirrors {
 		if m := &s.mirrors[i]; m.to != p && slices.Contains(m.from, p.number) {
 			for _, to := range *m.to.receivers.Load() {
-				to.push(&b.Batch, 0, 1, 0)
+				to.offer(&b.Batch, 0, 1, 0)
 			}
 		}
 	}

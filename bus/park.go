@@ -5,9 +5,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-
-	"ipnfs/bus/frame"
-	"ipnfs/bus/policy"
 )
 
 // A network whose overflow is BlockSender makes a sender wait while a receiver is
@@ -237,59 +234,4 @@ func (n *Network) wakeSenders() {
 	for c := range wants {
 		c.ep.Wake()
 	}
-}
-
-// carryLossless is carry for a network on which some receiver blocks: the
-// frames go to all receivers or, as far as they do not fit, to none.
-func (c *Conn) carryLossless(s *snapshot, b *Batch, e *policy.Egress, i, j int, kick bool) int {
-	b.targets = b.targets[:0]
-	if e.Flooded() {
-		for _, to := range s.receivers {
-			if to.port != c.port {
-				b.targets = append(b.targets, target{to, frame.Edit{}})
-			}
-		}
-	} else {
-		for k, port := range e.Ports() {
-			p := port.(*Port)
-			if p == c.port {
-				continue
-			}
-			for _, to := range *p.receivers.Load() {
-				b.targets = append(b.targets, target{to, e.Edit(k)})
-			}
-		}
-	}
-	n := j - i
-	b.room = b.room[:0]
-	excess, takers := false, 0
-	for _, to := range b.targets {
-		got, all := to.reserve(n)
-		if !all {
-			excess = excess || len(b.room) > 0
-			n = got
-		}
-		b.room = append(b.room, got)
-		if n == 0 {
-			break
-		}
-	}
-	for k := range b.room {
-		if n == 0 {
-			b.targets[k].unreserve(b.room[k])
-		} else {
-			eased, took := b.push(i, i+n, b.targets[k], b.room[k])
-			excess = eased || excess
-			if took {
-				takers++
-			}
-		}
-	}
-	b.ReleaseForms()
-	c.countUnsent(e, n, takers)
-	clear(b.targets)
-	if excess && kick {
-		c.net.ease()
-	}
-	return n
 }
