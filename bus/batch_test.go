@@ -8,12 +8,13 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 )
 
 // parse is SetStream written plainly: the frames, the bytes parsed, and
 // whether a frame over mtu comes next.
 func parse(span []byte, mtu int) (frames [][]byte, used int, tooLong bool) {
-	for len(frames) < bus.MaxBatch && len(span)-used >= 2 {
+	for len(frames) < frame.MaxBatch && len(span)-used >= 2 {
 		n := int(binary.BigEndian.Uint16(span[used:]))
 		if n > mtu {
 			return frames, used, true
@@ -68,8 +69,8 @@ func TestSetStream(t *testing.T) {
 		"over the mtu":         {bustest.Stream(long), 0, 0, true},
 		"over it, unfinished":  {[]byte{0xff, 0xff, 1}, 0, 0, true},
 		"one before it":        {bustest.Stream([]byte("a"), long, []byte("b")), 1, 3, true},
-		"as many as go":        {bytes.Repeat([]byte{0, 1, 'x'}, bus.MaxBatch), bus.MaxBatch, 3 * bus.MaxBatch, false},
-		"more than go":         {bytes.Repeat([]byte{0, 1, 'x'}, bus.MaxBatch+1), bus.MaxBatch, 3 * bus.MaxBatch, false},
+		"as many as go":        {bytes.Repeat([]byte{0, 1, 'x'}, frame.MaxBatch), frame.MaxBatch, 3 * frame.MaxBatch, false},
+		"more than go":         {bytes.Repeat([]byte{0, 1, 'x'}, frame.MaxBatch+1), frame.MaxBatch, 3 * frame.MaxBatch, false},
 	} {
 		var b bus.Batch
 		used, tooLong := b.SetStream(c.span, 60)
@@ -87,7 +88,7 @@ func TestSetStream(t *testing.T) {
 func FuzzSetStream(f *testing.F) {
 	f.Add([]byte{0, 1, 'a', 0, 0, 0, 2, 'b', 'c'}, uint16(1500), uint8(3))
 	f.Add([]byte{0, 61, 'a'}, uint16(60), uint8(1))
-	f.Add(bytes.Repeat([]byte{0, 1, 'x'}, bus.MaxBatch+3), uint16(65535), uint8(200))
+	f.Add(bytes.Repeat([]byte{0, 1, 'x'}, frame.MaxBatch+3), uint16(65535), uint8(200))
 	f.Fuzz(func(t *testing.T, span []byte, mtu uint16, piece uint8) {
 		span = span[:min(len(span), 8192)]
 		l := bustest.NewLab(t, hub)

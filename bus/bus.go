@@ -6,6 +6,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // Limits bound what one mount may hold.
@@ -20,7 +24,7 @@ func DefaultLimits() Limits { return Limits{Ports: 65536, Networks: 4096, Memory
 
 // Bus is the set of networks of one mount.
 type Bus struct {
-	Memory *Memory
+	Memory *frame.Memory
 	limits Limits
 	ports  atomic.Int64
 
@@ -39,17 +43,22 @@ type Bus struct {
 // user is who made networks or has something open: what they hold is his,
 // however many they are.
 type user struct {
-	mem      *Memory
+	mem      *frame.Memory
 	networks int
 	accounts int // see Account
 }
+
+// userWeight is for the part of a user, which may be so many times what is
+// left free: all his networks together get 7 of 8 bytes, and leave the eighth to
+// others.
+const userWeight = 7
 
 // unused tells whether u can be forgotten.
 func (u *user) unused() bool { return u.networks == 0 && u.accounts == 0 && u.mem.Used() == 0 }
 
 // Account returns the part of the memory for the user of that uid, which his
 // networks share, for what else is his. He keeps it until done is called.
-func (b *Bus) Account(uid uint32) (mem *Memory, done func()) {
+func (b *Bus) Account(uid uint32) (mem *frame.Memory, done func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u := b.userLocked(uid)
@@ -71,7 +80,7 @@ func (b *Bus) userLocked(uid uint32) *user {
 	}
 	u := b.users[uid]
 	if u == nil {
-		u = &user{mem: b.Memory.share(userWeight)}
+		u = &user{mem: b.Memory.Share(userWeight)}
 		b.users[uid] = u
 	}
 	return u
@@ -79,7 +88,7 @@ func (b *Bus) userLocked(uid uint32) *user {
 
 // New makes a Bus without networks.
 func New(l Limits) *Bus {
-	return &Bus{Memory: NewMemory(l.Memory), limits: l, byName: map[string]*Network{}, byID: map[uint32]*Network{}, users: map[uint32]*user{}}
+	return &Bus{Memory: frame.NewMemory(l.Memory), limits: l, byName: map[string]*Network{}, byID: map[uint32]*Network{}, users: map[uint32]*user{}}
 }
 
 // Limits returns the limits.
@@ -103,25 +112,25 @@ func (b *Bus) nextIDLocked() (uint32, error) {
 			return b.lastID, nil
 		}
 	}
-	return 0, Errorf(NoSpace, "files of %d networks that have ended are still open", maxBusy)
+	return 0, fail.Errorf(fail.NoSpace, "files of %d networks that have ended are still open", maxBusy)
 }
 
 // Create makes a network with the given policy and rights.
-func (b *Bus) Create(name, policy string, dir, door Access) (*Network, error) {
+func (b *Bus) Create(name, spec string, dir, door Access) (*Network, error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
-	p, err := NewPolicy(policy)
+	p, err := policy.New(spec)
 	if err != nil {
 		return nil, err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.byName[name] != nil {
-		return nil, Errorf(Exists, "network %s exists", name)
+		return nil, fail.Errorf(fail.Exists, "network %s exists", name)
 	}
 	if len(b.byName) >= b.limits.Networks {
-		return nil, Errorf(NoSpace, "there are %d networks already: see networks_max", b.limits.Networks)
+		return nil, fail.Errorf(fail.NoSpace, "there are %d networks already: see networks_max", b.limits.Networks)
 	}
 	id, err := b.nextIDLocked()
 	if err != nil {
@@ -137,7 +146,7 @@ func (b *Bus) Create(name, policy string, dir, door Access) (*Network, error) {
 		return nil, err
 	}
 	maker.networks++
-	n.startPolicyLocked(p, policy)
+	n.startPolicyLocked(p, spec)
 	b.byName[name], b.byID[n.id] = n, n
 	return n, nil
 }
@@ -208,11 +217,11 @@ func (b *Bus) rename(old, new string) (*Network, error) {
 	n := b.byName[old]
 	switch {
 	case n == nil:
-		return nil, Errorf(Unknown, "there is no network %s", old)
+		return nil, fail.Errorf(fail.Unknown, "there is no network %s", old)
 	case old == new:
 		return nil, nil
 	case b.byName[new] != nil:
-		return nil, Errorf(Exists, "network %s exists", new)
+		return nil, fail.Errorf(fail.Exists, "network %s exists", new)
 	}
 	delete(b.byName, old)
 	b.byName[new] = n
@@ -225,7 +234,7 @@ func (b *Bus) rename(old, new string) (*Network, error) {
 func (b *Bus) Remove(name string) error {
 	n := b.named(name)
 	if n == nil {
-		return Errorf(Unknown, "there is no network %s", name)
+		return fail.Errorf(fail.Unknown, "there is no network %s", name)
 	}
 	n.lock()
 	if n.gone || n.Name() != name { // it ended, or was renamed, meanwhile
@@ -233,7 +242,7 @@ func (b *Bus) Remove(name string) error {
 		return b.Remove(name)
 	}
 	if n.used > 0 {
-		err := Errorf(Busy, "network %s has %d ports: %s: rmdir %s/ports/* first", name, n.used, n.holdersLocked(), name)
+		err := fail.Errorf(fail.Busy, "network %s has %d ports: %s: rmdir %s/ports/* first", name, n.used, n.holdersLocked(), name)
 		n.mu.Unlock()
 		return err
 	}
@@ -290,7 +299,7 @@ func (b *Bus) takePort() bool {
 }
 
 func (b *Bus) errNoPorts() error {
-	return Errorf(NoPort, "all %d ports of this mount are in use: see ports_max", b.limits.Ports)
+	return fail.Errorf(fail.NoPort, "all %d ports of this mount are in use: see ports_max", b.limits.Ports)
 }
 
 func (b *Bus) returnPort() { b.ports.Add(-1) }

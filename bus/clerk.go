@@ -3,6 +3,8 @@ package bus
 import (
 	"sync"
 	"sync/atomic"
+
+	"ipnfs/bus/policy"
 )
 
 // Control work is what is done under Network.mu: ports come and go, settings
@@ -60,7 +62,7 @@ func (n *Network) tryCheap() bool {
 	if !n.tryLock() {
 		return false
 	}
-	if _, hears := n.policy.(Joiner); hears || n.crowded() {
+	if _, hears := n.policy.(policy.Joiner); hears || n.crowded() {
 		n.mu.Unlock()
 		return false
 	}

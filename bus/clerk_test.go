@@ -7,6 +7,9 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // hold takes a network's lock, as a command that takes long does, until free.
@@ -14,7 +17,7 @@ func hold(n *bus.Network) (free func()) {
 	held, let, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = n.UsePolicy(func(bus.Policy) error {
+		_ = n.UsePolicy(func(policy.Policy) error {
 			close(held)
 			<-let
 			return nil
@@ -54,7 +57,7 @@ func TestLeaveWhileHeld(t *testing.T) {
 		removed := make(chan error)
 		go func() { removed <- l.Net.RemovePort(2) }()
 		free()
-		wantKind(t, policy+": the port of who left", <-removed, bus.Unknown)
+		wantKind(t, policy+": the port of who left", <-removed, fail.Unknown)
 		if got := l.Net.Stats(); len(ear.Frames()) != 1 || got.Ports != 1 || got.Nobody != 1 || got.Offered != 1 {
 			t.Errorf("%s: %d frames came; %+v", policy, len(ear.Frames()), got)
 		}
@@ -167,7 +170,7 @@ func TestHeldNetworkKeepsNobodyWaiting(t *testing.T) {
 
 	finish := func(f func()) { go func() { f(); done <- struct{}{} }() }
 	finish(func() { wantKind(t, "rename", l.Bus.Rename("lab", "moved"), 0) })
-	finish(func() { wantKind(t, "remove", l.Bus.Remove("lab"), bus.Unknown) })
+	finish(func() { wantKind(t, "remove", l.Bus.Remove("lab"), fail.Unknown) })
 	bustest.WaitFor(t, "the new name", func() bool { return l.Bus.Network("moved") == l.Net })
 	finish(func() { l.Net.SetDirAccess(rights) })
 	if l.Bus.NetworkByID(other.ID()) != other || len(l.Bus.Networks()) != 2 || l.Net.Name() != "moved" {
@@ -190,7 +193,7 @@ func TestHeldNetworkKeepsNobodyWaiting(t *testing.T) {
 // Calls that are urgent come first, and have room however many others wait.
 func TestUrgent(t *testing.T) {
 	var s script
-	s.forward = func(s *script, _ *bus.Port, _ *bus.Frame, _ *bus.Egress) {
+	s.forward = func(s *script, _ policy.Port, _ *frame.Frame, _ *policy.Egress) {
 		for s.env.Defer(func() {}) {
 		}
 		s.env.Defer(func() { s.note("too many") })

@@ -4,6 +4,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // Endpoint is what is attached to a port: an open file, a tap, a socket. It
@@ -16,11 +19,11 @@ type Endpoint interface {
 	// Claim is asked, with the Conn locked and nothing queued, how many of
 	// b.Frames[i:j], from the first on, the endpoint takes now, without
 	// waiting. What it claims it gets by Emit with the same token.
-	Claim(b *Batch, i, j int) (n int, token uint64)
+	Claim(b *frame.Batch, i, j int) (n int, token uint64)
 
 	// Emit hands over b.Frames[i:j], which Claim promised to take; they are
 	// lent. No lock is held. It must not block.
-	Emit(b *Batch, i, j int, token uint64)
+	Emit(b *frame.Batch, i, j int, token uint64)
 
 	// Wake says that frames were queued where none were, or that a send that
 	// had to wait may go on. No lock is held. It must not block.
@@ -52,7 +55,7 @@ type Conn struct {
 	recv, send bool
 	offload    bool         // takes super-frames
 	maxLen     atomic.Int64 // longest frame in bytes the endpoint can take; 0: any
-	freeTags   Tags         // JoinOptions.FreeTags
+	freeTags   frame.Tags   // JoinOptions.FreeTags
 
 	closed   bool        // Close or Leave was called; under Network.mu
 	detached bool        // is off its port; under Network.mu
@@ -63,7 +66,7 @@ type Conn struct {
 	out *sending // never nil
 
 	mu       sync.Mutex
-	q        queue
+	q        frame.Queue
 	limit    int // frames that may be queued
 	overflow Overflow
 	reserved int  // places in the queue promised to senders (BlockSender)
@@ -99,17 +102,17 @@ func (c *Conn) Unlock() {
 }
 
 // QueuedLocked returns the number of frames waiting.
-func (c *Conn) QueuedLocked() int { return c.q.len }
+func (c *Conn) QueuedLocked() int { return c.q.Len() }
 
 // PeekLocked returns the i-th oldest frame waiting; it stays in the queue.
-func (c *Conn) PeekLocked(i int) *Frame { return c.q.peek(i) }
+func (c *Conn) PeekLocked(i int) *frame.Frame { return c.q.Peek(i) }
 
 // PopLocked takes the oldest frame out, as delivered; the caller releases it.
-func (c *Conn) PopLocked() Frame {
+func (c *Conn) PopLocked() frame.Frame {
 	if c.overflow == BlockSender && c.fullLocked() {
 		c.eased = true
 	}
-	f := c.q.pop()
+	f := c.q.Pop()
 	c.got.delivered++
 	c.got.deliveredBytes += uint64(f.Len())
 	return f
@@ -125,7 +128,7 @@ func (c *Conn) CountRefused() { c.out.refused.Add(1) }
 // CountDrop counts a frame of so many bytes that the endpoint brought and
 // that is dropped at the door: as sent, as every frame that a port brings, and
 // as dropped.
-func (c *Conn) CountDrop(why Drop, bytes int) {
+func (c *Conn) CountDrop(why frame.Drop, bytes int) {
 	c.out.frames.Add(1)
 	c.out.bytes.Add(uint64(bytes))
 	c.out.barred[why].Add(1)
@@ -152,7 +155,7 @@ func (c *Conn) SetLink(up bool) {
 	link := func() {
 		changed := c.linkDown == up
 		c.linkDown = !up
-		if l, ok := n.policy.(Linker); ok && changed && !c.detached {
+		if l, ok := n.policy.(policy.Linker); ok && changed && !c.detached {
 			l.Link(c.port)
 		}
 	}
@@ -176,122 +179,8 @@ func (c *Conn) countFull() {
 // SetMaxLen changes JoinOptions.MaxLen.
 func (c *Conn) SetMaxLen(bytes int) { c.maxLen.Store(int64(bytes)) }
 
-// push gives b.Frames[i:j] to c: to its endpoint if that takes them at once,
-// else to its queue, else they are dropped as the overflow setting says.
-// reserved places were promised to this call before. eased tells whether that
-// was all the room there was and some of it is free again: others may wait.
-// took is false if c has gone: to the sender it is no receiver.
-func (c *Conn) push(b *Batch, i, j, reserved int) (eased, took bool) {
-	c.mu.Lock()
-	wasFull := reserved > 0 && c.fullLocked()
-	if j > i+1 && c.tooLong(b, i, j) && !c.gone.Load() { // one by one
-		each := min(reserved, 1)
-		c.reserved -= reserved - each*(j-i)
-		c.mu.Unlock()
-		for ; i < j; i++ {
-			more, one := c.push(b, i, i+1, each)
-			eased, took = eased || more, took || one
-		}
-		return eased || wasFull, took
-	}
-	c.reserved -= reserved
-	if c.gone.Load() {
-		c.mu.Unlock()
-		return false, false
-	}
-	if c.tooLong(b, i, j) {
-		c.got.offered++
-		c.got.drops[dropTooLong]++
-		c.mu.Unlock()
-		return wasFull, true
-	}
-	c.got.offered += uint64(j - i)
-	var claimed int
-	var token uint64
-	wasEmpty := c.q.len == 0
-	if wasEmpty {
-		claimed, token = c.ep.Claim(b, i, j)
-		for k := i; k < i+claimed; k++ {
-			c.got.deliveredBytes += uint64(b.Frames[k].Len())
-		}
-		c.got.delivered += uint64(claimed)
-	}
-	overflowed := c.queueLocked(b, i+claimed, j, reserved)
-	wake := wasEmpty && c.q.len > 0
-	eased = wasFull && !c.fullLocked()
-	c.mu.Unlock()
-
-	if claimed > 0 {
-		c.ep.Emit(b, i, i+claimed, token)
-	}
-	if wake {
-		c.ep.Wake()
-	}
-	if overflowed {
-		c.net.evict(c, "overflow")
-	}
-	return eased, true
-}
-
-// queueLocked queues b.Frames[k:j] and tells whether c must be disconnected.
-func (c *Conn) queueLocked(b *Batch, k, j, reserved int) (overflowed bool) {
-	for ; k < j; k++ {
-		if c.q.len >= c.limit && reserved == 0 && c.overflow != DropOld {
-			c.got.drops[dropFull] += uint64(j - k)
-			return c.overflow == Disconnect
-		}
-		for c.q.len >= c.limit && reserved == 0 {
-			oldest := c.q.pop()
-			oldest.Release()
-			c.got.drops[dropOldest]++
-		}
-		f, ok := b.keep(c.net.mem, k)
-		if ok && !c.q.push(f) {
-			f.Release()
-			ok = false
-		}
-		if !ok {
-			c.got.drops[dropMemory] += uint64(j - k)
-			return false
-		}
-	}
-	return false
-}
-
-// tooLong tells whether a frame of b.Frames[i:j] is longer than the endpoint
-// can take.
-func (c *Conn) tooLong(b *Batch, i, j int) bool {
-	maxLen := int(c.maxLen.Load())
-	for k := i; maxLen != 0 && k < j; k++ {
-		f := &b.Frames[k]
-		if n := f.WireLen(); n > maxLen && (n > maxLen+tagLen || !c.freeTags.has(f.Data())) {
-			return true
-		}
-	}
-	return false
-}
-
-// reserve promises up to n places in the queue, if c's senders wait for room,
-// and returns how many, and whether c can be sent all n.
-func (c *Conn) reserve(n int) (got int, all bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.overflow != BlockSender || c.gone.Load() {
-		return 0, true
-	}
-	got = max(0, min(n, c.limit-c.q.len-c.reserved))
-	c.reserved += got
-	return got, got == n
-}
-
-func (c *Conn) unreserve(n int) {
-	c.mu.Lock()
-	c.reserved -= n
-	c.mu.Unlock()
-}
-
 // fullLocked tells whether no place is left in the queue.
-func (c *Conn) fullLocked() bool { return c.q.len+c.reserved >= c.limit }
+func (c *Conn) fullLocked() bool { return c.q.Len()+c.reserved >= c.limit }
 
 // blocks tells whether a send to c would have to wait now.
 func (c *Conn) blocks() bool {

@@ -1,6 +1,10 @@
 package bus
 
-import "slices"
+import (
+	"slices"
+
+	"ipnfs/bus/fail"
+)
 
 // Credentials are what a thread may do, kept as one value. Package creds asks
 // the kernel for them.
@@ -25,9 +29,9 @@ func (c Credentials) Can(capability int) bool { return c.Effective&(1<<capabilit
 func (c Credentials) Under(opener Credentials) (Credentials, error) {
 	switch {
 	case c.UID != opener.UID:
-		return c, Errorf(Denied, "the file was opened by uid %d: who writes must open it himself", opener.UID)
+		return c, fail.Errorf(fail.Denied, "the file was opened by uid %d: who writes must open it himself", opener.UID)
 	case !opener.in(int(c.GID)):
-		return c, Errorf(Denied, "the file was opened by gid %d, without gid %d: who writes must open it himself", opener.GID, c.GID)
+		return c, fail.Errorf(fail.Denied, "the file was opened by gid %d, without gid %d: who writes must open it himself", opener.GID, c.GID)
 	}
 	groups := slices.Clone(c.Groups)
 	c.Groups = slices.DeleteFunc(groups, func(gid int) bool { return !opener.in(gid) })

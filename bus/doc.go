@@ -12,25 +12,15 @@
 //     Nearly every port has exactly one; several opens of ports/N/port by one
 //     owner are several Conns of one port, which do not hear each other (as
 //     vde_switch lets several endpoints share a port).
-//   - Frame, Block, Batch: bytes on their way. See frame.go.
-//   - Policy: picks the egress ports of a frame.
+//   - Batch: frames that an endpoint sends, and what that may cost. Frames, and what
+//     they lie and wait in, are package frame's.
+//   - Policy: picks the egress ports of a frame. Its contract is package policy.
 //
 // # The path of a frame
 //
-// The thread that brought a frame carries it to the end (deliver.go):
-//
-//  1. The endpoint fills a Batch that it owns and calls Conn.Send.
-//  2. Send takes the network's snapshot (an immutable list of receivers and
-//     settings behind an atomic pointer) and asks the Policy for the egress
-//     of each frame; neighbours with the same egress form one run.
-//  3. Each egress Conn, under its own lock and no other: if nothing is queued
-//     and its endpoint can take frames now (Endpoint.Claim), they are handed
-//     over straight from the ingress buffer after unlocking (Endpoint.Emit);
-//     else a reference is queued, or the frame is dropped and counted by
-//     reason, as the overflow setting says.
-//  4. A queue that was empty and no longer is wakes its endpoint, unlocked.
-//
-// On this path there is no allocation, no global lock, no log line, no clock.
+// The thread that brought a frame carries it to the end: Conn.Send. The file
+// path.go tells the path and has all of it, in order. On it there is no
+// allocation, no global lock, no log line, no clock.
 //
 // # Locks
 //

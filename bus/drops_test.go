@@ -7,19 +7,21 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // reasons are why a policy or an endpoint drops, and the names of the counters.
-var reasons = map[bus.Drop]string{
-	bus.DropVLAN: "vlan", bus.DropSTP: "stp", bus.DropStorm: "storm", bus.DropIsolated: "isolated",
-	bus.DropFiltered: "filtered", bus.DropMalformed: "malformed",
+var reasons = map[frame.Drop]string{
+	frame.DropVLAN: "vlan", frame.DropSTP: "stp", frame.DropStorm: "storm", frame.DropIsolated: "isolated",
+	frame.DropFiltered: "filtered", frame.DropMalformed: "malformed",
 }
 
 // A frame that the policy drops is counted at its sender, by reason.
 func TestDroppedByPolicy(t *testing.T) {
 	for _, overflow := range []bus.Overflow{bus.DropNew, bus.BlockSender} {
 		for why, name := range reasons {
-			s := script{forward: func(_ *script, _ *bus.Port, f *bus.Frame, out *bus.Egress) {
+			s := script{forward: func(_ *script, _ policy.Port, f *frame.Frame, out *policy.Egress) {
 				if f.Data()[0] == 1 {
 					out.Drop(why)
 				} else if f.Data()[0] == 2 {
@@ -70,8 +72,8 @@ func TestDroppedByPolicy(t *testing.T) {
 func TestDropAndAdd(t *testing.T) {
 	ear := &bustest.Recorder{}
 	var port *bus.Port
-	s := script{forward: func(_ *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) {
-		out.Drop(bus.DropSTP)
+	s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
+		out.Drop(frame.DropSTP)
 		out.Add(port)
 	}}
 	l := s.lab(t)
@@ -112,7 +114,7 @@ type losing struct {
 }
 
 // Emit keeps what it does not lose.
-func (e *losing) Emit(b *bus.Batch, i, j int, token uint64) {
+func (e *losing) Emit(b *frame.Batch, i, j int, token uint64) {
 	lost, bytes := 0, 0
 	for k := i; k < j; k++ {
 		if f := &b.Frames[k]; e.lose(f.Data()) {
@@ -182,9 +184,9 @@ func TestLostAfterReset(t *testing.T) {
 // once: in the end all is accounted for. Run it with -race.
 func TestLossesRace(t *testing.T) {
 	var s script
-	s.forward = func(_ *script, _ *bus.Port, f *bus.Frame, out *bus.Egress) {
+	s.forward = func(_ *script, _ policy.Port, f *frame.Frame, out *policy.Egress) {
 		if n := f.Data()[0]; n%3 == 0 {
-			out.Drop(bus.Drop(1 + n%5))
+			out.Drop(frame.Drop(1 + n%5))
 		} else {
 			out.Flood()
 		}
@@ -198,7 +200,7 @@ func TestLossesRace(t *testing.T) {
 		switch who {
 		case 0, 1:
 			bustest.SendBatch(senders[who], []byte{byte(i)}, []byte{byte(i + 1)}, []byte{byte(i + 2)})
-			senders[who].CountDrop(bus.DropMalformed, 1)
+			senders[who].CountDrop(frame.DropMalformed, 1)
 		case 2:
 			e := &losing{lose: func(f []byte) bool { return f[0]%2 == 1 }}
 			if c, err := l.Net.Join(e, bus.JoinOptions{Recv: true}); err == nil {

@@ -8,6 +8,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // nosy is an endpoint that makes use of the network in every call that may.
@@ -17,7 +19,7 @@ type nosy struct {
 }
 
 // Claim takes all, or nothing.
-func (e *nosy) Claim(_ *bus.Batch, i, j int) (int, uint64) {
+func (e *nosy) Claim(_ *frame.Batch, i, j int) (int, uint64) {
 	if e.takes {
 		return j - i, 0
 	}
@@ -29,11 +31,11 @@ func (e *nosy) look() {
 	_, _, _ = n.Stats(), n.Settings(), n.Ports()
 	_ = e.Conn().Port().Info()
 	n.Event("look", "port=%d", e.Conn().Port().Number())
-	_ = n.UsePolicy(func(bus.Policy) error { return nil })
+	_ = n.UsePolicy(func(policy.Policy) error { return nil })
 }
 
 // Emit looks.
-func (e *nosy) Emit(*bus.Batch, int, int, uint64) { e.look() }
+func (e *nosy) Emit(*frame.Batch, int, int, uint64) { e.look() }
 
 // Wake looks, and takes what waits.
 func (e *nosy) Wake() {
@@ -65,13 +67,13 @@ func TestSettleAndEndpoints(t *testing.T) {
 	wantKind(t, "slow", ports[3].SetOverflow(&slow), 0)
 	wantKind(t, "slow", ports[3].SetQueue(1), 0)
 	from := l.Join(t, &bustest.Sink{})
-	s.leave = func(s *script, p *bus.Port) { // one more round, from within settle
+	s.leave = func(s *script, p policy.Port) { // one more round, from within settle
 		for _, to := range ports {
 			s.env.Send(to, []byte{1})
 		}
 		s.env.Defer(func() { s.env.Event("left", "port=%d", p.Number()) })
 	}
-	s.forward = func(s *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) {
+	s.forward = func(s *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 		out.Flood()
 		for _, to := range ports {
 			s.env.Send(to, []byte{2})
@@ -108,13 +110,13 @@ func (e *stuckEnd) Wake() { e.look() }
 // meddling is a policy that defers and sends with each frame, and counts what
 // is done only under the network's lock. Run its tests with -race.
 type meddling struct {
-	env    bus.Env
+	env    policy.Env
 	totals *totals
 
 	// Without a lock of their own: the network's guards them.
 	frames  int
 	stopped bool
-	ports   []*bus.Port
+	ports   []policy.Port
 }
 
 type totals struct {
@@ -126,20 +128,20 @@ const meddlingName = "test-meddling"
 var meddlingTotals atomic.Pointer[totals]
 
 func init() {
-	bus.RegisterPolicy(bus.PolicyType{Name: meddlingName, New: func(map[string]string) (bus.Policy, error) {
+	policy.Register(policy.Type{Name: meddlingName, New: func(map[string]string) (policy.Policy, error) {
 		return &meddling{totals: meddlingTotals.Load()}, nil
 	}})
 }
 
 func (*meddling) Name() string { return meddlingName }
 
-func (m *meddling) Start(env bus.Env) { m.env = env }
+func (m *meddling) Start(env policy.Env) { m.env = env }
 
 func (m *meddling) Stop() { m.stopped = true }
 
-func (m *meddling) Join(p *bus.Port) { m.ports = append(m.ports, p) }
+func (m *meddling) Join(p policy.Port) { m.ports = append(m.ports, p) }
 
-func (m *meddling) Leave(p *bus.Port) {
+func (m *meddling) Leave(p policy.Port) {
 	for i, other := range m.ports {
 		if other == p {
 			m.ports = append(m.ports[:i], m.ports[i+1:]...)
@@ -148,7 +150,7 @@ func (m *meddling) Leave(p *bus.Port) {
 	}
 }
 
-func (m *meddling) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+func (m *meddling) Forward(in policy.Port, f *frame.Frame, out *policy.Egress) {
 	out.Flood()
 	m.env.Defer(func() {
 		m.totals.done.Add(1)

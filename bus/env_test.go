@@ -7,6 +7,9 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // maxDeferred and maxOutgoing are how much may wait: see Env.Defer and
@@ -66,7 +69,7 @@ func TestPolicyReplaced(t *testing.T) {
 	}
 	a.noted()
 	b.start = func(*script) { a.wantNotes(t, "when the new one starts", "stop") }
-	b.forward = func(s *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) { s.note("forward"); out.Flood() }
+	b.forward = func(s *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) { s.note("forward"); out.Flood() }
 	life := l.Net.PolicyLife()
 	wantKind(t, "set", l.Net.SetPolicy(b.spec), 0)
 	if l.Net.PolicyLife() == life {
@@ -75,7 +78,7 @@ func TestPolicyReplaced(t *testing.T) {
 	bustest.Send(from, []byte{1})
 	b.wantNotes(t, "new", "start", "join 1", "join 2", "forward")
 	a.wantNotes(t, "old")
-	wantKind(t, "set", l.Net.SetPolicy("nothing"), bus.Unknown)
+	wantKind(t, "set", l.Net.SetPolicy("nothing"), fail.Unknown)
 	b.wantNotes(t, "refused")
 }
 
@@ -93,13 +96,13 @@ func TestEnvSend(t *testing.T) {
 			}},
 		"Stop": {func(s *script, send func()) { s.stop = func(*script) { send(); s.stop = nil } },
 			func(t *testing.T, l *bustest.Lab, _ *bus.Conn) { wantKind(t, "set", l.Net.SetPolicy(hub), 0) }},
-		"Join": {func(s *script, send func()) { s.join = func(*script, *bus.Port) { send() } },
+		"Join": {func(s *script, send func()) { s.join = func(*script, policy.Port) { send() } },
 			func(t *testing.T, l *bustest.Lab, _ *bus.Conn) { l.Join(t, &bustest.Sink{}) }},
-		"Leave of one who closes": {func(s *script, send func()) { s.leave = func(*script, *bus.Port) { send(); s.leave = nil } },
+		"Leave of one who closes": {func(s *script, send func()) { s.leave = func(*script, policy.Port) { send(); s.leave = nil } },
 			func(_ *testing.T, l *bustest.Lab, from *bus.Conn) { l.Leave(from) }},
-		"Leave of one removed": {func(s *script, send func()) { s.leave = func(*script, *bus.Port) { send(); s.leave = nil } },
+		"Leave of one removed": {func(s *script, send func()) { s.leave = func(*script, policy.Port) { send(); s.leave = nil } },
 			func(t *testing.T, l *bustest.Lab, _ *bus.Conn) { wantKind(t, "remove", l.Net.RemovePort(2), 0) }},
-		"Leave of one too slow": {func(s *script, send func()) { s.leave = func(*script, *bus.Port) { send(); s.leave = nil } },
+		"Leave of one too slow": {func(s *script, send func()) { s.leave = func(*script, policy.Port) { send(); s.leave = nil } },
 			func(t *testing.T, l *bustest.Lab, from *bus.Conn) {
 				slow := bus.Disconnect
 				p := l.Join(t, &bustest.Sink{}).Port()
@@ -111,17 +114,17 @@ func TestEnvSend(t *testing.T) {
 			func(_ *testing.T, l *bustest.Lab, _ *bus.Conn) { l.Bus.Tick(epoch) }},
 		"a knob": {func(s *script, send func()) { s.knob = func(*script, string) { send() } },
 			func(t *testing.T, l *bustest.Lab, _ *bus.Conn) {
-				wantKind(t, "knob", l.Net.UsePolicy(func(p bus.Policy) error { return p.(bus.Knobber).Knobs()[0].Set("") }), 0)
+				wantKind(t, "knob", l.Net.UsePolicy(func(p policy.Policy) error { return p.(policy.Knobber).Knobs()[0].Set("") }), 0)
 			}},
 		"a port's knob": {func(s *script, send func()) { s.knob = func(*script, string) { send() } },
 			func(t *testing.T, l *bustest.Lab, from *bus.Conn) {
-				wantKind(t, "knob", from.Port().UsePolicy(func(p bus.Policy) error { return p.(bus.Knobber).Knobs()[0].Set("") }), 0)
+				wantKind(t, "knob", from.Port().UsePolicy(func(p policy.Policy) error { return p.(policy.Knobber).Knobs()[0].Set("") }), 0)
 			}},
 		"Forward": {func(s *script, send func()) {
-			s.forward = func(*script, *bus.Port, *bus.Frame, *bus.Egress) { send() }
+			s.forward = func(*script, policy.Port, *frame.Frame, *policy.Egress) { send() }
 		}, func(_ *testing.T, _ *bustest.Lab, from *bus.Conn) { bustest.Send(from, []byte{0}) }},
 		"Defer": {func(s *script, send func()) {
-			s.forward = func(*script, *bus.Port, *bus.Frame, *bus.Egress) { s.env.Defer(send) }
+			s.forward = func(*script, policy.Port, *frame.Frame, *policy.Egress) { s.env.Defer(send) }
 		}, func(_ *testing.T, _ *bustest.Lab, from *bus.Conn) { bustest.Send(from, []byte{0}) }},
 	} {
 		var s script
@@ -223,7 +226,7 @@ func TestDefer(t *testing.T) {
 	events := &bustest.Events{}
 	wantKind(t, "subscribe", l.Net.Subscribe(events), 0)
 	var order []string
-	s.forward = func(s *script, _ *bus.Port, f *bus.Frame, out *bus.Egress) {
+	s.forward = func(s *script, _ policy.Port, f *frame.Frame, out *policy.Egress) {
 		out.Flood()
 		n := f.Data()[1]
 		ok := s.env.Defer(func() {
@@ -257,7 +260,7 @@ func TestDeferBounds(t *testing.T) {
 	from := l.Join(t, &bustest.Sink{})
 	for range 2 {
 		calls, accepted := 0, 0
-		s.forward = func(s *script, _ *bus.Port, _ *bus.Frame, _ *bus.Egress) {
+		s.forward = func(s *script, _ policy.Port, _ *frame.Frame, _ *policy.Egress) {
 			for range 2 * maxDeferred {
 				if s.env.Defer(func() { calls++ }) {
 					accepted++
@@ -315,12 +318,12 @@ func TestDeferOfThePast(t *testing.T) {
 				}
 				stopped = true
 			}
-			s.leave = func(s *script, _ *bus.Port) {
+			s.leave = func(s *script, _ policy.Port) {
 				if when == "by Leave or Stop" {
 					s.env.Defer(late)
 				}
 			}
-			s.forward = func(s *script, _ *bus.Port, _ *bus.Frame, _ *bus.Egress) {
+			s.forward = func(s *script, _ policy.Port, _ *frame.Frame, _ *policy.Egress) {
 				env := s.env // the policy that comes gets another one
 				if when == "before" {
 					env.Defer(late)
@@ -350,7 +353,7 @@ func TestDeferOfParked(t *testing.T) {
 	l.Join(t, full)
 	from := l.Join(t, &bustest.Sink{})
 	last := byte(0)
-	s.forward = func(s *script, _ *bus.Port, f *bus.Frame, out *bus.Egress) {
+	s.forward = func(s *script, _ policy.Port, f *frame.Frame, out *policy.Egress) {
 		out.Flood()
 		n := f.Data()[1]
 		s.env.Defer(func() { last = n })
@@ -380,7 +383,7 @@ func TestTickLetsGo(t *testing.T) {
 		closed := false // the port
 		shut := func(*script) { closed = true }
 		s := script{tick: shut, knob: func(*script, string) { closed = true }}
-		s.forward = func(s *script, _ *bus.Port, f *bus.Frame, out *bus.Egress) {
+		s.forward = func(s *script, _ policy.Port, f *frame.Frame, out *policy.Egress) {
 			switch {
 			case f.Data()[0] == 9:
 				s.env.Defer(func() { closed = true })
@@ -429,8 +432,8 @@ func TestListening(t *testing.T) {
 // What a policy may ask about a port that joins and leaves.
 func TestKindAndKeeps(t *testing.T) {
 	var s script
-	tell := func(what string) func(*script, *bus.Port) {
-		return func(s *script, p *bus.Port) {
+	tell := func(what string) func(*script, policy.Port) {
+		return func(s *script, p policy.Port) {
 			s.note("%s %q keeps %v", what, s.env.Kind(p), s.env.Keeps(p))
 		}
 	}

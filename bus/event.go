@@ -3,10 +3,8 @@ package bus
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
 )
 
 // Events is a subscriber's end of a network's events. Add is called with locks
@@ -91,14 +89,3 @@ func (n *Network) eventLocked(name, format string, args ...any) {
 // Stamp is the form of a time in events and errors: RFC 3339 in UTC with
 // microseconds.
 func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
-
-// Quote makes a value fit for a key=value pair: as it is if it has neither
-// white space nor quotes nor control characters, else in Go's quotes.
-func Quote(s string) string {
-	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r == '"' || r == '\\' || isSpace(r) || !unicode.IsPrint(r) }) {
-		return fmt.Sprintf("%q", s)
-	}
-	return s
-}
-
-func isSpace(r rune) bool { return unicode.IsSpace(r) }

@@ -93,17 +93,6 @@ func TestSubscribers(t *testing.T) {
 	}
 }
 
-func TestQuote(t *testing.T) {
-	for s, want := range map[string]string{
-		"cat": "cat", "ä-b/c": "ä-b/c", "": `""`, "a b": `"a b"`, "a\nb": `"a\nb"`, `a"b`: `"a\"b"`, `a\b`: `"a\\b"`,
-		"\x1b[0m": `"\x1b[0m"`, "a\u2028b": `"a\u2028b"`, "a\u009bb": `"a\u009bb"`, "a=b": "a=b",
-	} {
-		if got := bus.Quote(s); got != want {
-			t.Errorf("%q is quoted as %s, want %s", s, got, want)
-		}
-	}
-}
-
 func TestStamp(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.FixedZone("", 3600))
 	if got := bus.Stamp(at); got != "2026-01-02T02:04:05.000006Z" {

@@ -9,6 +9,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/bus/vnet"
 )
 
@@ -82,9 +84,9 @@ func TestFormsUnderBlock(t *testing.T) {
 // in their form.
 func TestOneBlocksForms(t *testing.T) {
 	var ports []*bus.Port
-	s := script{forward: func(_ *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) {
+	s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 		out.Add(ports[0])
-		out.AddEdited(ports[1], bus.Edit{Push: newTag})
+		out.AddEdited(ports[1], frame.Edit{Push: newTag})
 	}}
 	l := s.lab(t)
 	set(t, l, func(s *bus.Settings) { s.Queue = 2 })
@@ -109,7 +111,7 @@ func TestOneBlocksForms(t *testing.T) {
 	lossy.Take(-1)
 	var want [][]byte
 	for _, f := range frames[:2] {
-		want = append(want, retagged(f, bus.Edit{Push: newTag}))
+		want = append(want, retagged(f, frame.Edit{Push: newTag}))
 	}
 	if got := lossy.Frames(); !slices.EqualFunc(got, want, slices.Equal) {
 		t.Errorf("who loses got %d frames, want the first 2 of %d", len(got), len(frames))

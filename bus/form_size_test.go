@@ -6,6 +6,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/bus/vnet"
 )
 
@@ -25,26 +27,26 @@ func sized(wire int) bustest.Super {
 func TestMaxLenOfSuperFrames(t *testing.T) {
 	for what, c := range map[string]struct {
 		raw            []byte
-		edit           bus.Edit
+		edit           frame.Edit
 		offload        bool
 		frames, tooBig int
 	}{
-		"fits whole":                {sized(etherMTU).Raw(), bus.Edit{}, true, 1, 0},
-		"does not":                  {sized(etherMTU + 1).Raw(), bus.Edit{}, true, 0, 1},
-		"fits cut":                  {sized(etherMTU).Raw(), bus.Edit{}, false, 41, 0},
-		"does not but for the last": {sized(etherMTU + 1).Raw(), bus.Edit{}, false, 1, 40},
-		"with a tag, whole":         {sized(etherMTU - 4).Raw(), bus.Edit{Push: newTag}, true, 1, 0},
-		"a tag too long, whole":     {sized(etherMTU - 3).Raw(), bus.Edit{Push: newTag}, true, 0, 1},
-		"with a tag, cut":           {sized(etherMTU - 4).Raw(), bus.Edit{Push: newTag}, false, 41, 0},
-		"a tag too long, cut":       {sized(etherMTU - 3).Raw(), bus.Edit{Push: newTag}, false, 1, 40},
-		"unfinished":                {bustest.Super{Payload: etherMTU - 54}.Raw(), bus.Edit{}, true, 1, 0},
-		"unfinished and too long":   {bustest.Super{Payload: etherMTU - 53}.Raw(), bus.Edit{}, true, 0, 1},
-		"complete":                  {make([]byte, vnet.HeaderLen+etherMTU), bus.Edit{}, true, 1, 0},
-		"complete and too long":     {make([]byte, vnet.HeaderLen+etherMTU+1), bus.Edit{}, true, 0, 1},
+		"fits whole":                {sized(etherMTU).Raw(), frame.Edit{}, true, 1, 0},
+		"does not":                  {sized(etherMTU + 1).Raw(), frame.Edit{}, true, 0, 1},
+		"fits cut":                  {sized(etherMTU).Raw(), frame.Edit{}, false, 41, 0},
+		"does not but for the last": {sized(etherMTU + 1).Raw(), frame.Edit{}, false, 1, 40},
+		"with a tag, whole":         {sized(etherMTU - 4).Raw(), frame.Edit{Push: newTag}, true, 1, 0},
+		"a tag too long, whole":     {sized(etherMTU - 3).Raw(), frame.Edit{Push: newTag}, true, 0, 1},
+		"with a tag, cut":           {sized(etherMTU - 4).Raw(), frame.Edit{Push: newTag}, false, 41, 0},
+		"a tag too long, cut":       {sized(etherMTU - 3).Raw(), frame.Edit{Push: newTag}, false, 1, 40},
+		"unfinished":                {bustest.Super{Payload: etherMTU - 54}.Raw(), frame.Edit{}, true, 1, 0},
+		"unfinished and too long":   {bustest.Super{Payload: etherMTU - 53}.Raw(), frame.Edit{}, true, 0, 1},
+		"complete":                  {make([]byte, vnet.HeaderLen+etherMTU), frame.Edit{}, true, 1, 0},
+		"complete and too long":     {make([]byte, vnet.HeaderLen+etherMTU+1), frame.Edit{}, true, 0, 1},
 	} {
 		for _, takes := range []int{-1, 0} {
 			var port *bus.Port
-			s := script{forward: func(_ *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) { out.AddEdited(port, c.edit) }}
+			s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) { out.AddEdited(port, c.edit) }}
 			l := s.lab(t)
 			ear := bustest.NewTaper(takes)
 			conn := l.JoinAs(t, ear, bus.JoinOptions{Recv: true, Offload: c.offload, MaxLen: etherMTU})
@@ -90,7 +92,7 @@ func TestSetMaxLen(t *testing.T) {
 }
 
 func TestWireLen(t *testing.T) {
-	plain := bus.NewFrame(make([]byte, 77))
+	plain := frame.NewFrame(make([]byte, 77))
 	if plain.WireLen() != 77 {
 		t.Errorf("a frame of 77 bytes is %d on a wire", plain.WireLen())
 	}
@@ -149,10 +151,10 @@ func TestMemoryOfForms(t *testing.T) {
 		}
 		conns = append(conns, c)
 	}
-	s.forward = func(_ *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) {
+	s.forward = func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 		out.Add(conns[0].Port())
 		out.Add(conns[1].Port())
-		out.AddEdited(conns[2].Port(), bus.Edit{Push: newTag})
+		out.AddEdited(conns[2].Port(), frame.Edit{Push: newTag})
 	}
 	from, err := n.Join(&bustest.Sink{}, bus.JoinOptions{Send: true})
 	if err != nil {

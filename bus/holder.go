@@ -3,6 +3,8 @@ package bus
 import (
 	"fmt"
 	"strings"
+
+	"ipnfs/bus/fail"
 )
 
 // A refusal names at most so many holders of ports, in about so many bytes.
@@ -45,10 +47,10 @@ func (n *Network) holdersLocked() string {
 func (i *Info) holder() string {
 	text := i.Kind
 	if i.Detail != "" {
-		text += " " + Quote(i.Detail)
+		text += " " + fail.Quote(i.Detail)
 	}
 	if i.Comm != "" {
-		text += ", " + Quote(i.Comm)
+		text += ", " + fail.Quote(i.Comm)
 	}
 	if i.PID != 0 {
 		text += fmt.Sprintf(", pid %d", i.PID)

@@ -6,6 +6,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 )
 
 // A refusal to end a network says who is on it, the first few, and what to do;
@@ -28,7 +29,7 @@ func TestHolders(t *testing.T) {
 	}
 	refused := func(network string) string {
 		err := b.Remove(network)
-		wantKind(t, network, err, bus.Busy)
+		wantKind(t, network, err, fail.Busy)
 		return err.Error()
 	}
 

@@ -3,18 +3,22 @@ package bus
 import (
 	"slices"
 	"unsafe"
+
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // JoinOptions say how an endpoint wants to join.
 type JoinOptions struct {
-	Number     int    // port number; 0: the lowest free one
-	Make       bool   // Number may be one that does not exist: it is made
-	Alone      bool   // the port must have nobody, not even one of the same user
-	Name       string // free text for people that the port gets, at most MaxPortName bytes; empty: it stays
-	Recv, Send bool   // the rights it has
-	MaxLen     int    // longest frame in bytes it can take; 0: any
-	FreeTags   Tags   // of which one, the outermost, does not count in MaxLen
-	Offload    bool   // it takes super-frames: see Frame.Offload
+	Number     int        // port number; 0: the lowest free one
+	Make       bool       // Number may be one that does not exist: it is made
+	Alone      bool       // the port must have nobody, not even one of the same user
+	Name       string     // free text for people that the port gets, at most MaxPortName bytes; empty: it stays
+	Recv, Send bool       // the rights it has
+	MaxLen     int        // longest frame in bytes it can take; 0: any
+	FreeTags   frame.Tags // of which one, the outermost, does not count in MaxLen
+	Offload    bool       // it takes super-frames: see Frame.Offload
 	Info       Info
 
 	// Setup are values that the policy has for the port (PortKnobber): in force
@@ -28,7 +32,7 @@ type JoinOptions struct {
 // else it is Busy. What is refused changes nothing.
 func (n *Network) Join(ep Endpoint, o JoinOptions) (*Conn, error) {
 	c := &Conn{net: n, ep: ep, info: o.Info, recv: o.Recv, send: o.Send, offload: o.Offload, freeTags: o.FreeTags, out: &unsent}
-	c.q.mem = n.mem
+	c.q.Memory = n.mem
 	c.maxLen.Store(int64(o.MaxLen))
 	if o.Send {
 		c.out = &sending{}
@@ -95,13 +99,13 @@ func (n *Network) joinLocked(c *Conn, p *Port, o JoinOptions) {
 	c.configure(p.limitsLocked()) // before the first frame can come
 	p.setConnsLocked(append(slices.Clone(p.conns), c))
 	n.invalidateLocked()
-	if joiner, ok := n.policy.(Joiner); ok && len(p.conns) == 1 {
+	if joiner, ok := n.policy.(policy.Joiner); ok && len(p.conns) == 1 {
 		joiner.Join(p)
 	}
 	if n.listening.Load() > 0 {
 		info := ConnInfo{o.Info, o.Recv, o.Send}
 		n.eventLocked("port-joined", "port=%d kind=%s rights=%s uid=%d pid=%d comm=%s",
-			p.number, o.Info.Kind, info.Rights(), o.Info.UID, o.Info.PID, Quote(o.Info.Comm))
+			p.number, o.Info.Kind, info.Rights(), o.Info.UID, o.Info.PID, fail.Quote(o.Info.Comm))
 		n.countsLocked()
 	}
 	if o.Name != "" {
@@ -139,19 +143,19 @@ func (n *Network) portForLocked(o JoinOptions) (*Port, error) {
 			n.lowest++
 		}
 		if n.lowest >= n.settings.MaxPorts {
-			return nil, Errorf(NoPort, "all %d ports are in use: raise maxports", n.settings.MaxPorts)
+			return nil, fail.Errorf(fail.NoPort, "all %d ports are in use: raise maxports", n.settings.MaxPorts)
 		}
 		return n.newPortLocked(n.lowest + 1)
 	}
 	if p := n.portLocked(o.Number); p != nil {
 		if len(p.conns) > 0 && (o.Alone || len(o.Setup) > 0 || p.conns[0].info.UID != o.Info.UID) {
 			held := &p.conns[0].info
-			return nil, Errorf(Busy, "port %d is held by uid %d (%s)", o.Number, held.UID, held.holder())
+			return nil, fail.Errorf(fail.Busy, "port %d is held by uid %d (%s)", o.Number, held.UID, held.holder())
 		}
 		return p, nil
 	}
 	if !o.Make {
-		return nil, Errorf(Unknown, "there is no port %d: mkdir ports/%d reserves it", o.Number, o.Number)
+		return nil, fail.Errorf(fail.Unknown, "there is no port %d: mkdir ports/%d reserves it", o.Number, o.Number)
 	}
 	if err := n.checkNumberLocked(o.Number); err != nil {
 		return nil, err
@@ -162,7 +166,7 @@ func (n *Network) portForLocked(o JoinOptions) (*Port, error) {
 // checkNumberLocked tells whether a port may have that number.
 func (n *Network) checkNumberLocked(number int) error {
 	if number < 1 || number > n.settings.MaxPorts {
-		return Errorf(Range, "port number %d is out of range: 1 to %d (maxports)", number, n.settings.MaxPorts)
+		return fail.Errorf(fail.Range, "port number %d is out of range: 1 to %d (maxports)", number, n.settings.MaxPorts)
 	}
 	return nil
 }
@@ -180,7 +184,7 @@ func (n *Network) newPortLocked(number int) (*Port, error) {
 	}
 	if !n.roomForLocked(number) {
 		n.bus.returnPort()
-		return nil, Errorf(NoSpace, "no memory for a table of %d ports: see mem, or take a lower number", number)
+		return nil, fail.Errorf(fail.NoSpace, "no memory for a table of %d ports: see mem, or take a lower number", number)
 	}
 	n.lives++
 	p := &Port{net: n, number: number, life: n.lives}
@@ -223,7 +227,7 @@ func (n *Network) Reserve(number int) (*Port, error) {
 		return nil, err
 	}
 	if n.portLocked(number) != nil {
-		return nil, Errorf(Exists, "port %d exists", number)
+		return nil, fail.Errorf(fail.Exists, "port %d exists", number)
 	}
 	p, err := n.newPortLocked(number)
 	if err != nil {

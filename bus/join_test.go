@@ -7,6 +7,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 )
 
 func number(t *testing.T, l *bustest.Lab) int {
@@ -60,14 +62,14 @@ func TestJoinByNumber(t *testing.T) {
 		}
 		return err
 	}
-	wantKind(t, "neither there nor reserved", join(3, 1), bus.Unknown)
-	wantKind(t, "number -1", join(-1, 1), bus.Unknown)
+	wantKind(t, "neither there nor reserved", join(3, 1), fail.Unknown)
+	wantKind(t, "number -1", join(-1, 1), fail.Unknown)
 	_, err := l.Net.Reserve(3)
 	wantKind(t, "reserve", err, 0)
 	wantKind(t, "reserved", join(3, 1), 0)
 	wantKind(t, "shared by its user", join(3, 1), 0)
-	wantKind(t, "shared by another", join(3, 2), bus.Busy)
-	wantKind(t, "not even by root", join(3, 0), bus.Busy)
+	wantKind(t, "shared by another", join(3, 2), fail.Busy)
+	wantKind(t, "not even by root", join(3, 0), fail.Busy)
 	if n := len(l.Net.Port(3).Info().Conns); n != 2 {
 		t.Errorf("port 3 has %d connections, want 2", n)
 	}
@@ -78,8 +80,8 @@ func TestReserve(t *testing.T) {
 	set(t, l, func(s *bus.Settings) { s.MaxPorts = 10 })
 	for _, c := range []struct {
 		number int
-		kind   bus.Kind
-	}{{0, bus.Range}, {-1, bus.Range}, {11, bus.Range}, {10, 0}, {10, bus.Exists}, {2, 0}} {
+		kind   fail.Kind
+	}{{0, fail.Range}, {-1, fail.Range}, {11, fail.Range}, {10, 0}, {10, fail.Exists}, {2, 0}} {
 		p, err := l.Net.Reserve(c.number)
 		wantKind(t, fmt.Sprintf("reserve %d", c.number), err, c.kind)
 		if err == nil && (p.Number() != c.number || !p.Info().Reserved || l.Net.Port(c.number) != p) {
@@ -88,7 +90,7 @@ func TestReserve(t *testing.T) {
 	}
 	c := l.JoinAs(t, &bustest.Sink{}, bus.JoinOptions{Number: 2, Recv: true})
 	_, err := l.Net.Reserve(2)
-	wantKind(t, "reserve a connected port", err, bus.Exists)
+	wantKind(t, "reserve a connected port", err, fail.Exists)
 	l.Leave(c)
 	if l.Net.Port(2) == nil {
 		t.Error("a reserved port ended with its connection")
@@ -97,10 +99,10 @@ func TestReserve(t *testing.T) {
 	if l.Net.Port(2) != nil {
 		t.Error("a removed reservation is still there")
 	}
-	wantKind(t, "remove again", l.Net.RemovePort(2), bus.Unknown)
-	wantKind(t, "remove 0", l.Net.RemovePort(0), bus.Unknown)
-	wantKind(t, "remove -5", l.Net.RemovePort(-5), bus.Unknown)
-	wantKind(t, "remove what was never there", l.Net.RemovePort(1<<40), bus.Unknown)
+	wantKind(t, "remove again", l.Net.RemovePort(2), fail.Unknown)
+	wantKind(t, "remove 0", l.Net.RemovePort(0), fail.Unknown)
+	wantKind(t, "remove -5", l.Net.RemovePort(-5), fail.Unknown)
+	wantKind(t, "remove what was never there", l.Net.RemovePort(1<<40), fail.Unknown)
 }
 
 // A reservation keeps what was set up for the port.
@@ -129,7 +131,7 @@ func TestMaxPorts(t *testing.T) {
 	a := l.Join(t, &bustest.Sink{})
 	l.Join(t, &bustest.Sink{})
 	_, err := l.Net.Join(&bustest.Sink{}, both)
-	wantKind(t, "a third of 2", err, bus.NoPort)
+	wantKind(t, "a third of 2", err, fail.NoPort)
 	l.Leave(a)
 	if got := number(t, l); got != 1 {
 		t.Errorf("1 is free, joined at %d", got)
@@ -152,9 +154,9 @@ func TestPortsOfTheMount(t *testing.T) {
 	wantKind(t, "2", join("b"), 0)
 	_, err := b.Network("a").Reserve(7)
 	wantKind(t, "3", err, 0)
-	wantKind(t, "4", join("b"), bus.NoPort)
+	wantKind(t, "4", join("b"), fail.NoPort)
 	_, err = b.Network("b").Reserve(7)
-	wantKind(t, "4, reserved", err, bus.NoPort)
+	wantKind(t, "4, reserved", err, fail.NoPort)
 	if b.PortsUsed() != 3 {
 		t.Errorf("%d ports are used, want 3", b.PortsUsed())
 	}
@@ -179,7 +181,7 @@ func TestAttachComesFirst(t *testing.T) {
 	}
 	refused := &bustest.Recorder{}
 	_, err := l.Net.Join(refused, bus.JoinOptions{Number: 99})
-	wantKind(t, "refused", err, bus.Unknown)
+	wantKind(t, "refused", err, fail.Unknown)
 	if refused.Conn() != nil {
 		t.Error("an endpoint that was refused was attached")
 	}
@@ -245,7 +247,7 @@ func TestSharedPortsCount(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := join(); bus.KindOf(err) != bus.NoPort {
+	if err := join(); fail.KindOf(err) != fail.NoPort {
 		t.Errorf("a fourth of 3 joined: %v", err)
 	}
 	conns[1].Close()
@@ -269,17 +271,17 @@ func TestPortTablesAreCharged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := n.Change(func(s *bus.Settings) { s.MaxPorts = bus.MaxPorts }); err != nil {
+		if err := n.Change(func(s *bus.Settings) { s.MaxPorts = policy.MaxPorts }); err != nil {
 			t.Fatal(err)
 		}
-		_, err = n.Reserve(bus.MaxPorts)
+		_, err = n.Reserve(policy.MaxPorts)
 		return err
 	}
 	got := 0
 	for i := range 100 {
 		if err := reserve(i, 1234); err == nil {
 			got++
-		} else if bus.KindOf(err) != bus.NoSpace {
+		} else if fail.KindOf(err) != fail.NoSpace {
 			t.Fatal(err)
 		}
 	}

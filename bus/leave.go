@@ -1,6 +1,11 @@
 package bus
 
-import "slices"
+import (
+	"slices"
+
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
+)
 
 // Close takes the connection off its network, if it still is on, and drops
 // what is queued. The endpoint gets no further call but those under way.
@@ -19,7 +24,7 @@ func (c *Conn) Leave() {
 	n := c.net
 	c.part()
 	c.mu.Lock()
-	much := c.q.len > cheapQueue
+	much := c.q.Len() > cheapQueue
 	c.mu.Unlock()
 	if much || !n.tryCheap() {
 		n.post(func() { n.closeLocked(c) })
@@ -49,7 +54,7 @@ func (n *Network) closeLocked(c *Conn) {
 		n.leaving = slices.Delete(n.leaving, i, i+1)
 	}
 	c.mu.Lock()
-	c.got.drops[dropLeft] += uint64(c.q.clear())
+	c.got.drops[dropLeft] += uint64(c.q.Clear())
 	c.mu.Unlock()
 	s := c.stats(false)
 	n.departed.add(&s)
@@ -109,7 +114,7 @@ func (n *Network) detachLocked(c *Conn) bool {
 	if len(p.conns) > 0 {
 		n.bus.returnPort()
 	} else {
-		if joiner, ok := n.policy.(Joiner); ok {
+		if joiner, ok := n.policy.(policy.Joiner); ok {
 			joiner.Leave(p)
 		}
 		if !p.reserved {
@@ -151,7 +156,7 @@ func (n *Network) RemovePort(number int) error {
 	p := n.portLocked(number)
 	if p == nil {
 		n.mu.Unlock()
-		return Errorf(Unknown, "there is no port %d", number)
+		return fail.Errorf(fail.Unknown, "there is no port %d", number)
 	}
 	n.removePortLocked(p, "removed")
 	n.endIfUnusedLocked()

@@ -5,12 +5,13 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/policy"
 )
 
 // linker is a script that hears of links.
 type linker struct{ script }
 
-func (k *linker) Link(p *bus.Port) { k.note("link %d up %v", p.Number(), k.env.LinkUp(p)) }
+func (k *linker) Link(p policy.Port) { k.note("link %d up %v", p.Number(), k.env.LinkUp(p)) }
 
 // A policy hears when frames begin or cease to pass an endpoint, and only
 // then.

@@ -9,6 +9,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 )
 
 // With block nothing is lost: all that is sent comes, in order, to all who
@@ -33,7 +34,7 @@ func TestLossless(t *testing.T) {
 				sent := make(chan bool, 1)
 				p := &bus.Parked{Conn: c, Resume: func(ok bool) { sent <- ok }}
 				head := []byte{255}
-				p.Batch.SetStream(bustest.Stream(bustest.Mark(head, s, i, 0), bustest.Mark(head, s, i+1, 0), bustest.Mark(head, s, i+2, 0)), bus.MaxPrefixed)
+				p.Batch.SetStream(bustest.Stream(bustest.Mark(head, s, i, 0), bustest.Mark(head, s, i+1, 0), bustest.Mark(head, s, i+2, 0)), frame.MaxPrefixed)
 				n := c.Send(&p.Batch)
 				if n < 3 {
 					rest := p.Batch.Frames[n:]
@@ -41,7 +42,7 @@ func TestLossless(t *testing.T) {
 					for k := range rest {
 						again = append(again, append([]byte(nil), rest[k].Data()...))
 					}
-					p.Batch.SetStream(bustest.Stream(again...), bus.MaxPrefixed)
+					p.Batch.SetStream(bustest.Stream(again...), frame.MaxPrefixed)
 					p.Park()
 					if !<-sent {
 						t.Error("a sender that stays was told that it is gone")

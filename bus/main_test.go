@@ -7,6 +7,9 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,10 +25,10 @@ type hubPolicy struct{}
 
 func (hubPolicy) Name() string { return hub }
 
-func (hubPolicy) Forward(_ *bus.Port, _ *bus.Frame, out *bus.Egress) { out.Flood() }
+func (hubPolicy) Forward(_ policy.Port, _ *frame.Frame, out *policy.Egress) { out.Flood() }
 
 func init() {
-	bus.RegisterPolicy(bus.PolicyType{Name: hub, New: func(map[string]string) (bus.Policy, error) { return hubPolicy{}, nil }})
+	policy.Register(policy.Type{Name: hub, New: func(map[string]string) (policy.Policy, error) { return hubPolicy{}, nil }})
 }
 
 // toAll is what a frame to all begins with.
@@ -35,13 +38,13 @@ var both = bus.JoinOptions{Recv: true, Send: true}
 
 // wantKind checks that err is a refusal of that kind with a reason, or no
 // error if kind is 0.
-func wantKind(t *testing.T, what string, err error, kind bus.Kind) {
+func wantKind(t *testing.T, what string, err error, kind fail.Kind) {
 	t.Helper()
 	switch {
 	case kind == 0 && err != nil:
 		t.Errorf("%s: %v", what, err)
-	case kind != 0 && bus.KindOf(err) != kind:
-		t.Errorf("%s: error %v of kind %d, want kind %d", what, err, bus.KindOf(err), kind)
+	case kind != 0 && fail.KindOf(err) != kind:
+		t.Errorf("%s: error %v of kind %d, want kind %d", what, err, fail.KindOf(err), kind)
 	case kind != 0 && err.Error() == "":
 		t.Errorf("%s: no reason is given", what)
 	}

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 )
 
 // mirror is a port that gets a copy of every frame that others send or are
@@ -31,11 +34,11 @@ func (p *Port) SetMirror(numbers []int) error {
 	slices.Sort(list)
 	list = slices.Compact(list)
 	for _, number := range list {
-		if err := CheckRange("port", number, 1, MaxPorts); err != nil {
+		if err := fail.CheckRange("port", number, 1, policy.MaxPorts); err != nil {
 			return err
 		}
 		if number == p.number {
-			return Errorf(Invalid, "port %d cannot be its own mirror", number)
+			return fail.Errorf(fail.Invalid, "port %d cannot be its own mirror", number)
 		}
 	}
 	n := p.net
@@ -57,29 +60,29 @@ func (s *snapshot) mirrorSent(b *Batch, p *Port) {
 	for i := range s.mirrors {
 		if m := &s.mirrors[i]; m.to != p && slices.Contains(m.from, p.number) {
 			for _, to := range *m.to.receivers.Load() {
-				to.push(b, 0, 1, 0)
+				to.offer(&b.Batch, 0, 1, 0)
 			}
 		}
 	}
 }
 
 // mirror adds those that watch the sender or a receiver of a frame.
-func (s *snapshot) mirror(in *Port, e *Egress) {
-	if e.flood {
+func (s *snapshot) mirror(in *Port, e *policy.Egress) {
+	if e.Flooded() {
 		return // all get it
 	}
-	wanted := len(e.ports)
+	wanted := e.Ports()
 	for i := range s.mirrors {
 		m := &s.mirrors[i]
-		if m.to == in || e.has(m.to) {
+		if m.to == in || slices.Contains(wanted, policy.Port(m.to)) {
 			continue
 		}
 		watched := slices.Contains(m.from, in.number)
-		for k := 0; k < wanted && !watched; k++ {
-			watched = slices.Contains(m.from, e.ports[k].number)
+		for k := 0; k < len(wanted) && !watched; k++ {
+			watched = slices.Contains(m.from, wanted[k].Number())
 		}
 		if watched {
-			e.Add(m.to)
+			e.Copy(m.to)
 		}
 	}
 }

@@ -7,18 +7,21 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // mirrorLab is a network with receivers at the ports 1 to n, where a frame
 // goes to the port that its first byte names, 255 is all, and 254 is dropped.
 func mirrorLab(t *testing.T, n int) (*bustest.Lab, []*bustest.Taper, []*bus.Conn) {
 	var ports []*bus.Port
-	s := script{forward: func(_ *script, _ *bus.Port, f *bus.Frame, out *bus.Egress) {
+	s := script{forward: func(_ *script, _ policy.Port, f *frame.Frame, out *policy.Egress) {
 		switch to := int(f.Data()[0]); {
 		case to == 255:
 			out.Flood()
 		case to == 254:
-			out.Drop(bus.DropVLAN)
+			out.Drop(frame.DropVLAN)
 		case to >= 1 && to <= len(ports):
 			out.Add(ports[to-1])
 		}
@@ -119,8 +122,8 @@ func TestMirrorForm(t *testing.T) {
 		for _, takes := range []int{-1, 0} {
 			ear, mirror := bustest.NewTaper(takes), bustest.NewTaper(takes)
 			var port *bus.Port
-			s := script{forward: func(_ *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) {
-				out.AddEdited(port, bus.Edit{Strip: 2, Push: newTag})
+			s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
+				out.AddEdited(port, frame.Edit{Strip: 2, Push: newTag})
 			}}
 			l := s.lab(t)
 			port = l.JoinAs(t, ear, bus.JoinOptions{Recv: true, Offload: true}).Port()
@@ -130,7 +133,7 @@ func TestMirrorForm(t *testing.T) {
 			raws := mixedBatch()
 			bustest.SendVnet(from, raws...)
 			for _, one := range []listener{
-				{Taper: ear, offload: true, edit: bus.Edit{Strip: 2, Push: newTag}, takes: takes},
+				{Taper: ear, offload: true, edit: frame.Edit{Strip: 2, Push: newTag}, takes: takes},
 				{Taper: mirror, offload: offload, takes: takes},
 			} {
 				one.Taper.Take(-1)
@@ -147,13 +150,13 @@ func TestSetMirror(t *testing.T) {
 	p := conns[3].Port()
 	for what, c := range map[string]struct {
 		numbers []int
-		kind    bus.Kind
+		kind    fail.Kind
 	}{
-		"itself":    {[]int{1, 4}, bus.Invalid},
-		"zero":      {[]int{0}, bus.Range},
-		"negative":  {[]int{-1, 2}, bus.Range},
-		"too high":  {[]int{1, bus.MaxPorts + 1}, bus.Range},
-		"the last":  {[]int{bus.MaxPorts}, 0},
+		"itself":    {[]int{1, 4}, fail.Invalid},
+		"zero":      {[]int{0}, fail.Range},
+		"negative":  {[]int{-1, 2}, fail.Range},
+		"too high":  {[]int{1, policy.MaxPorts + 1}, fail.Range},
+		"the last":  {[]int{policy.MaxPorts}, 0},
 		"unordered": {[]int{3, 1, 3, 2, 1}, 0},
 	} {
 		before := p.Mirror()

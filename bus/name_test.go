@@ -7,11 +7,12 @@ import (
 	"unicode/utf8"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 var names = []struct {
 	name string
-	kind bus.Kind
+	kind fail.Kind
 }{
 	{"lan", 0},
 	{"a", 0},
@@ -22,27 +23,27 @@ var names = []struct {
 	{"a:b,c=d", 0},
 	{strings.Repeat("x", 64), 0},
 	{strings.Repeat("ü", 32), 0},
-	{"", bus.Invalid},
-	{".", bus.Invalid},
-	{"..", bus.Invalid},
-	{".hidden", bus.Invalid},
-	{"a b", bus.Invalid},
-	{"a\tb", bus.Invalid},
-	{"a\n", bus.Invalid},
-	{"\r", bus.Invalid},
-	{"a/b", bus.Invalid},
-	{"/", bus.Invalid},
-	{"a\x00", bus.Invalid},
-	{"a\x1b[0m", bus.Invalid},
-	{"a\x7f", bus.Invalid},
-	{"a\u0085", bus.Invalid}, // next line
-	{"a\u009b1m", bus.Invalid},
-	{"a\u00a0b", bus.Invalid}, // no-break space
-	{"a\u2003b", bus.Invalid}, // em space
-	{"a\u2028b", bus.Invalid}, // line separator
-	{strings.Repeat("x", 65), bus.NameTooLong},
-	{strings.Repeat("ü", 33), bus.NameTooLong},
-	{strings.Repeat("/", 255), bus.NameTooLong},
+	{"", fail.Invalid},
+	{".", fail.Invalid},
+	{"..", fail.Invalid},
+	{".hidden", fail.Invalid},
+	{"a b", fail.Invalid},
+	{"a\tb", fail.Invalid},
+	{"a\n", fail.Invalid},
+	{"\r", fail.Invalid},
+	{"a/b", fail.Invalid},
+	{"/", fail.Invalid},
+	{"a\x00", fail.Invalid},
+	{"a\x1b[0m", fail.Invalid},
+	{"a\x7f", fail.Invalid},
+	{"a\u0085", fail.Invalid}, // next line
+	{"a\u009b1m", fail.Invalid},
+	{"a\u00a0b", fail.Invalid}, // no-break space
+	{"a\u2003b", fail.Invalid}, // em space
+	{"a\u2028b", fail.Invalid}, // line separator
+	{strings.Repeat("x", 65), fail.NameTooLong},
+	{strings.Repeat("ü", 33), fail.NameTooLong},
+	{strings.Repeat("/", 255), fail.NameTooLong},
 }
 
 func TestCheckName(t *testing.T) {
@@ -66,7 +67,7 @@ func FuzzName(f *testing.F) {
 		if !good && err == nil {
 			t.Errorf("%q is accepted", name)
 		}
-		if err != nil && bus.KindOf(err) == 0 {
+		if err != nil && fail.KindOf(err) == 0 {
 			t.Errorf("%q: %v has no kind", name, err)
 		}
 		b := bus.New(bus.DefaultLimits())

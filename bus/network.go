@@ -5,18 +5,22 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 var (
-	errNetworkGone = Errorf(Gone, "the network has ended")
-	errPortGone    = Errorf(Gone, "the port has ended")
+	errNetworkGone = fail.Errorf(fail.Gone, "the network has ended")
+	errPortGone    = fail.Errorf(fail.Gone, "the port has ended")
 )
 
 // Network is one bus: ports, settings, a policy, events.
 type Network struct {
 	id  uint32
 	bus *Bus
-	mem *Memory // its part of its maker's
+	mem *frame.Memory // its part of its maker's
 
 	maker *user // whose networks is under Bus.mu
 
@@ -40,7 +44,7 @@ type Network struct {
 	mu         sync.Mutex // is taken by lock and tryLock
 	gone       bool
 	settings   Settings
-	policy     Policy
+	policy     policy.Policy
 	policySpec string
 	policyGen  atomic.Uint64 // counts the policies that were in force; written under mu
 	ports      []*Port       // by number-1; nil: the number is free
@@ -53,7 +57,7 @@ type Network struct {
 
 // snapshot is what a sender needs to know, immutable.
 type snapshot struct {
-	policy    Policy
+	policy    policy.Policy
 	receivers []*Conn // by port number
 	blocking  bool    // some receiver's overflow is BlockSender
 	mirrors   []mirror
@@ -148,7 +152,7 @@ func (n *Network) Change(change func(*Settings)) error {
 	change(&s)
 	err := s.check()
 	if err == nil && s.MaxPorts < n.highestLocked() {
-		err = Errorf(InUse, "maxports %d: port %d is in use", s.MaxPorts, n.highestLocked())
+		err = fail.Errorf(fail.InUse, "maxports %d: port %d is in use", s.MaxPorts, n.highestLocked())
 	}
 	if err != nil {
 		n.mu.Unlock()
@@ -181,7 +185,7 @@ func (n *Network) highestLocked() int {
 // tick is the network's part of Bus.Tick.
 func (n *Network) tick(now time.Time) {
 	n.lock()
-	if ticker, ok := n.policy.(Ticker); ok && !n.gone {
+	if ticker, ok := n.policy.(policy.Ticker); ok && !n.gone {
 		ticker.Tick(now)
 	}
 	n.mu.Unlock()
@@ -196,7 +200,7 @@ func (n *Network) PolicySpec() string {
 }
 
 // Policy returns the policy in use.
-func (n *Network) Policy() Policy {
+func (n *Network) Policy() policy.Policy {
 	n.lock()
 	defer n.mu.Unlock()
 	return n.policy
@@ -205,7 +209,7 @@ func (n *Network) Policy() Policy {
 // SetPolicy puts another policy in force. Ports stay connected, and frames
 // that are queued stay queued.
 func (n *Network) SetPolicy(spec string) error {
-	p, err := NewPolicy(spec)
+	p, err := policy.New(spec)
 	if err != nil {
 		return err
 	}
@@ -227,14 +231,14 @@ func (n *Network) SetPolicy(spec string) error {
 	return nil
 }
 
-func (n *Network) startPolicyLocked(p Policy, spec string) {
+func (n *Network) startPolicyLocked(p policy.Policy, spec string) {
 	n.policy, n.policySpec = p, spec
-	_, ticks := p.(Ticker)
+	_, ticks := p.(policy.Ticker)
 	n.ticks.Store(ticks)
-	if starter, ok := p.(Starter); ok {
-		starter.Start(Env{n, n.policyGen.Load()})
+	if starter, ok := p.(policy.Starter); ok {
+		starter.Start(&env{n, n.policyGen.Load()})
 	}
-	joiner, ok := p.(Joiner)
+	joiner, ok := p.(policy.Joiner)
 	for _, port := range n.ports {
 		if ok && port != nil && len(port.conns) > 0 {
 			joiner.Join(port)
@@ -244,14 +248,14 @@ func (n *Network) startPolicyLocked(p Policy, spec string) {
 
 func (n *Network) stopPolicyLocked() {
 	n.policyGen.Add(1) // what it has deferred is not done any more
-	if starter, ok := n.policy.(Starter); ok {
+	if starter, ok := n.policy.(policy.Starter); ok {
 		starter.Stop()
 	}
 }
 
 // UsePolicy calls f with the policy in force and the network's lock held: so
 // are a policy's tables and knobs read and written.
-func (n *Network) UsePolicy(f func(Policy) error) error {
+func (n *Network) UsePolicy(f func(policy.Policy) error) error {
 	n.lock()
 	if n.gone {
 		n.mu.Unlock()
@@ -265,12 +269,12 @@ func (n *Network) UsePolicy(f func(Policy) error) error {
 
 // UsePolicy is Network.UsePolicy for what a policy has for a port: an error
 // if p has ended.
-func (p *Port) UsePolicy(f func(Policy) error) error {
-	return p.net.UsePolicy(func(policy Policy) error {
+func (p *Port) UsePolicy(f func(policy.Policy) error) error {
+	return p.net.UsePolicy(func(current policy.Policy) error {
 		if p.net.portLocked(p.number) != p {
 			return errPortGone
 		}
-		return f(policy)
+		return f(current)
 	})
 }
 
@@ -302,4 +306,4 @@ func (n *Network) SetDoorAccess(a Access) {
 }
 
 // Memory returns the network's part of the mount's cap on queued bytes.
-func (n *Network) Memory() *Memory { return n.mem }
+func (n *Network) Memory() *frame.Memory { return n.mem }

@@ -6,6 +6,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 )
 
 func newBus(t *testing.T, l bus.Limits) *bus.Bus {
@@ -28,12 +29,12 @@ func TestCreate(t *testing.T) {
 	b := newBus(t, bus.Limits{Ports: 10, Networks: 3, Memory: 1 << 20})
 	wantKind(t, "b", create(b, "b"), 0)
 	wantKind(t, "a", create(b, "a"), 0)
-	wantKind(t, "a again", create(b, "a"), bus.Exists)
-	wantKind(t, "bad name", create(b, "x y"), bus.Invalid)
+	wantKind(t, "a again", create(b, "a"), fail.Exists)
+	wantKind(t, "bad name", create(b, "x y"), fail.Invalid)
 	_, err := b.Create("c", "no-such-policy", bus.Access{}, bus.Access{})
-	wantKind(t, "bad policy", err, bus.Unknown)
+	wantKind(t, "bad policy", err, fail.Unknown)
 	wantKind(t, "c", create(b, "c"), 0)
-	wantKind(t, "over the limit", create(b, "d"), bus.NoSpace)
+	wantKind(t, "over the limit", create(b, "d"), fail.NoSpace)
 	if got := fmt.Sprint(netNames(b)); got != "[a b c]" {
 		t.Errorf("networks are %s", got)
 	}
@@ -81,9 +82,9 @@ func TestRename(t *testing.T) {
 	n := b.Network("a")
 	e := &bustest.Events{}
 	wantKind(t, "subscribe", n.Subscribe(e), 0)
-	wantKind(t, "unknown", b.Rename("x", "y"), bus.Unknown)
-	wantKind(t, "taken", b.Rename("a", "b"), bus.Exists)
-	wantKind(t, "bad", b.Rename("a", ".b"), bus.Invalid)
+	wantKind(t, "unknown", b.Rename("x", "y"), fail.Unknown)
+	wantKind(t, "taken", b.Rename("a", "b"), fail.Exists)
+	wantKind(t, "bad", b.Rename("a", ".b"), fail.Invalid)
 	wantKind(t, "itself", b.Rename("a", "a"), 0)
 	wantKind(t, "free", b.Rename("a", "c"), 0)
 	if b.Network("a") != nil || b.Network("c") != n || n.Name() != "c" || b.NetworkByID(n.ID()) != n {
@@ -96,14 +97,14 @@ func TestRename(t *testing.T) {
 
 func TestRemove(t *testing.T) {
 	l := bustest.NewLab(t, directed)
-	wantKind(t, "unknown", l.Bus.Remove("x"), bus.Unknown)
+	wantKind(t, "unknown", l.Bus.Remove("x"), fail.Unknown)
 	c := l.Join(t, &bustest.Sink{})
-	wantKind(t, "with a port", l.Bus.Remove("lab"), bus.Busy)
+	wantKind(t, "with a port", l.Bus.Remove("lab"), fail.Busy)
 	l.Leave(c)
 	if _, err := l.Net.Reserve(9); err != nil {
 		t.Fatal(err)
 	}
-	wantKind(t, "with a reserved port", l.Bus.Remove("lab"), bus.Busy)
+	wantKind(t, "with a reserved port", l.Bus.Remove("lab"), fail.Busy)
 	wantKind(t, "rmdir ports/9", l.Net.RemovePort(9), 0)
 	e := &bustest.Events{}
 	wantKind(t, "subscribe", l.Net.Subscribe(e), 0)
@@ -112,10 +113,10 @@ func TestRemove(t *testing.T) {
 		t.Errorf("events %q, gone %d times", e.Lines(), e.GoneCalls())
 	}
 	_, err := l.Net.Join(&bustest.Sink{}, both)
-	wantKind(t, "join what has ended", err, bus.Gone)
+	wantKind(t, "join what has ended", err, fail.Gone)
 	_, err = l.Net.Reserve(1)
-	wantKind(t, "reserve on what has ended", err, bus.Gone)
-	wantKind(t, "subscribe to what has ended", l.Net.Subscribe(e), bus.Gone)
+	wantKind(t, "reserve on what has ended", err, fail.Gone)
+	wantKind(t, "subscribe to what has ended", l.Net.Subscribe(e), fail.Gone)
 }
 
 func TestPersist(t *testing.T) {

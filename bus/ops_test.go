@@ -8,6 +8,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 )
 
 // FuzzOps does what a sequence of bytes says, one thing after the other, and
@@ -95,8 +96,8 @@ var ops = []func(m *machine){
 		o := bus.JoinOptions{Recv: rights&1 != 0, Send: rights&2 != 0, Number: max(0, m.next(12)-6), MaxLen: m.next(3) * 500}
 		o.Info.UID = uint32(m.next(2))
 		c, err := m.Net.Join(e.sink, o)
-		switch bus.KindOf(err) {
-		case bus.Busy, bus.Unknown, bus.NoPort:
+		switch fail.KindOf(err) {
+		case fail.Busy, fail.Unknown, fail.NoPort:
 		case 0:
 			if o.Number != 0 && c.Port().Number() != o.Number {
 				m.t.Errorf("joined at port %d, wanted %d", c.Port().Number(), o.Number)
@@ -157,7 +158,7 @@ var ops = []func(m *machine){
 		err := m.Net.Change(func(s *bus.Settings) {
 			s.Queue, s.Overflow, s.MaxPorts = m.next(20), bus.Overflow(m.next(4)), m.next(15)
 		})
-		if k := bus.KindOf(err); err != nil && k != bus.Range && k != bus.InUse {
+		if k := fail.KindOf(err); err != nil && k != fail.Range && k != fail.InUse {
 			m.t.Errorf("change: %v", err)
 		}
 	},

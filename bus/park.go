@@ -54,11 +54,7 @@ type parking struct {
 // Take copies the frames of b from the i-th on into p.Batch, for a sender
 // whose memory does not stay.
 func (p *Parked) Take(b *Batch, i int) {
-	p.Batch.Reset()
-	p.Batch.scattered, p.Batch.offloads = true, b.offloads
-	for _, f := range b.Frames[i:] {
-		p.Batch.Frames = append(p.Batch.Frames, Frame{raw: slices.Clone(f.raw), head: f.head})
-	}
+	p.Batch.Take(&b.Batch, i)
 }
 
 // Park lets p.Batch wait. p.Resume may be called before Park returns.
@@ -186,7 +182,7 @@ func (n *Network) retry() (ready []*Parked, work int, over bool, kicks uint64) {
 		work += each
 		if sent := p.Conn.sendFrom(&p.Batch, false); sent > 0 {
 			park.moved = true
-			p.Batch.drop(sent)
+			p.Batch.Discard(sent)
 			if len(p.Batch.Frames) > 0 {
 				p.Sent = p.Batch.Offset(0)
 			}
@@ -261,59 +257,4 @@ func (n *Network) wakeSenders() {
 	for c := range wants {
 		c.ep.Wake()
 	}
-}
-
-// carryLossless is carry for a network on which some receiver blocks: the
-// frames go to all receivers or, as far as they do not fit, to none.
-func (c *Conn) carryLossless(s *snapshot, b *Batch, e *Egress, i, j int, kick bool) int {
-	b.targets = b.targets[:0]
-	if e.flood {
-		for _, to := range s.receivers {
-			if to.port != c.port {
-				b.targets = append(b.targets, target{to, Edit{}})
-			}
-		}
-	} else {
-		for k, p := range e.ports {
-			if p == c.port {
-				continue
-			}
-			for _, to := range *p.receivers.Load() {
-				b.targets = append(b.targets, target{to, e.Edit(k)})
-			}
-		}
-	}
-	n := j - i
-	b.room = b.room[:0]
-	excess, takers := false, 0
-	for _, to := range b.targets {
-		got, all := to.reserve(n)
-		if !all {
-			excess = excess || len(b.room) > 0
-			n = got
-		}
-		b.room = append(b.room, got)
-		if n == 0 {
-			b.full = to.Conn
-			break
-		}
-	}
-	for k := range b.room {
-		if n == 0 {
-			b.targets[k].unreserve(b.room[k])
-		} else {
-			eased, took := b.push(i, i+n, b.targets[k], b.room[k])
-			excess = eased || excess
-			if took {
-				takers++
-			}
-		}
-	}
-	b.forms.release()
-	c.countUnsent(e, n, takers)
-	clear(b.targets)
-	if excess && kick {
-		c.net.ease()
-	}
-	return n
 }

@@ -7,6 +7,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // parked is a send that waits, and what became of it.
@@ -21,14 +23,14 @@ func park(from *bus.Conn, frames ...[]byte) *parked {
 	p := &parked{}
 	p.Conn = from
 	p.Resume = func(sent bool) { p.calls.Add(1); p.sent.Store(sent) }
-	p.Batch.SetStream(bustest.Stream(frames...), bus.MaxPrefixed)
+	p.Batch.SetStream(bustest.Stream(frames...), frame.MaxPrefixed)
 	n := from.Send(&p.Batch)
 	if n == len(frames) {
 		p.Batch.Reset()
 		p.Resume(true)
 		return p
 	}
-	p.Batch.SetStream(bustest.Stream(frames[n:]...), bus.MaxPrefixed)
+	p.Batch.SetStream(bustest.Stream(frames[n:]...), frame.MaxPrefixed)
 	p.Park()
 	return p
 }
@@ -107,7 +109,7 @@ type meddler struct {
 	meddle func()
 }
 
-func (m *meddler) Emit(b *bus.Batch, i, j int, token uint64) {
+func (m *meddler) Emit(b *frame.Batch, i, j int, token uint64) {
 	m.Recorder.Emit(b, i, j, token)
 	if m.meddle != nil {
 		m.meddle()
@@ -271,12 +273,12 @@ func TestUnpark(t *testing.T) {
 // but when it may go elsewhere.
 func TestStuckIsNotAsked(t *testing.T) {
 	var asked, only int
-	s := &script{forward: func(_ *script, in *bus.Port, _ *bus.Frame, out *bus.Egress) {
+	s := &script{forward: func(_ *script, in policy.Port, _ *frame.Frame, out *policy.Egress) {
 		asked++
 		if only == 0 {
 			out.Flood()
 		} else {
-			out.Add(in.Network().Port(only))
+			out.Add(in.(*bus.Port).Network().Port(only))
 		}
 	}}
 	l := s.lab(t)
@@ -300,7 +302,7 @@ func TestStuckIsNotAsked(t *testing.T) {
 		t.Errorf("the policy was asked %d times for frames that cannot go", asked)
 	}
 	only = 3
-	wantKind(t, "other way", l.Net.UsePolicy(func(bus.Policy) error { return nil }), 0)
+	wantKind(t, "other way", l.Net.UsePolicy(func(policy.Policy) error { return nil }), 0)
 	waiting[0].want(t, "there is room elsewhere", "sent")
 	only = 0
 	sinks[1].Take()
@@ -314,11 +316,11 @@ func TestStuckIsNotAsked(t *testing.T) {
 
 type silentPolicy struct{}
 
-func (silentPolicy) Name() string                               { return "test-silent" }
-func (silentPolicy) Forward(*bus.Port, *bus.Frame, *bus.Egress) {}
+func (silentPolicy) Name() string                                      { return "test-silent" }
+func (silentPolicy) Forward(policy.Port, *frame.Frame, *policy.Egress) {}
 
 func init() {
-	bus.RegisterPolicy(bus.PolicyType{Name: "test-silent", New: func(map[string]string) (bus.Policy, error) { return silentPolicy{}, nil }})
+	policy.Register(policy.Type{Name: "test-silent", New: func(map[string]string) (policy.Policy, error) { return silentPolicy{}, nil }})
 }
 
 // The receiver leaves by itself, as a reader that is killed does.

@@ -6,47 +6,48 @@ import (
 	"testing"
 	"time"
 
-	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 )
 
 var epoch = time.Unix(1700000000, 0)
 
-func knob(t *testing.T, p bus.Policy, name string) bus.Knob {
+func knob(t *testing.T, p policy.Policy, name string) policy.Knob {
 	t.Helper()
-	for _, k := range p.(bus.Knobber).Knobs() {
+	for _, k := range p.(policy.Knobber).Knobs() {
 		if k.Name == name {
 			return k
 		}
 	}
 	t.Fatalf("policy %s has no knob %s", p.Name(), name)
-	return bus.Knob{}
+	return policy.Knob{}
 }
 
 var specs = []struct {
 	spec string
-	kind bus.Kind
+	kind fail.Kind
 	text string // in the reason
 }{
 	{directed, 0, ""},
 	{" " + directed + " ", 0, ""},
 	{directed + " limit=5", 0, ""},
 	{directed + "\tlimit=0", 0, ""},
-	{"", bus.Invalid, directed},
-	{" \t", bus.Invalid, directed},
-	{"nothing", bus.Unknown, directed}, // the known ones are listed
-	{"Fake", bus.Unknown, directed},
-	{directed + " limit", bus.Invalid, "key=value"},
-	{directed + " =5", bus.Invalid, "key=value"},
-	{directed + " limit=", bus.Invalid, ""},
-	{directed + " limit=5 limit=6", bus.Invalid, "twice"},
-	{directed + " limit=101", bus.Range, "100"},
-	{directed + " other=1", bus.Invalid, "other"},
+	{"", fail.Invalid, directed},
+	{" \t", fail.Invalid, directed},
+	{"nothing", fail.Unknown, directed}, // the known ones are listed
+	{"Fake", fail.Unknown, directed},
+	{directed + " limit", fail.Invalid, "key=value"},
+	{directed + " =5", fail.Invalid, "key=value"},
+	{directed + " limit=", fail.Invalid, ""},
+	{directed + " limit=5 limit=6", fail.Invalid, "twice"},
+	{directed + " limit=101", fail.Range, "100"},
+	{directed + " other=1", fail.Invalid, "other"},
 }
 
 func TestNewPolicy(t *testing.T) {
 	for _, c := range specs {
-		p, err := bus.NewPolicy(c.spec)
+		p, err := policy.New(c.spec)
 		wantKind(t, fmt.Sprintf("%q", c.spec), err, c.kind)
 		if c.kind == 0 && (p == nil || p.Name() != directed) {
 			t.Errorf("%q makes %v", c.spec, p)
@@ -55,7 +56,7 @@ func TestNewPolicy(t *testing.T) {
 			t.Errorf("%q: the reason %q does not tell of %q", c.spec, err, c.text)
 		}
 	}
-	p, _ := bus.NewPolicy(directed + " limit=42")
+	p, _ := policy.New(directed + " limit=42")
 	if got := knob(t, p, "limit").Get(); got != "42" {
 		t.Errorf("limit=42 sets %s", got)
 	}
@@ -66,11 +67,11 @@ func FuzzPolicySpec(f *testing.F) {
 		f.Add(c.spec)
 	}
 	f.Fuzz(func(t *testing.T, spec string) {
-		p, err := bus.NewPolicy(spec)
+		p, err := policy.New(spec)
 		if (p == nil) == (err == nil) {
 			t.Fatalf("%q: policy %v and error %v", spec, p, err)
 		}
-		if err != nil && bus.KindOf(err) == 0 {
+		if err != nil && fail.KindOf(err) == 0 {
 			t.Errorf("%q: %v has no kind", spec, err)
 		}
 		l := bustest.NewLab(t, directed)
@@ -88,11 +89,11 @@ func TestRegisterTwice(t *testing.T) {
 			t.Error("a second registration of a name does not panic")
 		}
 	}()
-	bus.RegisterPolicy(bus.PolicyType{Name: directed})
+	policy.Register(policy.Type{Name: directed})
 }
 
 func TestPoliciesAreSorted(t *testing.T) {
-	list := bus.Policies()
+	list := policy.Types()
 	for i := 1; i < len(list); i++ {
 		if list[i-1].Name >= list[i].Name {
 			t.Errorf("%s stands before %s", list[i-1].Name, list[i].Name)
@@ -135,26 +136,8 @@ func TestJoiner(t *testing.T) {
 	wantKind(t, "switch", l.Net.SetPolicy(directed+" limit=1"), 0)
 	check("a new policy hears of who is there", "join 1, join 2")
 	before := l.Net.Policy()
-	wantKind(t, "refused", l.Net.SetPolicy(directed+" limit=x"), bus.Invalid)
+	wantKind(t, "refused", l.Net.SetPolicy(directed+" limit=x"), fail.Invalid)
 	if l.Net.Policy() != before || l.Net.PolicySpec() != directed+" limit=1" {
 		t.Error("a refused policy replaced the one in use")
-	}
-}
-
-func TestEgress(t *testing.T) {
-	l := bustest.NewLab(t, directed)
-	p := l.Join(t, &bustest.Sink{}).Port()
-	var e bus.Egress
-	if e.Flooded() || len(e.Ports()) != 0 {
-		t.Error("a new set is not empty")
-	}
-	e.Flood()
-	e.Add(p)
-	if !e.Flooded() || len(e.Ports()) != 1 || e.Ports()[0] != p {
-		t.Errorf("flooded %v, ports %v", e.Flooded(), e.Ports())
-	}
-	e.Reset()
-	if e.Flooded() || len(e.Ports()) != 0 {
-		t.Error("a set is not empty after Reset")
 	}
 }

@@ -1,6 +1,10 @@
 package bus
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"ipnfs/bus/fail"
+)
 
 // Access is who may do what: an owner, a group and the nine mode bits, read
 // as IPN did: r = receive, w = send, x = manage. The bus stores it; the door
@@ -98,12 +102,12 @@ func (p *Port) SetName(name string) error {
 
 func (p *Port) setNameLocked(name string) {
 	p.name = name
-	p.net.eventLocked("port-named", "port=%d name=%s", p.number, Quote(name))
+	p.net.eventLocked("port-named", "port=%d name=%s", p.number, fail.Quote(name))
 }
 
 func checkPortName(name string) error {
 	if len(name) > MaxPortName {
-		return Errorf(Range, "port name of %d bytes: at most %d", len(name), MaxPortName)
+		return fail.Errorf(fail.Range, "port name of %d bytes: at most %d", len(name), MaxPortName)
 	}
 	return nil
 }
@@ -120,7 +124,7 @@ func (p *Port) Queue() int {
 // SetQueue overrides the network's queue for this port; 0 ends that.
 func (p *Port) SetQueue(frames int) error {
 	if frames != 0 {
-		if err := CheckRange("queue", frames, 1, MaxQueue); err != nil {
+		if err := fail.CheckRange("queue", frames, 1, MaxQueue); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 )
 
 // The things that may happen at the same time; each is done over and over.
@@ -177,7 +178,7 @@ func TestPersistRace(t *testing.T) {
 				_ = n.Change(func(s *bus.Settings) { s.Persist = false })
 				c, err := n.Join(&bustest.Sink{}, both)
 				if err != nil {
-					if bus.KindOf(err) != bus.Gone {
+					if fail.KindOf(err) != fail.Gone {
 						t.Errorf("join: %v", err)
 					}
 					continue

@@ -10,6 +10,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // scriptName is the policy whose argument n tells which script it is.
@@ -18,15 +20,15 @@ const scriptName = "test-script"
 // script is a policy that does what a test says, and notes when it was called.
 type script struct {
 	spec    string // under which it is known
-	forward func(s *script, in *bus.Port, f *bus.Frame, out *bus.Egress)
+	forward func(s *script, in policy.Port, f *frame.Frame, out *policy.Egress)
 	start   func(s *script)
 	stop    func(s *script)
-	join    func(s *script, p *bus.Port)
-	leave   func(s *script, p *bus.Port)
+	join    func(s *script, p policy.Port)
+	leave   func(s *script, p policy.Port)
 	tick    func(s *script)
 	knob    func(s *script, value string)
 
-	env bus.Env
+	env policy.Env
 
 	mu    sync.Mutex
 	notes []string
@@ -35,12 +37,12 @@ type script struct {
 var scripts struct {
 	sync.Mutex
 	last int
-	of   map[string]bus.Policy
+	of   map[string]policy.Policy
 }
 
 func init() {
-	scripts.of = map[string]bus.Policy{}
-	bus.RegisterPolicy(bus.PolicyType{Name: scriptName, New: func(args map[string]string) (bus.Policy, error) {
+	scripts.of = map[string]policy.Policy{}
+	policy.Register(policy.Type{Name: scriptName, New: func(args map[string]string) (policy.Policy, error) {
 		scripts.Lock()
 		defer scripts.Unlock()
 		return scripts.of[args["n"]], nil
@@ -48,7 +50,7 @@ func init() {
 }
 
 // register makes p known, until the test ends, and returns what to call it.
-func register(t testing.TB, p bus.Policy) (spec string) {
+func register(t testing.TB, p policy.Policy) (spec string) {
 	scripts.Lock()
 	defer scripts.Unlock()
 	scripts.last++
@@ -95,7 +97,7 @@ func (s *script) wantNotes(t *testing.T, what string, want ...string) {
 
 func (s *script) Name() string { return scriptName }
 
-func (s *script) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+func (s *script) Forward(in policy.Port, f *frame.Frame, out *policy.Egress) {
 	if s.forward != nil {
 		s.forward(s, in, f, out)
 		return
@@ -103,7 +105,7 @@ func (s *script) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 	out.Flood()
 }
 
-func (s *script) Start(env bus.Env) {
+func (s *script) Start(env policy.Env) {
 	s.env = env
 	s.note("start")
 	if s.start != nil {
@@ -118,14 +120,14 @@ func (s *script) Stop() {
 	}
 }
 
-func (s *script) Join(p *bus.Port) {
+func (s *script) Join(p policy.Port) {
 	s.note("join %d", p.Number())
 	if s.join != nil {
 		s.join(s, p)
 	}
 }
 
-func (s *script) Leave(p *bus.Port) {
+func (s *script) Leave(p policy.Port) {
 	s.note("leave %d", p.Number())
 	if s.leave != nil {
 		s.leave(s, p)
@@ -138,8 +140,8 @@ func (s *script) Tick(time.Time) {
 	}
 }
 
-func (s *script) Knobs() []bus.Knob {
-	return []bus.Knob{{Name: "do", Get: func() string { return "" }, Set: func(value string) error {
+func (s *script) Knobs() []policy.Knob {
+	return []policy.Knob{{Name: "do", Get: func() string { return "" }, Set: func(value string) error {
 		if s.knob != nil {
 			s.knob(s, value)
 		}
@@ -150,6 +152,6 @@ func (s *script) Knobs() []bus.Knob {
 // turn turns the policy's knob, as a write to its file does.
 func (s *script) turn(t *testing.T, n *bus.Network, value string) {
 	t.Helper()
-	err := n.UsePolicy(func(p bus.Policy) error { return p.(bus.Knobber).Knobs()[0].Set(value) })
+	err := n.UsePolicy(func(p policy.Policy) error { return p.(policy.Knobber).Knobs()[0].Set(value) })
 	wantKind(t, "knob", err, 0)
 }

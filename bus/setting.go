@@ -4,6 +4,10 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // Overflow says what a frame for a receiver whose queue is full means.
@@ -28,18 +32,17 @@ func ParseOverflow(s string) (Overflow, error) {
 			return Overflow(i), nil
 		}
 	}
-	return 0, Errorf(Invalid, "unknown overflow %q: one of %s", s, strings.Join(overflowNames[:], ", "))
+	return 0, fail.Errorf(fail.Invalid, "unknown overflow %q: one of %s", s, strings.Join(overflowNames[:], ", "))
 }
 
 // LinkTypes are what a network may say its frames are, for captures.
 var LinkTypes = []string{"ethernet", "raw", "user0"}
 
-// Limits of the settings; MTU's are in frame.go.
+// Limits of the settings; MTU's are in package frame.
 const (
 	DefaultQueue = 256
 	MaxQueue     = 65536
 	DefaultPorts = 1024
-	MaxPorts     = 65536
 	MaxName      = 64 // bytes in the name of a network
 	MaxPortName  = 128
 )
@@ -57,25 +60,17 @@ type Settings struct {
 
 // DefaultSettings are those of a new network.
 func DefaultSettings() Settings {
-	return Settings{MTU: DefaultMTU, Queue: DefaultQueue, MaxPorts: DefaultPorts, Persist: true, LinkType: LinkTypes[0]}
-}
-
-// CheckRange returns a Range error unless lo <= v <= hi.
-func CheckRange(what string, v, lo, hi int) error {
-	if v < lo || v > hi {
-		return Errorf(Range, "%s %d is out of range: %d to %d", what, v, lo, hi)
-	}
-	return nil
+	return Settings{MTU: frame.DefaultMTU, Queue: DefaultQueue, MaxPorts: DefaultPorts, Persist: true, LinkType: LinkTypes[0]}
 }
 
 func (s *Settings) check() error {
-	if err := CheckRange("mtu", s.MTU, MinMTU, MaxFrame); err != nil {
+	if err := fail.CheckRange("mtu", s.MTU, frame.MinMTU, frame.MaxFrame); err != nil {
 		return err
 	}
-	if err := CheckRange("queue", s.Queue, 1, MaxQueue); err != nil {
+	if err := fail.CheckRange("queue", s.Queue, 1, MaxQueue); err != nil {
 		return err
 	}
-	if err := CheckRange("maxports", s.MaxPorts, 1, MaxPorts); err != nil {
+	if err := fail.CheckRange("maxports", s.MaxPorts, 1, policy.MaxPorts); err != nil {
 		return err
 	}
 	for _, t := range LinkTypes {
@@ -83,24 +78,24 @@ func (s *Settings) check() error {
 			return nil
 		}
 	}
-	return Errorf(Invalid, "unknown linktype %q: one of %s", s.LinkType, strings.Join(LinkTypes, ", "))
+	return fail.Errorf(fail.Invalid, "unknown linktype %q: one of %s", s.LinkType, strings.Join(LinkTypes, ", "))
 }
 
 // CheckName tells whether name may name a network: 1 to MaxName bytes of
 // UTF-8, no leading dot, no white space, control characters or slash.
 func CheckName(name string) error {
 	if len(name) > MaxName {
-		return Errorf(NameTooLong, "network name of %d bytes: at most %d", len(name), MaxName)
+		return fail.Errorf(fail.NameTooLong, "network name of %d bytes: at most %d", len(name), MaxName)
 	}
 	if name == "" || name[0] == '.' {
-		return Errorf(Invalid, "network name %q: must not be empty or begin with a dot", name)
+		return fail.Errorf(fail.Invalid, "network name %q: must not be empty or begin with a dot", name)
 	}
 	if !utf8.ValidString(name) {
-		return Errorf(Invalid, "network name %q: must be UTF-8", name)
+		return fail.Errorf(fail.Invalid, "network name %q: must be UTF-8", name)
 	}
 	for _, r := range name {
-		if r == '/' || unicode.IsControl(r) || isSpace(r) {
-			return Errorf(Invalid, "network name %q: no white space, control bytes or slash", name)
+		if r == '/' || unicode.IsControl(r) || unicode.IsSpace(r) {
+			return fail.Errorf(fail.Invalid, "network name %q: no white space, control bytes or slash", name)
 		}
 	}
 	return nil

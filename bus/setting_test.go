@@ -5,6 +5,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 )
 
 func TestDefaultSettings(t *testing.T) {
@@ -19,27 +20,27 @@ func TestChange(t *testing.T) {
 	for _, c := range []struct {
 		what   string
 		change func(*bus.Settings)
-		kind   bus.Kind
+		kind   fail.Kind
 	}{
-		{"mtu 59", func(s *bus.Settings) { s.MTU = 59 }, bus.Range},
+		{"mtu 59", func(s *bus.Settings) { s.MTU = 59 }, fail.Range},
 		{"mtu 60", func(s *bus.Settings) { s.MTU = 60 }, 0},
 		{"mtu 1044480", func(s *bus.Settings) { s.MTU = 1044480 }, 0},
-		{"mtu 1044481", func(s *bus.Settings) { s.MTU = 1044481 }, bus.Range},
-		{"mtu -1", func(s *bus.Settings) { s.MTU = -1 }, bus.Range},
-		{"queue 0", func(s *bus.Settings) { s.Queue = 0 }, bus.Range},
+		{"mtu 1044481", func(s *bus.Settings) { s.MTU = 1044481 }, fail.Range},
+		{"mtu -1", func(s *bus.Settings) { s.MTU = -1 }, fail.Range},
+		{"queue 0", func(s *bus.Settings) { s.Queue = 0 }, fail.Range},
 		{"queue 1", func(s *bus.Settings) { s.Queue = 1 }, 0},
 		{"queue 65536", func(s *bus.Settings) { s.Queue = 65536 }, 0},
-		{"queue 65537", func(s *bus.Settings) { s.Queue = 65537 }, bus.Range},
-		{"maxports 0", func(s *bus.Settings) { s.MaxPorts = 0 }, bus.Range},
-		{"maxports 2", func(s *bus.Settings) { s.MaxPorts = 2 }, bus.InUse},
+		{"queue 65537", func(s *bus.Settings) { s.Queue = 65537 }, fail.Range},
+		{"maxports 0", func(s *bus.Settings) { s.MaxPorts = 0 }, fail.Range},
+		{"maxports 2", func(s *bus.Settings) { s.MaxPorts = 2 }, fail.InUse},
 		{"maxports 3", func(s *bus.Settings) { s.MaxPorts = 3 }, 0},
 		{"maxports 65536", func(s *bus.Settings) { s.MaxPorts = 65536 }, 0},
-		{"maxports 65537", func(s *bus.Settings) { s.MaxPorts = 65537 }, bus.Range},
+		{"maxports 65537", func(s *bus.Settings) { s.MaxPorts = 65537 }, fail.Range},
 		{"linktype raw", func(s *bus.Settings) { s.LinkType = "raw" }, 0},
 		{"linktype user0", func(s *bus.Settings) { s.LinkType = "user0" }, 0},
-		{"linktype user1", func(s *bus.Settings) { s.LinkType = "user1" }, bus.Invalid},
-		{"linktype empty", func(s *bus.Settings) { s.LinkType = "" }, bus.Invalid},
-		{"one good, one bad", func(s *bus.Settings) { s.MTU, s.Queue = 1500, 0 }, bus.Range},
+		{"linktype user1", func(s *bus.Settings) { s.LinkType = "user1" }, fail.Invalid},
+		{"linktype empty", func(s *bus.Settings) { s.LinkType = "" }, fail.Invalid},
+		{"one good, one bad", func(s *bus.Settings) { s.MTU, s.Queue = 1500, 0 }, fail.Range},
 	} {
 		l := bustest.NewLab(t, directed)
 		if _, err := l.Net.Reserve(3); err != nil {
@@ -73,7 +74,7 @@ func TestOverflowNames(t *testing.T) {
 	}
 	for _, s := range []string{"", "Block", "drop", "drop-new ", "4"} {
 		_, err := bus.ParseOverflow(s)
-		wantKind(t, "overflow "+s, err, bus.Invalid)
+		wantKind(t, "overflow "+s, err, fail.Invalid)
 	}
 }
 
@@ -94,8 +95,8 @@ func TestPortOverrides(t *testing.T) {
 	check("overridden", 20, bus.BlockSender)
 	set(t, l, func(s *bus.Settings) { s.Queue, s.Overflow = 30, bus.DropNew })
 	check("network changed", 20, bus.BlockSender)
-	wantKind(t, "queue -1", p.SetQueue(-1), bus.Range)
-	wantKind(t, "queue 65537", p.SetQueue(65537), bus.Range)
+	wantKind(t, "queue -1", p.SetQueue(-1), fail.Range)
+	wantKind(t, "queue 65537", p.SetQueue(65537), fail.Range)
 	check("refused", 20, bus.BlockSender)
 	wantKind(t, "queue 0", p.SetQueue(0), 0)
 	wantKind(t, "overflow nil", p.SetOverflow(nil), 0)
@@ -107,7 +108,7 @@ func TestPortName(t *testing.T) {
 	p := l.Join(t, &bustest.Sink{}).Port()
 	long := string(make([]byte, bus.MaxPortName))
 	wantKind(t, "128 bytes", p.SetName(long), 0)
-	wantKind(t, "129 bytes", p.SetName(long+"x"), bus.Range)
+	wantKind(t, "129 bytes", p.SetName(long+"x"), fail.Range)
 	if got := p.Info().Name; got != long {
 		t.Errorf("after a refusal the name is %q", got)
 	}

@@ -3,6 +3,9 @@ package bus
 import (
 	"slices"
 	"strings"
+
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 )
 
 // PortSetting is a value for a PortKnob, by its name.
@@ -12,13 +15,13 @@ type PortSetting struct{ Name, Value string }
 // takes it back, also what was done before an error.
 func (n *Network) setUpLocked(p *Port, o JoinOptions) (restore func(), err error) {
 	restore = func() {}
-	var knobs []PortKnob
-	knobber, ok := n.policy.(PortKnobber)
+	var knobs []policy.PortKnob
+	knobber, ok := n.policy.(policy.PortKnobber)
 	if ok && len(o.Setup) > 0 {
 		knobs, restore = knobber.PortKnobs(), knobber.SavePort(p)
 	}
 	for _, s := range o.Setup {
-		i := slices.IndexFunc(knobs, func(k PortKnob) bool { return k.Name == s.Name && k.Set != nil })
+		i := slices.IndexFunc(knobs, func(k policy.PortKnob) bool { return k.Name == s.Name && k.Set != nil })
 		if i < 0 {
 			return restore, n.noSetting(s.Name, knobs, o.Words)
 		}
@@ -31,7 +34,7 @@ func (n *Network) setUpLocked(p *Port, o JoinOptions) (restore func(), err error
 
 // noSetting is the refusal of a setting that the policy has not, or that
 // cannot be set.
-func (n *Network) noSetting(name string, knobs []PortKnob, words string) error {
+func (n *Network) noSetting(name string, knobs []policy.PortKnob, words string) error {
 	var names []string
 	for _, k := range knobs {
 		if k.Set != nil {
@@ -45,5 +48,5 @@ func (n *Network) noSetting(name string, knobs []PortKnob, words string) error {
 	if words != "" {
 		words = ": one of " + words
 	}
-	return Errorf(Invalid, "there is no option %q%s; policy %s %s", name, words, n.policy.Name(), has)
+	return fail.Errorf(fail.Invalid, "there is no option %q%s; policy %s %s", name, words, n.policy.Name(), has)
 }

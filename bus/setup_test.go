@@ -7,13 +7,15 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 )
 
 // tagOf reads the knob "tag" that the policy Fake has for a port.
 func tagOf(t *testing.T, p *bus.Port) (value string) {
 	t.Helper()
-	err := p.UsePolicy(func(policy bus.Policy) error {
-		value = policy.(bus.PortKnobber).PortKnobs()[0].Get(p)
+	err := p.UsePolicy(func(current policy.Policy) error {
+		value = current.(policy.PortKnobber).PortKnobs()[0].Get(p)
 		return nil
 	})
 	wantKind(t, "tag", err, 0)
@@ -64,7 +66,7 @@ func TestSetUpBeforeJoin(t *testing.T) {
 	s := &script{}
 	var seen string
 	p := &setUpScript{script: s}
-	s.join = func(_ *script, port *bus.Port) { seen = p.values[port.Number()] }
+	s.join = func(_ *script, port policy.Port) { seen = p.values[port.Number()] }
 	l := bustest.NewLab(t, register(t, p))
 	l.JoinAs(t, &bustest.Sink{}, bus.JoinOptions{Number: 3, Make: true, Recv: true, Setup: []bus.PortSetting{{Name: "v", Value: "x"}}})
 	if seen != "x" {
@@ -78,12 +80,12 @@ type setUpScript struct {
 	values map[int]string
 }
 
-func (s *setUpScript) PortKnobs() []bus.PortKnob {
-	return []bus.PortKnob{{Name: "v", Get: func(p *bus.Port) string { return s.values[p.Number()] },
-		Set: func(p *bus.Port, v string) error { s.values = map[int]string{p.Number(): v}; return nil }}}
+func (s *setUpScript) PortKnobs() []policy.PortKnob {
+	return []policy.PortKnob{{Name: "v", Get: func(p policy.Port) string { return s.values[p.Number()] },
+		Set: func(p policy.Port, v string) error { s.values = map[int]string{p.Number(): v}; return nil }}}
 }
 
-func (*setUpScript) SavePort(*bus.Port) func() { return func() {} }
+func (*setUpScript) SavePort(policy.Port) func() { return func() {} }
 
 // What is refused changes nothing, and is refused by CanJoin too.
 func TestJoinRefused(t *testing.T) {
@@ -93,8 +95,8 @@ func TestJoinRefused(t *testing.T) {
 	wantKind(t, "reserve", err, 0)
 	wantKind(t, "name", p.SetName("printer"), 0)
 	holder := l.JoinAs(t, &bustest.Sink{}, bus.JoinOptions{Number: 7, Make: true, Recv: true, Info: bus.Info{Detail: "eth0", UID: 3, PID: 44, Comm: "sh"}})
-	wantKind(t, "tag of 5", p.UsePolicy(func(policy bus.Policy) error {
-		return policy.(bus.PortKnobber).PortKnobs()[0].Set(p, "77")
+	wantKind(t, "tag of 5", p.UsePolicy(func(current policy.Policy) error {
+		return current.(policy.PortKnobber).PortKnobs()[0].Set(p, "77")
 	}), 0)
 	events := &bustest.Events{}
 	wantKind(t, "subscribe", l.Net.Subscribe(events), 0)
@@ -110,21 +112,21 @@ func TestJoinRefused(t *testing.T) {
 	long.Name = strings.Repeat("x", bus.MaxPortName+1)
 	for what, c := range map[string]struct {
 		o    bus.JoinOptions
-		kind bus.Kind
+		kind fail.Kind
 		says []string
 	}{
-		"no such setting":          {setup(9, "tag", "1", "colour", "red"), bus.Invalid, []string{`"colour"`, "port=, name=", "policy fake has tag="}},
-		"no such setting, 5":       {setup(5, "tag", "1", "colour", "red"), bus.Invalid, nil},
-		"no such setting, any":     {setup(0, "tag", "1", "colour", "red"), bus.Invalid, nil},
-		"a setting to read":        {setup(9, "silent", "true"), bus.Invalid, nil},
-		"a bad value":              {setup(5, "tag", "1", "tag", "4095"), bus.Range, nil},
-		"over maxports":            {setup(11, "tag", "1"), bus.Range, []string{"1 to 10"}},
-		"negative":                 {setup(-1, "tag", "1"), bus.Range, nil},
-		"a long name":              {long, bus.Range, nil},
-		"connected, set up":        {setup(7, "tag", "1"), bus.Busy, []string{"uid 3", "eth0", "pid 44", "sh"}},
-		"connected, of one's own":  {alone, bus.Busy, nil},
-		"neither there nor made":   {bus.JoinOptions{Number: 9}, bus.Unknown, nil},
-		"not the number of a port": {bus.JoinOptions{Number: 1 << 40, Make: true}, bus.Range, nil},
+		"no such setting":          {setup(9, "tag", "1", "colour", "red"), fail.Invalid, []string{`"colour"`, "port=, name=", "policy fake has tag="}},
+		"no such setting, 5":       {setup(5, "tag", "1", "colour", "red"), fail.Invalid, nil},
+		"no such setting, any":     {setup(0, "tag", "1", "colour", "red"), fail.Invalid, nil},
+		"a setting to read":        {setup(9, "silent", "true"), fail.Invalid, nil},
+		"a bad value":              {setup(5, "tag", "1", "tag", "4095"), fail.Range, nil},
+		"over maxports":            {setup(11, "tag", "1"), fail.Range, []string{"1 to 10"}},
+		"negative":                 {setup(-1, "tag", "1"), fail.Range, nil},
+		"a long name":              {long, fail.Range, nil},
+		"connected, set up":        {setup(7, "tag", "1"), fail.Busy, []string{"uid 3", "eth0", "pid 44", "sh"}},
+		"connected, of one's own":  {alone, fail.Busy, nil},
+		"neither there nor made":   {bus.JoinOptions{Number: 9}, fail.Unknown, nil},
+		"not the number of a port": {bus.JoinOptions{Number: 1 << 40, Make: true}, fail.Range, nil},
 	} {
 		for _, try := range []func() error{
 			func() error { return l.Net.CanJoin(c.o) },
@@ -158,7 +160,7 @@ func TestJoinRefused(t *testing.T) {
 func TestSetUpWithoutSettings(t *testing.T) {
 	l := (&script{}).lab(t)
 	_, err := l.Net.Join(&bustest.Sink{}, tagged(3, "1"))
-	wantKind(t, "a policy without settings", err, bus.Invalid)
+	wantKind(t, "a policy without settings", err, fail.Invalid)
 	if err != nil && !strings.Contains(err.Error(), "has no settings of ports") {
 		t.Errorf("it says %q", err)
 	}

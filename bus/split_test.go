@@ -7,6 +7,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/bus/vnet"
 )
 
@@ -14,7 +16,7 @@ import (
 // those it lets as many pass as are left. Frames whose first byte is 0xff have
 // no limit.
 func splitter(left *int) *script {
-	return &script{forward: func(_ *script, _ *bus.Port, f *bus.Frame, out *bus.Egress) {
+	return &script{forward: func(_ *script, _ policy.Port, f *frame.Frame, out *policy.Egress) {
 		n := f.WireFrames()
 		switch {
 		case f.Data()[0] == 0xff:
@@ -26,7 +28,7 @@ func splitter(left *int) *script {
 			out.Flood() // void
 			out.Split()
 		default:
-			out.Drop(bus.DropStorm)
+			out.Drop(frame.DropStorm)
 		}
 	}}
 }
@@ -73,8 +75,8 @@ func TestSplit(t *testing.T) {
 				}
 			}
 			st := l.Net.Stats()
-			if st.Frames != uint64(c.frames) || st.Barred[bus.DropStorm] != barred {
-				t.Errorf("%s: %d frames and %d dropped, want %d and %d", c.name, st.Frames, st.Barred[bus.DropStorm], c.frames, barred)
+			if st.Frames != uint64(c.frames) || st.Barred[frame.DropStorm] != barred {
+				t.Errorf("%s: %d frames and %d dropped, want %d and %d", c.name, st.Frames, st.Barred[frame.DropStorm], c.frames, barred)
 			}
 			if err := bustest.CheckBalance(st); err != nil {
 				t.Error(err)

@@ -1,6 +1,10 @@
 package bus
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"ipnfs/bus/frame"
+)
 
 // Reasons for which a frame is dropped.
 const (
@@ -15,22 +19,6 @@ const (
 
 var dropNames = [dropReasons]string{"full", "displaced", "memory", "too_long", "left", "device"}
 
-// Drop is why a frame was dropped on its way in.
-type Drop uint8
-
-// The reasons; 0 is none.
-const (
-	DropVLAN      Drop = iota + 1 // the port is not in the VLAN, or takes no such tag
-	DropSTP                       // the spanning tree keeps the port from forwarding
-	DropStorm                     // over the port's rate of such frames
-	DropIsolated                  // between isolated ports
-	DropFiltered                  // the destination is where the frame came from, or not to be forwarded to
-	DropMalformed                 // no such frame can be, or its header lies
-	dropKinds
-)
-
-var barredNames = [dropKinds]string{"", "vlan", "stp", "storm", "isolated", "filtered", "malformed"}
-
 // counters count what happened to the frames that a policy sent to one Conn.
 // offered = delivered + queued + the sum of drops, at all times.
 type counters struct {
@@ -42,7 +30,7 @@ type counters struct {
 // that may only receive need none.
 type sending struct {
 	frames, bytes, nobody, refused atomic.Uint64
-	barred                         [dropKinds]atomic.Uint64
+	barred                         [frame.Drops]atomic.Uint64
 }
 
 // unsent is of all who may not send; nobody reads it.
@@ -54,7 +42,7 @@ type Stats struct {
 	Frames, Bytes    uint64 // sent, and accepted
 	Refused          uint64 // sent, but over the mtu: refused with EMSGSIZE
 	Nobody           uint64 // accepted, but the policy found no receiver
-	Barred           [dropKinds]uint64
+	Barred           [frame.Drops]uint64
 	Offered          uint64 // copies meant for receivers
 	Received         uint64 // copies that receivers took
 	ReceivedBytes    uint64
@@ -82,8 +70,10 @@ func (s *Stats) List() []Stat {
 	for i, name := range dropNames {
 		list = append(list, Stat{"drop_" + name, s.Drops[i]})
 	}
-	for i, name := range barredNames[1:] {
-		list = append(list, Stat{"drop_" + name, s.Barred[i+1]})
+	for d := range frame.Drops {
+		if d != 0 {
+			list = append(list, Stat{"drop_" + d.String(), s.Barred[d]})
+		}
 	}
 	return list
 }
@@ -128,7 +118,7 @@ func (c *Conn) stats(reset bool) Stats {
 	}
 	s := Stats{
 		Offered: c.got.offered, Received: c.got.delivered, ReceivedBytes: c.got.deliveredBytes,
-		Queued: uint64(c.q.len), QueuedBytes: uint64(c.q.bytes), Drops: c.got.drops,
+		Queued: uint64(c.q.Len()), QueuedBytes: uint64(c.q.Bytes()), Drops: c.got.drops,
 	}
 	if out := c.out; out != &unsent {
 		s.Frames, s.Bytes, s.Refused, s.Nobody = read(&out.frames), read(&out.bytes), read(&out.refused), read(&out.nobody)
@@ -137,7 +127,7 @@ func (c *Conn) stats(reset bool) Stats {
 		}
 	}
 	if reset {
-		c.got = counters{offered: uint64(c.q.len)} // what waits stays accounted for
+		c.got = counters{offered: uint64(c.q.Len())} // what waits stays accounted for
 	}
 	return s
 }

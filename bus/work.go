@@ -140,7 +140,7 @@ func (n *Network) sendOut(s *snapshot, most int) (did bool) {
 		for _, o := range out {
 			b.SetFrame(o.frame)
 			for _, to := range *o.port.receivers.Load() {
-				to.push(&b, 0, 1, 0)
+				to.offer(&b.Batch, 0, 1, 0)
 			}
 			s.mirrorSent(&b, o.port)
 		}

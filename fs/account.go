@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // account is one user's, of what he has open but doors: texts, listings and
@@ -12,7 +13,7 @@ import (
 // which is that of his networks.
 type account struct {
 	uid    uint32
-	mem    *bus.Memory
+	mem    *frame.Memory
 	done   func()
 	open   atomic.Int64 // written under accounts.mu
 	making sync.Mutex   // held while a big text is made for him

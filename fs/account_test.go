@@ -10,7 +10,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/policy"
 )
 
 // What a user has open is charged to him, but for a few small texts; so that
@@ -151,7 +151,7 @@ func TestTableWithCost(t *testing.T) {
 		ok(t, "mkdir", m.mkdir("lan", 0o755))
 		path := useWide(t, m, func() string {
 			free := make(chan error)
-			go func() { free <- m.bus.Network("lan").UsePolicy(func(bus.Policy) error { return nil }) }()
+			go func() { free <- m.bus.Network("lan").UsePolicy(func(policy.Policy) error { return nil }) }()
 			if err := <-free; err != nil {
 				t.Error(err)
 			}

@@ -6,6 +6,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/creds"
 )
 
@@ -32,9 +33,9 @@ func writeAttached(_ *FS, n *node, in *fuse.InHeader, command string) error {
 	words := strings.Fields(what)
 	switch {
 	case len(words) == 0 || !strings.HasPrefix(what, words[0]):
-		return bus.Errorf(bus.Invalid, "%q: a name must follow the sign", command)
+		return fail.Errorf(fail.Invalid, "%q: a name must follow the sign", command)
 	case strings.ContainsAny(words[0][:1], "+-"):
-		return bus.Errorf(bus.Invalid, "%q: a name does not begin with a sign", words[0])
+		return fail.Errorf(fail.Invalid, "%q: a name does not begin with a sign", words[0])
 	case !remove:
 		return a.Attach(n.net, by, what)
 	}

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/fs/devfuse"
 )
 
@@ -44,7 +45,7 @@ type door struct {
 }
 
 type rest struct {
-	frame bus.Frame
+	frame frame.Frame
 	used  int
 }
 

@@ -12,15 +12,15 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 func TestErrnos(t *testing.T) {
-	for kind := bus.Invalid; kind <= bus.Unsupported; kind++ {
+	for kind := fail.Invalid; kind <= fail.Unsupported; kind++ {
 		if errnos[kind] == 0 {
 			t.Errorf("kind %d has no errno", kind)
 		}
-		if got := statusOf(bus.Errorf(kind, "x")); got != fuse.Status(errnos[kind]) {
+		if got := statusOf(fail.Errorf(kind, "x")); got != fuse.Status(errnos[kind]) {
 			t.Errorf("kind %d is answered by %v", kind, got)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/fs/devfuse"
 )
 
@@ -27,10 +27,10 @@ const (
 // leaves as one piece.
 type gather struct {
 	head   fuse.OutHeader
-	iov    []unix.Iovec // [0] is for head
-	size   int          // bytes in the pieces
-	frames []bus.Frame  // released when the reply is out
-	small  []byte       // copies of small pieces, and lengths
+	iov    []unix.Iovec  // [0] is for head
+	size   int           // bytes in the pieces
+	frames []frame.Frame // released when the reply is out
+	small  []byte        // copies of small pieces, and lengths
 }
 
 var gathers = sync.Pool{New: func() any {
@@ -51,34 +51,34 @@ func (g *gather) free() {
 }
 
 // fits tells whether f has room in an answer of size bytes.
-func (g *gather) fits(f *bus.Frame, size int) bool {
-	return g.size+f.Len()+bus.LengthPrefix <= size && len(g.iov) < maxPieces
+func (g *gather) fits(f *frame.Frame, size int) bool {
+	return g.size+f.Len()+frame.LengthPrefix <= size && len(g.iov) < maxPieces
 }
 
 // keep holds f until free.
-func (g *gather) keep(f bus.Frame) { g.frames = append(g.frames, f) }
+func (g *gather) keep(f frame.Frame) { g.frames = append(g.frames, f) }
 
 // take adds a whole frame, which g then holds.
-func (g *gather) take(f bus.Frame) {
+func (g *gather) take(f frame.Frame) {
 	g.keep(f)
-	g.addPart(&f, 0, f.Len()+bus.LengthPrefix)
+	g.addPart(&f, 0, f.Len()+frame.LengthPrefix)
 }
 
 // addPart adds n bytes of the stream form of f from an offset on.
-func (g *gather) addPart(f *bus.Frame, from, n int) {
+func (g *gather) addPart(f *frame.Frame, from, n int) {
 	form, ok := f.Prefixed()
 	if ok {
 		g.add(form[from : from+n])
 		return
 	}
-	var length [bus.LengthPrefix]byte
-	bus.PutLength(length[:], f.Len())
-	head := min(n, max(0, bus.LengthPrefix-from))
+	var length [frame.LengthPrefix]byte
+	frame.PutLength(length[:], f.Len())
+	head := min(n, max(0, frame.LengthPrefix-from))
 	if head > 0 {
 		g.copy(length[from : from+head])
 	}
 	if n > head {
-		at := from + head - bus.LengthPrefix
+		at := from + head - frame.LengthPrefix
 		g.add(f.Data()[at : at+n-head])
 	}
 }
@@ -96,7 +96,7 @@ func (g *gather) add(data []byte) {
 // copy adds a copy of a small piece. The room for copies never moves.
 func (g *gather) copy(data []byte) {
 	if g.small == nil {
-		g.small = make([]byte, 0, smallRoom+bus.LengthPrefix*maxPieces)
+		g.small = make([]byte, 0, smallRoom+frame.LengthPrefix*maxPieces)
 	}
 	at := len(g.small)
 	g.small = append(g.small, data...)

@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/policy"
 	"ipnfs/fs/devfuse"
 )
 
@@ -15,7 +15,7 @@ func (k *kernel) hold(network string) (free func()) {
 	net := k.fs.bus.Network(network)
 	go func() {
 		defer close(done)
-		_ = net.UsePolicy(func(bus.Policy) error {
+		_ = net.UsePolicy(func(policy.Policy) error {
 			close(held)
 			<-let
 			return nil

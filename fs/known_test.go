@@ -7,7 +7,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // turn makes networks until the counter of their ids is at id again, and tells
@@ -53,7 +53,7 @@ func TestIDsOfNetworks(t *testing.T) {
 	wantStatus(t, "write to what was open", status, unix.ENODEV)
 	_, status = m.FS.Read(nil, readIn(fh, 0, 100), nil)
 	wantStatus(t, "read of what was open", status, unix.ENODEV)
-	if got := m.bus.Network("secret").MTU(); got != bus.DefaultMTU {
+	if got := m.bus.Network("secret").MTU(); got != frame.DefaultMTU {
 		t.Errorf("the mtu of the new network is %d", got)
 	}
 	m.Release(nil, &fuse.ReleaseIn{Fh: fh})

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 // A network has at most so many readers of its events that are not the owner of
@@ -28,10 +29,10 @@ func (l *listeners) enter(n *bus.Network, uid, owner uint32) error {
 	defer l.mu.Unlock()
 	users := l.users[n]
 	if users[uid] >= maxUserListeners {
-		return bus.Errorf(bus.NoSpace, "uid %d has %d readers of these events: no more", uid, maxUserListeners)
+		return fail.Errorf(fail.NoSpace, "uid %d has %d readers of these events: no more", uid, maxUserListeners)
 	}
 	if others := sumOthers(users, owner); others >= maxListeners && uid != 0 && uid != owner {
-		return bus.Errorf(bus.NoSpace, "these events have %d readers: no more but root and the owner of port", others)
+		return fail.Errorf(fail.NoSpace, "these events have %d readers: no more but root and the owner of port", others)
 	}
 	if users == nil {
 		users = map[uint32]int{}

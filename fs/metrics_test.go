@@ -8,6 +8,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/policy"
 )
 
 var (
@@ -71,7 +72,7 @@ func TestReports(t *testing.T) {
 	if got := m.read("version"); got != "ipnfs test\n" {
 		t.Errorf("version is %q", got)
 	}
-	if got := m.read("policies"); !strings.Contains(got, "hub\tall to all\n") || strings.Count(got, "\n") != len(bus.Policies()) {
+	if got := m.read("policies"); !strings.Contains(got, "hub\tall to all\n") || strings.Count(got, "\n") != len(policy.Types()) {
 		t.Errorf("policies are %q", got)
 	}
 	if got := m.read("features"); !strings.Contains("\n"+got, "\nport\n") || !strings.Contains(got, "stream\n") {

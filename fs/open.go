@@ -5,6 +5,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
 	"ipnfs/creds"
 )
 
@@ -66,14 +68,14 @@ func (f *FS) openDoor(n *node, in *fuse.OpenIn) (uint64, error) {
 	case unix.O_RDWR:
 		o.Recv, o.Send = true, true
 	default:
-		return 0, bus.Errorf(bus.Invalid, "a port is opened to read, to write or both")
+		return 0, fail.Errorf(fail.Invalid, "a port is opened to read, to write or both")
 	}
 	if n.port != nil {
 		o.Number = n.port.Number()
 	}
 	var h joined
 	if n.row.kind == streamDoor {
-		o.MaxLen = bus.MaxPrefixed
+		o.MaxLen = frame.MaxPrefixed
 		s := &stream{door: door{fs: f}}
 		s.self, h = s, s
 	} else {

@@ -3,7 +3,7 @@ package fs
 import (
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/fs/devfuse"
 )
 
@@ -122,7 +122,7 @@ func (p *port) answer(r devfuse.Reply, size int) {
 }
 
 // Claim takes one frame if a READ waits that has room for it.
-func (p *port) Claim(b *bus.Batch, i, _ int) (int, uint64) {
+func (p *port) Claim(b *frame.Batch, i, _ int) (int, uint64) {
 	token, ok := p.claim(b.Frames[i].Len())
 	if !ok {
 		return 0, 0
@@ -131,6 +131,6 @@ func (p *port) Claim(b *bus.Batch, i, _ int) (int, uint64) {
 }
 
 // Emit answers the READ that Claim took out.
-func (p *port) Emit(b *bus.Batch, i, _ int, token uint64) {
+func (p *port) Emit(b *frame.Batch, i, _ int, token uint64) {
 	p.fs.dev.Reply(token).Data(b.Frames[i].Data())
 }

@@ -9,6 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 )
 
 // features are the words in the file features, for scripts that must know:
@@ -22,7 +24,7 @@ var features = []struct {
 	{"tap", func() bool { return bus.AttacherOf("tap") != nil && unix.Access("/dev/net/tun", unix.F_OK) == nil }},
 	{"grab", func() bool { return bus.AttacherOf("grab") != nil }},
 	{"switch", func() bool {
-		return slices.ContainsFunc(bus.Policies(), func(p bus.PolicyType) bool { return p.Name == "switch" })
+		return slices.ContainsFunc(policy.Types(), func(p policy.Type) bool { return p.Name == "switch" })
 	}},
 }
 
@@ -40,7 +42,7 @@ func readFeatures(*FS, *node) string {
 
 func readPolicies(*FS, *node) string {
 	var b strings.Builder
-	for _, p := range bus.Policies() {
+	for _, p := range policy.Types() {
 		fmt.Fprintf(&b, "%s\t%s\n", p.Name, p.Summary)
 	}
 	return b.String()
@@ -63,7 +65,7 @@ func readStats(_ *FS, n *node) string {
 // checkReset accepts the one command that stats take.
 func checkReset(command string) error {
 	if command != "reset" {
-		return bus.Errorf(bus.Invalid, "unknown command %q: stats take reset", command)
+		return fail.Errorf(fail.Invalid, "unknown command %q: stats take reset", command)
 	}
 	return nil
 }
@@ -104,12 +106,12 @@ func readPortInfo(_ *FS, n *node) string {
 	if i.Reserved {
 		reserved = 1
 	}
-	fmt.Fprintf(&b, "port %d\nname %s\nreserved %d\nconnections %d\n", i.Number, bus.Quote(i.Name), reserved, len(i.Conns))
+	fmt.Fprintf(&b, "port %d\nname %s\nreserved %d\nconnections %d\n", i.Number, fail.Quote(i.Name), reserved, len(i.Conns))
 	for _, c := range i.Conns {
 		fmt.Fprintf(&b, "\nkind %s\nrights %s\nuid %d\ngid %d\npid %d\ncomm %s\nsince %s\n",
-			c.Kind, c.Rights(), c.UID, c.GID, c.PID, bus.Quote(c.Comm), bus.Stamp(c.Since))
+			c.Kind, c.Rights(), c.UID, c.GID, c.PID, fail.Quote(c.Comm), bus.Stamp(c.Since))
 		if c.Detail != "" {
-			fmt.Fprintf(&b, "detail %s\n", bus.Quote(c.Detail))
+			fmt.Fprintf(&b, "detail %s\n", fail.Quote(c.Detail))
 		}
 	}
 	return b.String()

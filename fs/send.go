@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/fs/devfuse"
 )
 
@@ -16,10 +17,10 @@ type send struct {
 	door  *door
 	reply devfuse.Reply
 
-	block *bus.Block // holds data
-	data  []byte     // what is left to send
-	taken int        // bytes of the write that are sent
-	total int        // bytes of the write
+	block *frame.Block // holds data
+	data  []byte       // what is left to send
+	taken int          // bytes of the write that are sent
+	total int          // bytes of the write
 
 	// behind: an earlier send of the same stream waits; under the lock.
 	behind bool

@@ -9,6 +9,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 // The settings of a network and of a port. All read as what a write takes.
@@ -34,11 +35,11 @@ func change(set func(*bus.Settings, int)) func(*FS, *node, *fuse.InHeader, strin
 // parseNumber reads a decimal number without sign.
 func parseNumber(s string) (int, error) {
 	if s == "" || strings.Trim(s, "0123456789") != "" {
-		return 0, bus.Errorf(bus.Invalid, "%q is no decimal number", s)
+		return 0, fail.Errorf(fail.Invalid, "%q is no decimal number", s)
 	}
 	v, err := strconv.Atoi(s)
 	if err != nil {
-		return 0, bus.Errorf(bus.Range, "the number %s is out of any range", s)
+		return 0, fail.Errorf(fail.Range, "the number %s is out of any range", s)
 	}
 	return v, nil
 }
@@ -68,7 +69,7 @@ func readPersist(_ *FS, n *node) string {
 
 func writePersist(_ *FS, n *node, _ *fuse.InHeader, command string) error {
 	if command != "0" && command != "1" {
-		return bus.Errorf(bus.Invalid, "%q: 1 keeps the network until rmdir, 0 ends it with its last port", command)
+		return fail.Errorf(fail.Invalid, "%q: 1 keeps the network until rmdir, 0 ends it with its last port", command)
 	}
 	return n.net.Change(func(s *bus.Settings) { s.Persist = command == "1" })
 }
@@ -101,7 +102,7 @@ func writePortQueue(_ *FS, n *node, _ *fuse.InHeader, command string) error {
 	}
 	v, err := parseNumber(command)
 	if err == nil {
-		err = bus.CheckRange("queue", v, 1, bus.MaxQueue)
+		err = fail.CheckRange("queue", v, 1, bus.MaxQueue)
 	}
 	if err != nil {
 		return err

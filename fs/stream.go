@@ -1,7 +1,7 @@
 package fs
 
 import (
-	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/fs/devfuse"
 )
 
@@ -16,7 +16,7 @@ type stream struct {
 // maxStreamRead is the most bytes one READ is answered with: less than the
 // kernel asks for in one piece of a large read(2), so that an answer always
 // is a short read and ends it.
-const maxStreamRead = bus.MaxFrame
+const maxStreamRead = frame.MaxFrame
 
 // answer gives r as many whole frames as fit, or, if not even one does, the
 // beginning of one, whose rest comes first next time. It unlocks.
@@ -47,7 +47,7 @@ func (s *stream) answer(r devfuse.Reply, size int) {
 // takeRest adds what fits of rest and tells whether that was all of it.
 func (s *stream) takeRest(g *gather, size int) bool {
 	f := &s.rest.frame
-	left := f.Len() + bus.LengthPrefix - s.rest.used
+	left := f.Len() + frame.LengthPrefix - s.rest.used
 	n := min(size, left)
 	g.addPart(f, s.rest.used, n)
 	s.rest.used += n
@@ -60,7 +60,7 @@ func (s *stream) takeRest(g *gather, size int) bool {
 }
 
 // Claim takes the frames that fit a READ that waits.
-func (s *stream) Claim(b *bus.Batch, i, j int) (int, uint64) {
+func (s *stream) Claim(b *frame.Batch, i, j int) (int, uint64) {
 	if len(s.waiters) == 0 {
 		return 0, 0
 	}
@@ -70,7 +70,7 @@ func (s *stream) Claim(b *bus.Batch, i, j int) (int, uint64) {
 	}
 	size, n := min(s.waiters[0].size, maxStreamRead), 0
 	for ; i+n < j && n < most; n++ {
-		size -= b.Frames[i+n].Len() + bus.LengthPrefix
+		size -= b.Frames[i+n].Len() + frame.LengthPrefix
 		if size < 0 {
 			break
 		}
@@ -83,12 +83,12 @@ func (s *stream) Claim(b *bus.Batch, i, j int) (int, uint64) {
 
 // Emit answers the READ that Claim took out, in one piece if the frames came
 // as one.
-func (s *stream) Emit(b *bus.Batch, i, j int, token uint64) {
+func (s *stream) Emit(b *frame.Batch, i, j int, token uint64) {
 	g := newGather()
 	defer g.free()
 	for k := i; k < j; k++ {
 		f := &b.Frames[k]
-		g.addPart(f, 0, f.Len()+bus.LengthPrefix)
+		g.addPart(f, 0, f.Len()+frame.LengthPrefix)
 	}
 	g.reply(s.fs.dev.Reply(token))
 }

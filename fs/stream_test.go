@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 )
 
 // form is frames in stream form.
@@ -122,7 +122,7 @@ func TestStreamManyFrames(t *testing.T) {
 	k.must("mkdir", k.mkdir("lan"))
 	k.must("queue", k.echo("65536", "lan/queue"))
 	from, to, port := k.open("lan/stream", unix.O_RDWR), k.open("lan/stream", unix.O_RDWR), k.open("lan/port", unix.O_RDWR)
-	frames := make([]string, 3*bus.MaxBatch+7)
+	frames := make([]string, 3*frame.MaxBatch+7)
 	for i := range frames {
 		frames[i] = fmt.Sprintf("frame %d %s", i, strings.Repeat(".", i%70))
 	}
@@ -165,15 +165,15 @@ func TestStreamManyFrames(t *testing.T) {
 func TestStreamReadIsShort(t *testing.T) {
 	k, a, _ := newNet(t)
 	s := k.open("lan/stream", unix.O_RDONLY)
-	frame := strings.Repeat("x", 65000)
+	data := strings.Repeat("x", 65000)
 	for range 18 {
-		k.wantWritten(k.write(a, frame), len(frame))
+		k.wantWritten(k.write(a, data), len(data))
 	}
 	first := k.wait(k.read(s, 1<<20))
-	if n := len(first.body); n != 16*65002 || n > bus.MaxFrame {
+	if n := len(first.body); n != 16*65002 || n > frame.MaxFrame {
 		t.Errorf("a read of 1 MiB got %d bytes", n)
 	}
-	k.wantData(k.read(s, 1<<20), form(frame, frame))
+	k.wantData(k.read(s, 1<<20), form(data, data))
 }
 
 // An answer has at most so many pieces (IOV_MAX): frames that do not lie one
@@ -248,7 +248,7 @@ func TestGather(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789"), 100)
 	g := newGather()
 	defer g.free()
-	lent := bus.NewFrame(data)
+	lent := frame.NewFrame(data)
 	g.addPart(&lent, 0, 1)
 	g.addPart(&lent, 1, 1)
 	g.addPart(&lent, 2, 500)

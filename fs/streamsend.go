@@ -6,15 +6,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/fs/devfuse"
 )
 
 // part is the beginning of a frame that a write(2) on a stream left
 // unfinished: its length, as far as it came, then the frame in stream form.
 type part struct {
-	head  [bus.LengthPrefix]byte
-	have  int        // bytes that came
-	block *bus.Block // from the moment the length is known
+	head  [frame.LengthPrefix]byte
+	have  int          // bytes that came
+	block *frame.Block // from the moment the length is known
 }
 
 // errnos of part.fill and stream.run; 0: all was taken.
@@ -26,7 +27,7 @@ const (
 )
 
 // need is the length of the frame in stream form, once that is known.
-func (p *part) need() int { return bus.LengthPrefix + int(binary.BigEndian.Uint16(p.head[:])) }
+func (p *part) need() int { return frame.LengthPrefix + int(binary.BigEndian.Uint16(p.head[:])) }
 
 func (p *part) whole() bool { return p.block != nil && p.have == p.need() }
 
@@ -34,20 +35,20 @@ func (p *part) bytes() []byte { return p.block.Bytes(p.have) }
 
 // fill takes of data what belongs to the frame, and returns how much. If it
 // cannot, it takes nothing.
-func (p *part) fill(m *bus.Memory, data []byte, mtu int) (int, unix.Errno) {
+func (p *part) fill(m *frame.Memory, data []byte, mtu int) (int, unix.Errno) {
 	taken := 0
 	if p.block == nil {
 		head := p.head
 		taken = copy(head[p.have:], data)
-		if p.have+taken == bus.LengthPrefix {
+		if p.have+taken == frame.LengthPrefix {
 			n := int(binary.BigEndian.Uint16(head[:]))
 			if n > mtu {
 				return 0, tooLong
 			}
-			if p.block = m.Block(bus.LengthPrefix + n); p.block == nil {
+			if p.block = m.Block(frame.LengthPrefix + n); p.block == nil {
 				return 0, noMemory
 			}
-			copy(p.block.Bytes(bus.LengthPrefix), head[:])
+			copy(p.block.Bytes(frame.LengthPrefix), head[:])
 		}
 		p.head = head
 		p.have += taken
@@ -63,7 +64,7 @@ func (p *part) fill(m *bus.Memory, data []byte, mtu int) (int, unix.Errno) {
 // giveBack undoes the last n bytes of fill.
 func (p *part) giveBack(n int) {
 	p.have -= n
-	if p.have < bus.LengthPrefix {
+	if p.have < frame.LengthPrefix {
 		p.block.Release()
 		p.block = nil
 	}
@@ -137,7 +138,7 @@ func (s *stream) run(w *send, b *bus.Batch) unix.Errno {
 	for {
 		mtu := c.Network().MTU()
 		if s.part.whole() {
-			b.SetStream(s.part.bytes(), bus.MaxPrefixed)
+			b.SetStream(s.part.bytes(), frame.MaxPrefixed)
 			if c.Send(b) < len(b.Frames) {
 				return unsent(b)
 			}
@@ -218,7 +219,7 @@ func (s *stream) goOn(w *send) {
 func (s *stream) fillBatch(w *send) {
 	w.used, w.Sent, w.fromPart = 0, 0, s.part.whole()
 	if w.fromPart {
-		w.Batch.SetStream(s.part.bytes(), bus.MaxPrefixed)
+		w.Batch.SetStream(s.part.bytes(), frame.MaxPrefixed)
 		return
 	}
 	w.used, _ = w.Batch.SetStream(w.data, s.conn.Network().MTU())

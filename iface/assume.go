@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 // keep leaves an id as it is, for setresuid(2) and setresgid(2).
@@ -20,13 +20,13 @@ func (c *caller) assume() error {
 		if uint32(us) == c.UID {
 			return nil // whatever rights we have are his
 		}
-		return bus.Errorf(bus.Denied, "ipnfs runs as uid %d and cannot act for uid %d", us, c.UID)
+		return fail.Errorf(fail.Denied, "ipnfs runs as uid %d and cannot act for uid %d", us, c.UID)
 	}
 	if err := c.takeOn(); err != nil {
-		return bus.Errorf(bus.Denied, "acting for uid %d: %v", c.UID, err)
+		return fail.Errorf(fail.Denied, "acting for uid %d: %v", c.UID, err)
 	}
 	if unix.Geteuid() != int(c.UID) || unix.Getegid() != int(c.GID) {
-		return bus.Errorf(bus.Denied, "the credentials of uid %d were not taken on", c.UID)
+		return fail.Errorf(fail.Denied, "the credentials of uid %d were not taken on", c.UID)
 	}
 	return nil
 }

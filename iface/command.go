@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/iface/link"
 )
 
@@ -81,13 +82,13 @@ func parseGrab(command string) (*grabCommand, error) {
 func parseDetach(command string) (name, where string, err error) {
 	words := strings.Fields(command)
 	if len(words) == 0 {
-		return "", "", bus.Errorf(bus.Invalid, "the name of an interface is missing")
+		return "", "", fail.Errorf(fail.Invalid, "the name of an interface is missing")
 	}
 	if len(words) > 1 {
 		where = strings.TrimPrefix(words[1], "netns=")
 	}
 	if len(words) > 2 || len(words) == 2 && (where == "" || where == words[1]) {
-		return "", "", bus.Errorf(bus.Invalid, "-%s takes it off: nothing may follow the name but netns=WHERE", words[0])
+		return "", "", fail.Errorf(fail.Invalid, "-%s takes it off: nothing may follow the name but netns=WHERE", words[0])
 	}
 	return words[0], where, nil
 }
@@ -105,10 +106,10 @@ const (
 func checkName(name string) error {
 	switch {
 	case len(name) > maxAltName:
-		return bus.Errorf(bus.NameTooLong, "interface name of %d bytes: at most %d, and another name at most %d", len(name), maxName, maxAltName)
+		return fail.Errorf(fail.NameTooLong, "interface name of %d bytes: at most %d, and another name at most %d", len(name), maxName, maxAltName)
 	case name == "", name == ".", name == "..", strings.ContainsAny(name, "/:%"),
 		strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
-		return bus.Errorf(bus.Invalid, "interface name %q: no white space, control characters, slash, colon or percent sign", name)
+		return fail.Errorf(fail.Invalid, "interface name %q: no white space, control characters, slash, colon or percent sign", name)
 	}
 	return nil
 }
@@ -119,9 +120,9 @@ func number(what string, lo, hi int) func(string) (int, error) {
 	return func(value string) (int, error) {
 		n, err := strconv.Atoi(value)
 		if err != nil {
-			return 0, bus.Errorf(bus.Invalid, "%s=%s: must be a number", what, value)
+			return 0, fail.Errorf(fail.Invalid, "%s=%s: must be a number", what, value)
 		}
-		return n, bus.CheckRange(what, n, lo, hi)
+		return n, fail.CheckRange(what, n, lo, hi)
 	}
 }
 
@@ -130,7 +131,7 @@ func number(what string, lo, hi int) func(string) (int, error) {
 func parseMAC(value string) (net.HardwareAddr, error) {
 	mac, err := net.ParseMAC(value)
 	if err != nil || len(mac) != 6 || mac[0]&1 != 0 || mac.String() == "00:00:00:00:00:00" {
-		return nil, bus.Errorf(bus.Invalid, "mac=%s: must be a station's address such as 02:00:00:00:00:01", value)
+		return nil, fail.Errorf(fail.Invalid, "mac=%s: must be a station's address such as 02:00:00:00:00:01", value)
 	}
 	return mac, nil
 }
@@ -138,7 +139,7 @@ func parseMAC(value string) (net.HardwareAddr, error) {
 func parseAddr(value string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(value)
 	if err != nil || p.Addr().IsMulticast() || p.Addr().IsUnspecified() || p.Addr().Is4In6() {
-		return p, bus.Errorf(bus.Invalid, "addr=%s: must be a host's address with its prefix length such as 10.0.0.1/24 or fd00::1/64", value)
+		return p, fail.Errorf(fail.Invalid, "addr=%s: must be a host's address with its prefix length such as 10.0.0.1/24 or fd00::1/64", value)
 	}
 	return p, nil
 }
@@ -169,12 +170,12 @@ func parseID(what, value string, lookup func() (string, error)) (*uint32, error)
 	if value[0] < '0' || value[0] > '9' {
 		var err error
 		if number, err = lookup(); err != nil {
-			return nil, bus.Errorf(bus.Unknown, "%s=%s: there is no such %s here", what, value, what)
+			return nil, fail.Errorf(fail.Unknown, "%s=%s: there is no such %s here", what, value, what)
 		}
 	}
 	id, err := strconv.ParseUint(number, 10, 32)
 	if err != nil || uint32(id) == link.Nobody {
-		return nil, bus.Errorf(bus.Invalid, "%s=%s: must be a name or a number below %d", what, value, link.Nobody)
+		return nil, fail.Errorf(fail.Invalid, "%s=%s: must be a name or a number below %d", what, value, link.Nobody)
 	}
 	n := uint32(id)
 	return &n, nil

@@ -8,25 +8,25 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 func TestRefuse(t *testing.T) {
-	kept := bus.Errorf(bus.Gone, "gone")
+	kept := fail.Errorf(fail.Gone, "gone")
 	for _, c := range []struct {
 		err  error
-		kind bus.Kind
+		kind fail.Kind
 		text string
 	}{
-		{unix.EPERM, bus.Denied, "tap x: operation not permitted: the kernel refuses that to ipnfs itself, which lacks a capability or is confined"},
-		{fmt.Errorf("mtu=1: %w", unix.EINVAL), bus.Invalid, "tap x: mtu=1: invalid argument"},
-		{unix.ENODEV, bus.Unknown, "tap x: no such device"},
-		{errors.New("odd"), bus.Invalid, "tap x: odd"},
-		{kept, bus.Gone, "gone"},
+		{unix.EPERM, fail.Denied, "tap x: operation not permitted: the kernel refuses that to ipnfs itself, which lacks a capability or is confined"},
+		{fmt.Errorf("mtu=1: %w", unix.EINVAL), fail.Invalid, "tap x: mtu=1: invalid argument"},
+		{unix.ENODEV, fail.Unknown, "tap x: no such device"},
+		{errors.New("odd"), fail.Invalid, "tap x: odd"},
+		{kept, fail.Gone, "gone"},
 	} {
 		err := refuse(c.err, "tap %s", "x")
-		if bus.KindOf(err) != c.kind || err.Error() != c.text {
-			t.Errorf("%v became %v of kind %d", c.err, err, bus.KindOf(err))
+		if fail.KindOf(err) != c.kind || err.Error() != c.text {
+			t.Errorf("%v became %v of kind %d", c.err, err, fail.KindOf(err))
 		}
 	}
 }
@@ -34,7 +34,7 @@ func TestRefuse(t *testing.T) {
 // What kernels without TCX answer, and others.
 func TestExplain(t *testing.T) {
 	for _, err := range []error{ebpf.ErrNotSupported, fmt.Errorf("query programs: %w", unix.EINVAL)} {
-		if got := explain(err); bus.KindOf(got) != bus.Unsupported {
+		if got := explain(err); fail.KindOf(got) != fail.Unsupported {
 			t.Errorf("%v became %v", err, got)
 		}
 	}

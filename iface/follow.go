@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/iface/link"
 	"ipnfs/iface/netns"
 )
@@ -57,6 +57,6 @@ func (a *attachment) moveTo(ns *netns.NS, f link.Facts) bool {
 		return false
 	}
 	a.reclaim(place{ns.ID(), f.Index})
-	a.event("link-moved", "netns=%s", bus.Quote(label(netns.Names(), ns.ID())))
+	a.event("link-moved", "netns=%s", fail.Quote(label(netns.Names(), ns.ID())))
 	return true
 }

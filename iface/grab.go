@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/iface/link"
 	"ipnfs/iface/netns"
 )
@@ -61,7 +61,7 @@ func (a *attachment) grab(o *grabCommand, ns *netns.NS) error {
 		}
 		if o.share {
 			a.options = " copy"
-			if _, err := ingress(f.Index); bus.KindOf(err) != 0 {
+			if _, err := ingress(f.Index); fail.KindOf(err) != 0 {
 				return err
 			}
 		} else if h.hidden, err = hide(f.Index); err != nil {
@@ -78,15 +78,15 @@ func (a *attachment) findGrab(o *grabCommand, ns *netns.NS) (link.Facts, error) 
 		f, err := link.Get(ns, o.name)
 		switch {
 		case errors.Is(err, unix.ENODEV):
-			return f, bus.Errorf(bus.Unknown, "there is no interface %s in the network namespace %s", o.name, label(netns.Names(), ns.ID()))
+			return f, fail.Errorf(fail.Unknown, "there is no interface %s in the network namespace %s", o.name, label(netns.Names(), ns.ID()))
 		case err != nil:
 			return f, err
 		case f.Loopback:
-			return f, bus.Errorf(bus.Invalid, "%s is the loopback interface, which has no wire to grab", o.name)
+			return f, fail.Errorf(fail.Invalid, "%s is the loopback interface, which has no wire to grab", o.name)
 		case !f.Ethernet:
-			return f, bus.Errorf(bus.Invalid, "%s is not an Ethernet interface", o.name)
+			return f, fail.Errorf(fail.Invalid, "%s is not an Ethernet interface", o.name)
 		case f.Master != 0:
-			return f, bus.Errorf(bus.Busy, "%s belongs to a bridge, bond or VRF: ip link set %s nomaster", o.name, o.name)
+			return f, fail.Errorf(fail.Busy, "%s belongs to a bridge, bond or VRF: ip link set %s nomaster", o.name, o.name)
 		}
 		again, err := occupied(place{ns.ID(), f.Index})
 		if err != nil {

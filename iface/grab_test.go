@@ -15,6 +15,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 	"ipnfs/iface/netns"
 	"ipnfs/iface/nstest"
 )
@@ -183,21 +184,21 @@ func TestGrabRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	shared := daemonWith(t, l, "grab "+fourth)
-	for command, kind := range map[string]bus.Kind{
-		"":                    bus.Invalid,
-		other + " mtu=1400":   bus.Invalid,
-		other + " copy=1":     bus.Invalid,
-		other + " copy copy":  bus.Invalid,
-		other + " netns=lnkx": bus.Unknown,
-		"lnknone":             bus.Unknown,
-		"lo":                  bus.Invalid,
-		"lo copy":             bus.Invalid,
-		"lnktun":              bus.Invalid,
-		third:                 bus.Busy,
-		veth:                  bus.Busy,
-		veth + " copy":        bus.Busy,
-		fourth:                bus.Busy, // by the other process
-		fourth + " copy":      bus.Busy,
+	for command, kind := range map[string]fail.Kind{
+		"":                    fail.Invalid,
+		other + " mtu=1400":   fail.Invalid,
+		other + " copy=1":     fail.Invalid,
+		other + " copy copy":  fail.Invalid,
+		other + " netns=lnkx": fail.Unknown,
+		"lnknone":             fail.Unknown,
+		"lo":                  fail.Invalid,
+		"lo copy":             fail.Invalid,
+		"lnktun":              fail.Invalid,
+		third:                 fail.Busy,
+		veth:                  fail.Busy,
+		veth + " copy":        fail.Busy,
+		fourth:                fail.Busy, // by the other process
+		fourth + " copy":      fail.Busy,
 	} {
 		l.want(kind, l.root, "grab", command)
 	}
@@ -218,7 +219,7 @@ func TestGrabRefused(t *testing.T) {
 	if err := l.Net.Change(func(s *bus.Settings) { s.MaxPorts = 1 }); err != nil {
 		t.Fatal(err)
 	}
-	l.want(bus.NoPort, l.root, "grab", other)
+	l.want(fail.NoPort, l.root, "grab", other)
 	if promiscuous(t, l.ns, other) != 0 || programs(t, l.ns, other) != 0 {
 		t.Error("a refusal left traces")
 	}

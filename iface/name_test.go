@@ -9,6 +9,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/iface/nstest"
 )
 
@@ -37,11 +38,11 @@ func TestAltNames(t *testing.T) {
 		l.detach(c.file, c.off)
 		l.wantList(c.file)
 	}
-	l.want(bus.Exists, l.root, "tap", "lnkshort")
-	l.want(bus.Unknown, l.root, "grab", long+"-none")
-	l.want(bus.NameTooLong, l.root, "tap", long+"-none")
-	l.want(bus.NameTooLong, l.root, "grab", long+long)
-	l.want(bus.NameTooLong, l.root, "tap", "sixteen-bytes-xx")
+	l.want(fail.Exists, l.root, "tap", "lnkshort")
+	l.want(fail.Unknown, l.root, "grab", long+"-none")
+	l.want(fail.NameTooLong, l.root, "tap", long+"-none")
+	l.want(fail.NameTooLong, l.root, "grab", long+long)
+	l.want(fail.NameTooLong, l.root, "tap", "sixteen-bytes-xx")
 	// One that it got while it was attached, and down: the kernel tells nobody.
 	l.attach("grab", veth)
 	nstest.Change(t, l.ns, veth, func(k netlink.Link) error { return netlink.LinkAddAltName(k, "lnklate") })
@@ -59,24 +60,24 @@ func TestDetachNamespace(t *testing.T) {
 	}
 	root := l.root
 	unknown := outside(root) // so is his own namespace
-	try := func(kind bus.Kind, by bus.Caller, command string) {
+	try := func(kind fail.Kind, by bus.Caller, command string) {
 		t.Helper()
-		if err := detach(l.Net, by, "tap", command); bus.KindOf(err) != kind || err != nil && kind == 0 {
-			t.Errorf("-%s: %v of kind %d, want kind %d", command, err, bus.KindOf(err), kind)
+		if err := detach(l.Net, by, "tap", command); fail.KindOf(err) != kind || err != nil && kind == 0 {
+			t.Errorf("-%s: %v of kind %d, want kind %d", command, err, fail.KindOf(err), kind)
 		}
 	}
-	try(bus.Invalid, unknown, "lnk0")
-	try(bus.Denied, unknown, "lnk0 netns="+other)
-	try(bus.Unknown, root, "lnk0 netns="+third)
-	try(bus.Unknown, root, "lnk0 netns=lnknone")
-	try(bus.Unknown, root, "lnk1 netns="+other)
-	try(bus.Invalid, root, "lnk0 netns=")
-	try(bus.Invalid, root, "lnk0 up")
-	try(bus.Denied, outsider, "lnk0 netns="+other)
-	try(bus.Denied, outsider, "lnk0") // he does not get at root's
+	try(fail.Invalid, unknown, "lnk0")
+	try(fail.Denied, unknown, "lnk0 netns="+other)
+	try(fail.Unknown, root, "lnk0 netns="+third)
+	try(fail.Unknown, root, "lnk0 netns=lnknone")
+	try(fail.Unknown, root, "lnk1 netns="+other)
+	try(fail.Invalid, root, "lnk0 netns=")
+	try(fail.Invalid, root, "lnk0 up")
+	try(fail.Denied, outsider, "lnk0 netns="+other)
+	try(fail.Denied, outsider, "lnk0") // he does not get at root's
 	try(0, root, "lnk0 netns="+other)
 	l.wantList("tap", "lnk0", "netns="+l.host)
-	try(bus.Unknown, root, "lnk0 netns="+other)
+	try(fail.Unknown, root, "lnk0 netns="+other)
 	try(0, unknown, "lnk0")
 	l.wantList("tap")
 }
@@ -92,16 +93,16 @@ func TestReasons(t *testing.T) {
 	hold(t, l.ns, "lnkqemu")
 	for _, c := range []struct {
 		command string
-		kind    bus.Kind
+		kind    fail.Kind
 		says    []string
 	}{
-		{"lnk0 addr=fd00::1/64", bus.Denied, []string{"IPv6 is switched off", "sysctl", "net/ipv6/conf/default/disable_ipv6=0"}},
-		{"lnkqemu", bus.Busy, []string{"grab", "echo lnkqemu >grab"}},
-		{"lnkqemu netns=" + l.host, bus.Busy, []string{"echo lnkqemu netns=" + l.host + " >grab"}},
+		{"lnk0 addr=fd00::1/64", fail.Denied, []string{"IPv6 is switched off", "sysctl", "net/ipv6/conf/default/disable_ipv6=0"}},
+		{"lnkqemu", fail.Busy, []string{"grab", "echo lnkqemu >grab"}},
+		{"lnkqemu netns=" + l.host, fail.Busy, []string{"echo lnkqemu netns=" + l.host + " >grab"}},
 	} {
 		err := attach(l.Net, l.root, "tap", c.command)
-		if bus.KindOf(err) != c.kind {
-			t.Errorf("%s: %v of kind %d, want %d", c.command, err, bus.KindOf(err), c.kind)
+		if fail.KindOf(err) != c.kind {
+			t.Errorf("%s: %v of kind %d, want %d", c.command, err, fail.KindOf(err), c.kind)
 		}
 		for _, word := range c.says {
 			if err != nil && !strings.Contains(err.Error(), word) {
@@ -111,7 +112,7 @@ func TestReasons(t *testing.T) {
 	}
 	nstest.Tap(t, l.ns, "lnkbusy", nstest.Tun{Owner: user})
 	hold(t, l.ns, "lnkbusy")
-	if err := attach(l.Net, userIn(t, l, user), "tap", "lnkbusy"); bus.KindOf(err) != bus.Busy || strings.Contains(err.Error(), "grab") {
+	if err := attach(l.Net, userIn(t, l, user), "tap", "lnkbusy"); fail.KindOf(err) != fail.Busy || strings.Contains(err.Error(), "grab") {
 		t.Errorf("a user, who cannot grab: %v", err)
 	}
 	l.attach("grab", "lnkqemu") // as it says
@@ -119,7 +120,7 @@ func TestReasons(t *testing.T) {
 		return os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("0"), 0)
 	})
 	err := attach(l.Net, l.root, "tap", "lnk0 mtu=1000 addr=fd00::1/64")
-	if bus.KindOf(err) != bus.Invalid || !strings.Contains(err.Error(), "1280") {
+	if fail.KindOf(err) != fail.Invalid || !strings.Contains(err.Error(), "1280") {
 		t.Errorf("an mtu that is too small for IPv6: %v", err)
 	}
 }

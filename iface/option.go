@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 )
 
 // option is a word that may follow the name.
@@ -33,14 +35,14 @@ const portUsage = "port=, name="
 func parse(command, usage string, options map[string]option) (name string, port bus.JoinOptions, err error) {
 	words := strings.Fields(command)
 	if len(words) == 0 {
-		return "", port, bus.Errorf(bus.Invalid, "the name of an interface is missing")
+		return "", port, fail.Errorf(fail.Invalid, "the name of an interface is missing")
 	}
 	name = words[0]
 	if err := checkName(name); err != nil {
 		return "", port, err
 	}
 	port = bus.JoinOptions{Make: true, Alone: true, Words: usage}
-	options["port"] = one(&port.Number, number("port", 1, bus.MaxPorts))
+	options["port"] = one(&port.Number, number("port", 1, policy.MaxPorts))
 	options["name"] = one(&port.Name, text)
 	seen := map[string]bool{}
 	for _, word := range words[1:] {
@@ -58,11 +60,11 @@ func parse(command, usage string, options map[string]option) (name string, port 
 		}
 		switch {
 		case o.value && value == "":
-			return "", port, bus.Errorf(bus.Invalid, "%s: %s needs a value: %s=...", name, key, key)
+			return "", port, fail.Errorf(fail.Invalid, "%s: %s needs a value: %s=...", name, key, key)
 		case !o.value && hasValue:
-			return "", port, bus.Errorf(bus.Invalid, "%s: %s takes no value", name, key)
+			return "", port, fail.Errorf(fail.Invalid, "%s: %s takes no value", name, key)
 		case seen[key] && !o.many:
-			return "", port, bus.Errorf(bus.Invalid, "%s: %s is given twice", name, key)
+			return "", port, fail.Errorf(fail.Invalid, "%s: %s is given twice", name, key)
 		}
 		seen[key] = true
 		if err := o.set(value); err != nil {

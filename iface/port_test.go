@@ -9,9 +9,10 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 	"ipnfs/iface/link"
 	"ipnfs/iface/nstest"
-
 	_ "ipnfs/policies/l2switch"
 )
 
@@ -32,9 +33,9 @@ func (l *lab) knob(number int, name string) (value string) {
 	if p == nil {
 		l.t.Fatalf("there is no port %d", number)
 	}
-	err := p.UsePolicy(func(policy bus.Policy) error {
-		knobs := policy.(bus.PortKnobber).PortKnobs()
-		i := slices.IndexFunc(knobs, func(k bus.PortKnob) bool { return k.Name == name })
+	err := p.UsePolicy(func(current policy.Policy) error {
+		knobs := current.(policy.PortKnobber).PortKnobs()
+		i := slices.IndexFunc(knobs, func(k policy.PortKnob) bool { return k.Name == name })
 		value, _, _ = strings.Cut(knobs[i].Get(p), "\n")
 		return nil
 	})
@@ -98,18 +99,18 @@ func TestPortOptionsRefused(t *testing.T) {
 	if err := l.Net.Subscribe(events); err != nil {
 		t.Fatal(err)
 	}
-	for options, kind := range map[string]bus.Kind{
-		"port=0":                           bus.Range,
-		"port=21":                          bus.Range,
-		"port=x":                           bus.Invalid,
-		"port=3":                           bus.Busy,
-		"port=3 pvid=10":                   bus.Busy,
-		"port=7 pvid=10 colour=red":        bus.Invalid,
-		"port=7 pvid=4095":                 bus.Range,
-		"port=9 pvid=10 vlans=1-":          bus.Invalid,
-		"pvid=10 mtux=1400":                bus.Invalid,
-		"port=7 pvid":                      bus.Invalid,
-		"name=" + strings.Repeat("x", 129): bus.Range,
+	for options, kind := range map[string]fail.Kind{
+		"port=0":                           fail.Range,
+		"port=21":                          fail.Range,
+		"port=x":                           fail.Invalid,
+		"port=3":                           fail.Busy,
+		"port=3 pvid=10":                   fail.Busy,
+		"port=7 pvid=10 colour=red":        fail.Invalid,
+		"port=7 pvid=4095":                 fail.Range,
+		"port=9 pvid=10 vlans=1-":          fail.Invalid,
+		"pvid=10 mtux=1400":                fail.Invalid,
+		"port=7 pvid":                      fail.Invalid,
+		"name=" + strings.Repeat("x", 129): fail.Range,
 	} {
 		l.want(kind, l.root, "tap", "lnk0 up "+options)
 		l.want(kind, l.root, "grab", veth+" "+options)
@@ -193,7 +194,7 @@ func TestReservedPortWaits(t *testing.T) {
 	if err := l.Net.SetPolicy("broadcast"); err != nil {
 		t.Fatal(err)
 	}
-	l.want(bus.Invalid, l.root, "tap", "lnk1 pvid=10")
+	l.want(fail.Invalid, l.root, "tap", "lnk1 pvid=10")
 }
 
 // Which port it is does not take root: a user's own tap has it all.
@@ -206,5 +207,5 @@ func TestUserSetsPortUp(t *testing.T) {
 	if err := detach(l.Net, u, "tap", "lnkmine"); err != nil {
 		t.Fatal(err)
 	}
-	l.want(bus.Denied, u, "tap", "lnkmine port=5 up")
+	l.want(fail.Denied, u, "tap", "lnkmine port=5 up")
 }

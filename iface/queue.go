@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/bus/vnet"
 )
 
@@ -51,7 +51,7 @@ func openTun() (fd int, err error) {
 	fd, err = unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
-		return -1, bus.Errorf(bus.Unsupported, "there is no /dev/net/tun: modprobe tun, and a container must be given the device")
+		return -1, fail.Errorf(fail.Unsupported, "there is no /dev/net/tun: modprobe tun, and a container must be given the device")
 	case err != nil:
 		return -1, refuse(err, "/dev/net/tun")
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/iface/netns"
 )
 
@@ -37,7 +38,7 @@ func occupied(p place) (again bool, err error) {
 	case a == nil:
 		return false, nil
 	case !a.over():
-		return false, bus.Errorf(bus.Busy, "%s is attached already, as %s of network %s", a.known().Name, a.kind, a.net.Name())
+		return false, fail.Errorf(fail.Busy, "%s is attached already, as %s of network %s", a.known().Name, a.kind, a.net.Name())
 	}
 	<-a.done
 	return true, nil
@@ -75,7 +76,7 @@ func (a *attachment) publish() error {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
 	if a.ended {
-		return bus.Errorf(bus.Gone, "%s or its port was removed meanwhile", a.name)
+		return fail.Errorf(fail.Gone, "%s or its port was removed meanwhile", a.name)
 	}
 	registry.lists[a.net] = append(registry.lists[a.net], a)
 	return nil

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/iface/link"
 	"ipnfs/iface/netns"
 )
@@ -17,7 +17,7 @@ func (a *attachment) Changed(f link.Facts) {
 	a.mu.Unlock()
 	a.device.SetLink(state(f) == "up")
 	if f.Name != before.Name {
-		a.event("link-renamed", "from=%s", bus.Quote(before.Name))
+		a.event("link-renamed", "from=%s", fail.Quote(before.Name))
 	}
 	if f.MTU != before.MTU {
 		a.device.SetMTU(f.MTU)
@@ -44,7 +44,7 @@ func state(f link.Facts) string {
 }
 
 func (a *attachment) event(name, format string, args ...any) {
-	line := fmt.Sprintf("name=%s port=%d", bus.Quote(a.known().Name), a.port())
+	line := fmt.Sprintf("name=%s port=%d", fail.Quote(a.known().Name), a.port())
 	if format != "" {
 		line += " " + fmt.Sprintf(format, args...)
 	}
@@ -61,7 +61,7 @@ func (a *attachment) line(names map[netns.ID]string) string {
 	if a.away {
 		is, where = "moved", "unknown"
 	}
-	fmt.Fprintf(&b, "%s port=%d state=%s netns=%s mac=%v mtu=%d", bus.Quote(f.Name), a.port(), is, bus.Quote(where), f.MAC, f.MTU)
+	fmt.Fprintf(&b, "%s port=%d state=%s netns=%s mac=%v mtu=%d", fail.Quote(f.Name), a.port(), is, fail.Quote(where), f.MAC, f.MTU)
 	b.WriteString(a.options)
 	if f.Tun.Persist {
 		b.WriteString(" persist")

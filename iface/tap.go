@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/iface/link"
 	"ipnfs/iface/netns"
 )
@@ -101,7 +101,7 @@ func (a *attachment) findTap(c *caller, o *tapCommand, ns *netns.NS) error {
 		f, err := link.Get(ns, o.name)
 		if errors.Is(err, unix.ENODEV) {
 			if len(o.name) > maxName {
-				return bus.Errorf(bus.NameTooLong, "no interface has that name, and a tap's has at most %d bytes", maxName)
+				return fail.Errorf(fail.NameTooLong, "no interface has that name, and a tap's has at most %d bytes", maxName)
 			}
 			if err := c.need("making a tap"); err != nil {
 				return err
@@ -125,7 +125,7 @@ func (a *attachment) findTap(c *caller, o *tapCommand, ns *netns.NS) error {
 			return err
 		}
 	}
-	return bus.Errorf(bus.Busy, "tap %s: somebody else makes and deletes it all the time", o.name)
+	return fail.Errorf(fail.Busy, "tap %s: somebody else makes and deletes it all the time", o.name)
 }
 
 // mayTake tells whether the interface is a tap, and one that this caller might
@@ -134,13 +134,13 @@ func mayTake(c *caller, o *tapCommand, f link.Facts) error {
 	isTap := f.Kind == "tun" && f.Tun.Tap
 	switch {
 	case c.admin && !isTap:
-		return bus.Errorf(bus.Exists, "%s exists and is no tap: take another name, or grab it", o.name)
+		return fail.Errorf(fail.Exists, "%s exists and is no tap: take another name, or grab it", o.name)
 	case c.admin:
 		return nil
 	case c.UID == 0 || !isTap:
 		return c.need("interface " + o.name)
 	case f.Tun.Owner == link.Nobody && f.Tun.Group == link.Nobody:
-		return bus.Errorf(bus.Denied, "tap %s has neither owner nor group, so only root may attach it: ip tuntap add mode tap user %d makes one for uid %d", o.name, c.UID, c.UID)
+		return fail.Errorf(fail.Denied, "tap %s has neither owner nor group, so only root may attach it: ip tuntap add mode tap user %d makes one for uid %d", o.name, c.UID, c.UID)
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func mayTake(c *caller, o *tapCommand, f link.Facts) error {
 // none, the caller must look again.
 func (a *attachment) takeTap(c *caller, o *tapCommand, ns *netns.NS, f link.Facts) (again bool, err error) {
 	if o.queues > 1 && !f.Tun.MultiQueue {
-		return false, bus.Errorf(bus.Invalid, "queues=%d: tap %s was made for one queue: ip tuntap add mode tap multi_queue makes one for several", o.queues, o.name)
+		return false, fail.Errorf(fail.Invalid, "queues=%d: tap %s was made for one queue: ip tuntap add mode tap multi_queue makes one for several", o.queues, o.name)
 	}
 	inUse := o.inUse(c, f)
 	if f.Tun.Queues > 0 {
@@ -167,7 +167,7 @@ func (a *attachment) takeTap(c *caller, o *tapCommand, ns *netns.NS, f link.Fact
 	})
 	switch {
 	case errors.Is(err, unix.EPERM) && !c.admin:
-		return false, bus.Errorf(bus.Denied, "tap %s is not for uid %d: it is for %s", o.name, c.UID, admitted(f.Tun))
+		return false, fail.Errorf(fail.Denied, "tap %s is not for uid %d: it is for %s", o.name, c.UID, admitted(f.Tun))
 	case errors.Is(err, unix.EBUSY):
 		return false, inUse
 	case err != nil:
@@ -211,7 +211,7 @@ func (o *tapCommand) inUse(c *caller, f link.Facts) error {
 		}
 		way = fmt.Sprintf(": to connect that program, grab the tap: echo %s%s >grab", o.name, where)
 	}
-	return bus.Errorf(bus.Busy, "tap %s is in use by another program%s", o.name, way)
+	return fail.Errorf(fail.Busy, "tap %s is in use by another program%s", o.name, way)
 }
 
 // admitted tells whom the kernel lets attach a tap.

@@ -14,6 +14,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 	"ipnfs/iface"
 	"ipnfs/iface/link"
 	"ipnfs/iface/netns"
@@ -105,26 +106,26 @@ func TestTapRefused(t *testing.T) {
 	for _, c := range []struct {
 		by      bus.Caller
 		command string
-		kind    bus.Kind
+		kind    fail.Kind
 	}{
-		{l.root, "", bus.Invalid},
-		{l.root, "lnk nonsense", bus.Invalid},
-		{l.root, "lnk%d", bus.Invalid},
-		{l.root, "lnkabcdefghijklm", bus.NameTooLong},
-		{l.root, "lnk mtu=67", bus.Range},
-		{l.root, "lnk mtu=65522", bus.Range},
-		{l.root, "lnk queues=9", bus.Range},
-		{l.root, "lnk owner=lnknobody", bus.Unknown},
-		{l.root, "lnk netns=lnknone", bus.Unknown},
-		{l.root, "lnk netns=/etc/passwd", bus.Invalid},
-		{l.root, "lo", bus.Exists},
-		{l.root, veth, bus.Exists},
-		{l.root, taken, bus.Busy},
-		{l.root, single + " queues=2", bus.Invalid},
-		{unknown, "lnk", bus.Denied},
-		{unknown, "lnk netns=/run/netns/" + l.host, bus.Denied},
-		{unknown, "lnk netns=" + l.host, bus.Denied},
-		{unknown, single, bus.Denied},
+		{l.root, "", fail.Invalid},
+		{l.root, "lnk nonsense", fail.Invalid},
+		{l.root, "lnk%d", fail.Invalid},
+		{l.root, "lnkabcdefghijklm", fail.NameTooLong},
+		{l.root, "lnk mtu=67", fail.Range},
+		{l.root, "lnk mtu=65522", fail.Range},
+		{l.root, "lnk queues=9", fail.Range},
+		{l.root, "lnk owner=lnknobody", fail.Unknown},
+		{l.root, "lnk netns=lnknone", fail.Unknown},
+		{l.root, "lnk netns=/etc/passwd", fail.Invalid},
+		{l.root, "lo", fail.Exists},
+		{l.root, veth, fail.Exists},
+		{l.root, taken, fail.Busy},
+		{l.root, single + " queues=2", fail.Invalid},
+		{unknown, "lnk", fail.Denied},
+		{unknown, "lnk netns=/run/netns/" + l.host, fail.Denied},
+		{unknown, "lnk netns=" + l.host, fail.Denied},
+		{unknown, single, fail.Denied},
 	} {
 		l.want(c.kind, c.by, "tap", c.command)
 	}
@@ -152,13 +153,13 @@ func TestTapUndone(t *testing.T) {
 		t.Fatal(err)
 	}
 	const options = " mac=02:00:00:00:00:07 mtu=1400 addr=10.0.0.1/24 up owner=1 persist"
-	l.want(bus.NoPort, l.root, "tap", name+options)
+	l.want(fail.NoPort, l.root, "tap", name+options)
 	if got := facts(t, l.ns, name); !reflect.DeepEqual(got, before) {
 		t.Errorf("the refusal left %+v of %+v", got, before)
 	}
 	made := nstest.Name()
-	l.want(bus.NoPort, l.root, "tap", made+options)
-	l.want(bus.NoPort, l.root, "tap", made+options+" queues=2")
+	l.want(fail.NoPort, l.root, "tap", made+options)
+	l.want(fail.NoPort, l.root, "tap", made+options+" queues=2")
 	if _, err := link.Get(l.ns, made); err == nil {
 		t.Error("the refusal left a device")
 	}
@@ -201,7 +202,7 @@ func TestTapPersistent(t *testing.T) {
 		if got := features(t, l.ns, name); got == before {
 			t.Error("no offload is in use")
 		}
-		l.want(bus.Busy, l.root, "tap", name)
+		l.want(fail.Busy, l.root, "tap", name)
 		l.detach("tap", name)
 		if f := facts(t, l.ns, name); !f.Up || f.Tun.Queues != 0 || !f.Tun.Persist {
 			t.Errorf("it was left as %+v", f)
@@ -261,10 +262,10 @@ func TestTapOnce(t *testing.T) {
 	for range 10 {
 		l.attach("tap", name)
 		err := attach(m.Net, l.root, "tap", name)
-		if bus.KindOf(err) != bus.Busy || !strings.Contains(err.Error(), "network lab") {
+		if fail.KindOf(err) != fail.Busy || !strings.Contains(err.Error(), "network lab") {
 			t.Fatalf("attached twice: %v", err)
 		}
-		if err := attach(m.Net, l.root, "grab", name); bus.KindOf(err) != bus.Busy {
+		if err := attach(m.Net, l.root, "grab", name); fail.KindOf(err) != fail.Busy {
 			t.Fatalf("attached and grabbed: %v", err)
 		}
 		if err := l.Net.RemovePort(1); err != nil {
@@ -274,7 +275,7 @@ func TestTapOnce(t *testing.T) {
 			t.Errorf("without a port it shows %q", got)
 		}
 	}
-	if err := detach(l.Net, l.root, "tap", name); bus.KindOf(err) != bus.Unknown {
+	if err := detach(l.Net, l.root, "tap", name); fail.KindOf(err) != fail.Unknown {
 		t.Errorf("detaching what is not attached: %v", err)
 	}
 	wantGone(t, l.ns, name)
@@ -302,7 +303,7 @@ func TestTapNetworkEnds(t *testing.T) {
 		t.Errorf("the persistent tap was left with the features %q, had %q", got, before)
 	}
 	l.wantList("tap")
-	l.want(bus.Gone, l.root, "tap", names[0])
+	l.want(fail.Gone, l.root, "tap", names[0])
 	if _, err := link.Get(l.ns, names[0]); err == nil {
 		t.Error("attaching to a network that has ended left a device")
 	}
@@ -356,7 +357,7 @@ func TestDetachAmbiguous(t *testing.T) {
 		_, ns := nstest.New(t)
 		l.want(0, process(t, ns, nil), "tap", name)
 	}
-	if err := detach(l.Net, l.root, "tap", name); bus.KindOf(err) != bus.Invalid {
+	if err := detach(l.Net, l.root, "tap", name); fail.KindOf(err) != fail.Invalid {
 		t.Errorf("detaching one of two: %v", err)
 	}
 }
@@ -367,8 +368,8 @@ func TestTapDescriptors(t *testing.T) {
 	cycle := func() {
 		name := nstest.Name()
 		l.attach("tap", name+" up queues=2")
-		l.want(bus.Exists, l.root, "tap", "lo")
-		l.want(bus.Busy, l.root, "tap", name)
+		l.want(fail.Exists, l.root, "tap", "lo")
+		l.want(fail.Busy, l.root, "tap", name)
 		l.detach("tap", name)
 	}
 	cycle() // opens what stays

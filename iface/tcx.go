@@ -8,7 +8,7 @@ import (
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 // programName is what the program is called, in all processes of ipnfs: so
@@ -63,7 +63,7 @@ func ingress(index int) (*link.QueryResult, error) {
 		info, err := program.Info()
 		closeProgram(program)
 		if err == nil && info.Name == programName {
-			return nil, bus.Errorf(bus.Busy, "it is grabbed already, by another ipnfs")
+			return nil, fail.Errorf(fail.Busy, "it is grabbed already, by another ipnfs")
 		}
 	}
 	return found, nil
@@ -73,7 +73,7 @@ func ingress(index int) (*link.QueryResult, error) {
 // attach type not at all then (EINVAL).
 func explain(err error) error {
 	if errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.EINVAL) {
-		return bus.Errorf(bus.Unsupported, "hiding frames from the host takes TCX, which this kernel lacks (Linux 6.6, CONFIG_NET_XGRESS): with copy the host sees them too")
+		return fail.Errorf(fail.Unsupported, "hiding frames from the host takes TCX, which this kernel lacks (Linux 6.6, CONFIG_NET_XGRESS): with copy the host sees them too")
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // Fixture is an endpoint for TestEndpoint, together with what is behind it:
@@ -205,7 +206,7 @@ type guard struct {
 }
 
 // Claim checks the answer.
-func (g *guard) Claim(b *bus.Batch, i, j int) (int, uint64) {
+func (g *guard) Claim(b *frame.Batch, i, j int) (int, uint64) {
 	n, token := g.Endpoint.Claim(b, i, j)
 	if n < 0 || n > j-i {
 		text := fmt.Sprintf("offered %d frames, it claimed %d", j-i, n)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // far is an endpoint with a far end in memory that can stall; flaw names what
@@ -19,7 +20,7 @@ type far struct {
 	frames  [][]byte
 }
 
-func (f *far) Claim(_ *bus.Batch, i, j int) (int, uint64) {
+func (f *far) Claim(_ *frame.Batch, i, j int) (int, uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.stalled {
@@ -31,7 +32,7 @@ func (f *far) Claim(_ *bus.Batch, i, j int) (int, uint64) {
 	return j - i, 0
 }
 
-func (f *far) Emit(b *bus.Batch, i, j int, _ uint64) {
+func (f *far) Emit(b *frame.Batch, i, j int, _ uint64) {
 	for k := i; k < j; k++ {
 		f.take(b.Frames[k].Data())
 	}

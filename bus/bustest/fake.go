@@ -9,17 +9,19 @@ import (
 	"sync/atomic"
 	"time"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // FakeName is the name under which Fake is registered.
 const FakeName = "fake"
 
 func init() {
-	bus.RegisterPolicy(bus.PolicyType{
+	policy.Register(policy.Type{
 		Name:    FakeName,
 		Summary: "for tests: the first byte of a frame is the port it is for",
-		New: func(args map[string]string) (bus.Policy, error) {
+		New: func(args map[string]string) (policy.Policy, error) {
 			f, err := NewFake(args)
 			if err != nil {
 				return nil, err
@@ -41,7 +43,7 @@ func init() {
 //
 // Each change of mute is an event.
 type Fake struct {
-	ports [255]atomic.Pointer[bus.Port]
+	ports [255]atomic.Pointer[policy.Port]
 	muted [255]atomic.Bool
 	ticks atomic.Int64
 
@@ -49,7 +51,7 @@ type Fake struct {
 	limit int
 	tags  map[int]tag // by port number
 	calls []string
-	env   *bus.Env // nil: not started
+	env   policy.Env // nil: not started
 }
 
 // tag is the knob of that name, of a port in one of its lives.
@@ -63,7 +65,7 @@ func NewFake(args map[string]string) (*Fake, error) {
 	f := &Fake{tags: map[int]tag{}}
 	for key, value := range args {
 		if key != "limit" {
-			return nil, bus.Errorf(bus.Invalid, "policy fake: unknown argument %q", key)
+			return nil, fail.Errorf(fail.Invalid, "policy fake: unknown argument %q", key)
 		}
 		if err := f.setLimit(value); err != nil {
 			return nil, err
@@ -76,7 +78,7 @@ func NewFake(args map[string]string) (*Fake, error) {
 func (f *Fake) Name() string { return FakeName }
 
 // Forward looks at the first byte.
-func (f *Fake) Forward(_ *bus.Port, frame *bus.Frame, out *bus.Egress) {
+func (f *Fake) Forward(_ policy.Port, frame *frame.Frame, out *policy.Egress) {
 	data := frame.Data()
 	if len(data) == 0 {
 		return
@@ -85,15 +87,15 @@ func (f *Fake) Forward(_ *bus.Port, frame *bus.Frame, out *bus.Egress) {
 	if to == 255 {
 		out.Flood()
 	} else if p := f.ports[to].Load(); p != nil && !f.muted[to].Load() {
-		out.Add(p)
+		out.Add(*p)
 	}
 }
 
 // Start lets it publish events.
-func (f *Fake) Start(env bus.Env) {
+func (f *Fake) Start(env policy.Env) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.env = &env
+	f.env = env
 }
 
 // Stop ends that.
@@ -104,22 +106,22 @@ func (f *Fake) Stop() {
 }
 
 // Join notes the port.
-func (f *Fake) Join(p *bus.Port) {
+func (f *Fake) Join(p policy.Port) {
 	if n := p.Number(); n < len(f.ports) {
-		f.ports[n].Store(p)
+		f.ports[n].Store(&p)
 	}
 	f.note("join", p)
 }
 
 // Leave forgets the port.
-func (f *Fake) Leave(p *bus.Port) {
+func (f *Fake) Leave(p policy.Port) {
 	if n := p.Number(); n < len(f.ports) {
 		f.ports[n].Store(nil)
 	}
 	f.note("leave", p)
 }
 
-func (f *Fake) note(call string, p *bus.Port) {
+func (f *Fake) note(call string, p policy.Port) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, call+" "+strconv.Itoa(p.Number()))
@@ -136,8 +138,8 @@ func (f *Fake) Calls() []string {
 func (f *Fake) Tick(time.Time) { f.ticks.Add(1) }
 
 // Tables are ports and mute.
-func (f *Fake) Tables() []bus.Table {
-	return []bus.Table{
+func (f *Fake) Tables() []policy.Table {
+	return []policy.Table{
 		{Name: "ports", Read: func() string {
 			return f.list(func(n int) bool { return f.ports[n].Load() != nil })
 		}},
@@ -162,14 +164,14 @@ func (f *Fake) mute(command string) error {
 	if !add {
 		var remove bool
 		if number, remove = strings.CutPrefix(command, "-"); !remove {
-			return bus.Errorf(bus.Invalid, "mute takes +N or -N, not %q", command)
+			return fail.Errorf(fail.Invalid, "mute takes +N or -N, not %q", command)
 		}
 	}
 	n, err := strconv.Atoi(number)
 	if err != nil {
-		return bus.Errorf(bus.Invalid, "%q is no port number", number)
+		return fail.Errorf(fail.Invalid, "%q is no port number", number)
 	}
-	if err := bus.CheckRange("port", n, 1, len(f.muted)-1); err != nil {
+	if err := fail.CheckRange("port", n, 1, len(f.muted)-1); err != nil {
 		return err
 	}
 	f.muted[n].Store(add)
@@ -182,8 +184,8 @@ func (f *Fake) mute(command string) error {
 }
 
 // Knobs are limit and ticks.
-func (f *Fake) Knobs() []bus.Knob {
-	return []bus.Knob{
+func (f *Fake) Knobs() []policy.Knob {
+	return []policy.Knob{
 		{Name: "limit", Set: f.setLimit, Get: func() string {
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -208,16 +210,16 @@ func (f *Fake) setLimit(value string) error {
 func number(what, value string, limit int) (int, error) {
 	n, err := strconv.Atoi(value)
 	if err != nil {
-		return 0, bus.Errorf(bus.Invalid, "%s %q is no number", what, value)
+		return 0, fail.Errorf(fail.Invalid, "%s %q is no number", what, value)
 	}
-	return n, bus.CheckRange(what, n, 0, limit)
+	return n, fail.CheckRange(what, n, 0, limit)
 }
 
 // PortKnobs are tag and silent.
-func (f *Fake) PortKnobs() []bus.PortKnob {
-	return []bus.PortKnob{
+func (f *Fake) PortKnobs() []policy.PortKnob {
+	return []policy.PortKnob{
 		{Name: "tag", Get: f.tagOf, Set: f.setTag},
-		{Name: "silent", Get: func(p *bus.Port) string {
+		{Name: "silent", Get: func(p policy.Port) string {
 			n := p.Number()
 			return strconv.FormatBool(n < len(f.muted) && f.muted[n].Load())
 		}},
@@ -225,7 +227,7 @@ func (f *Fake) PortKnobs() []bus.PortKnob {
 }
 
 // SavePort notes tag.
-func (f *Fake) SavePort(p *bus.Port) func() {
+func (f *Fake) SavePort(p policy.Port) func() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	before, had := f.tags[p.Number()]
@@ -239,7 +241,7 @@ func (f *Fake) SavePort(p *bus.Port) func() {
 	}
 }
 
-func (f *Fake) tagOf(p *bus.Port) string {
+func (f *Fake) tagOf(p policy.Port) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if t, ok := f.tags[p.Number()]; ok && t.life == p.Life() {
@@ -248,7 +250,7 @@ func (f *Fake) tagOf(p *bus.Port) string {
 	return "0"
 }
 
-func (f *Fake) setTag(p *bus.Port, value string) error {
+func (f *Fake) setTag(p policy.Port, value string) error {
 	n, err := number("tag", value, 4094)
 	if err != nil {
 		return err

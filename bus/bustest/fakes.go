@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // attached is what the fake endpoints share: the connection, and how often
@@ -42,10 +43,10 @@ type Recorder struct {
 }
 
 // Claim claims everything.
-func (r *Recorder) Claim(_ *bus.Batch, i, j int) (int, uint64) { return j - i, 0 }
+func (r *Recorder) Claim(_ *frame.Batch, i, j int) (int, uint64) { return j - i, 0 }
 
 // Emit keeps copies.
-func (r *Recorder) Emit(b *bus.Batch, i, j int, _ uint64) {
+func (r *Recorder) Emit(b *frame.Batch, i, j int, _ uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for k := i; k < j; k++ {
@@ -64,10 +65,10 @@ func (r *Recorder) Frames() [][]byte {
 type Sink struct{ attached }
 
 // Claim claims nothing.
-func (*Sink) Claim(*bus.Batch, int, int) (int, uint64) { return 0, 0 }
+func (*Sink) Claim(*frame.Batch, int, int) (int, uint64) { return 0, 0 }
 
 // Emit is never called.
-func (*Sink) Emit(*bus.Batch, int, int, uint64) { panic("bustest: Emit without a claim") }
+func (*Sink) Emit(*frame.Batch, int, int, uint64) { panic("bustest: Emit without a claim") }
 
 // Take receives the oldest frame that waits, or returns nil.
 func (s *Sink) Take() []byte {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // waitLimit is how long WaitFor waits: long enough for a loaded machine.
@@ -147,7 +148,7 @@ func SendBatch(c *bus.Conn, frames ...[]byte) int {
 	lent := Stream(frames...)
 	sent := 0
 	for rest := lent; len(rest) > 0; {
-		used, long := b.SetStream(rest, bus.MaxPrefixed)
+		used, long := b.SetStream(rest, frame.MaxPrefixed)
 		if used == 0 || long {
 			panic("bustest: frames do not fit a batch")
 		}

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
 )
 
@@ -86,7 +87,7 @@ func Complete(raw []byte) (frames [][]byte) {
 // SendVnet sends frames that have a virtio-net header in front as one batch,
 // from buffers that are overwritten afterwards, and tells how many went. That
 // is more than there are, if senders wait on the network or the policy splits
-// super-frames: see bus.Egress.
+// super-frames: see policy.Egress.
 func SendVnet(c *bus.Conn, raws ...[]byte) int {
 	var b bus.Batch
 	lent := SetVnet(&b, raws...)
@@ -116,13 +117,13 @@ type Shape struct {
 	Length []byte // its length in stream form; nil: none
 }
 
-func shapeOf(f *bus.Frame) Shape {
+func shapeOf(f *frame.Frame) Shape {
 	s := Shape{Data: bytes.Clone(f.Data())}
 	if raw, ok := f.Vnet(); ok {
 		s.Header = bytes.Clone(raw[:vnet.HeaderLen])
 	}
 	if raw, ok := f.Prefixed(); ok {
-		s.Length = bytes.Clone(raw[:bus.LengthPrefix])
+		s.Length = bytes.Clone(raw[:frame.LengthPrefix])
 	}
 	return s
 }
@@ -140,7 +141,7 @@ type Taper struct {
 func NewTaper(n int) *Taper { return &Taper{left: n} }
 
 // Claim takes what is left to take at once.
-func (t *Taper) Claim(_ *bus.Batch, i, j int) (int, uint64) {
+func (t *Taper) Claim(_ *frame.Batch, i, j int) (int, uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.left < 0 {
@@ -152,7 +153,7 @@ func (t *Taper) Claim(_ *bus.Batch, i, j int) (int, uint64) {
 }
 
 // Emit keeps copies.
-func (t *Taper) Emit(b *bus.Batch, i, j int, _ uint64) {
+func (t *Taper) Emit(b *frame.Batch, i, j int, _ uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for k := i; k < j; k++ {

@@ -4,7 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"ipnfs/bus"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // TestPolicy checks what every policy must do, on networks of its own:
@@ -97,13 +98,13 @@ const hubName = "bustest-hub"
 
 type hub struct{}
 
-func (hub) Name() string                                       { return hubName }
-func (hub) Forward(_ *bus.Port, _ *bus.Frame, out *bus.Egress) { out.Flood() }
+func (hub) Name() string                                              { return hubName }
+func (hub) Forward(_ policy.Port, _ *frame.Frame, out *policy.Egress) { out.Flood() }
 
 func init() {
-	bus.RegisterPolicy(bus.PolicyType{
+	policy.Register(policy.Type{
 		Name:    hubName,
 		Summary: "for tests: each frame goes to every other port",
-		New:     func(map[string]string) (bus.Policy, error) { return hub{}, nil },
+		New:     func(map[string]string) (policy.Policy, error) { return hub{}, nil },
 	})
 }

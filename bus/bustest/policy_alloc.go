@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // runs is how often something is done to see whether it allocates.
@@ -27,20 +29,20 @@ func (s *suite) checkForwardAllocations() error {
 	all, err := s.company(l)
 	if err == nil {
 		s.talk(all, 0) // let it learn
-		policy := l.Net.Policy()
-		var frames []bus.Frame
+		current := l.Net.Policy()
+		var frames []frame.Frame
 		var ports []*bus.Port
 		for _, t := range all {
 			for _, padding := range []int{0, 46, 1486} {
-				frames = append(frames, bus.NewFrame(s.frame(t.id, 1, padding)))
+				frames = append(frames, frame.NewFrame(s.frame(t.id, 1, padding)))
 				ports = append(ports, t.conn.Port())
 			}
 		}
-		var out bus.Egress
+		var out policy.Egress
 		err = allocations("Forward", func() {
 			for i := range frames {
 				out.Reset()
-				policy.Forward(ports[i], &frames[i], &out)
+				current.Forward(ports[i], &frames[i], &out)
 			}
 		})
 	}
@@ -86,7 +88,7 @@ func (s *suite) sendAllocations(what string, receiver func() bus.Endpoint) error
 		send := func() {
 			b.SetFrame(single)
 			all[0].Send(&b)
-			b.SetStream(stream, bus.MaxPrefixed)
+			b.SetStream(stream, frame.MaxPrefixed)
 			all[0].Send(&b)
 			b.Reset()
 		}

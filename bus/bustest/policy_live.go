@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 // goroutine is the head of a goroutine in a dump of all stacks.
@@ -153,7 +154,7 @@ func (s *suite) checkConcurrency() error {
 		for _, v := range valuesOf(l.Net) {
 			text := v.get()
 			if v.set != nil && !v.table && text != "" {
-				if err := v.set(text); err != nil && bus.KindOf(err) != bus.Gone {
+				if err := v.set(text); err != nil && fail.KindOf(err) != fail.Gone {
 					return fmt.Errorf("knob %s refuses what it gave, %q: %w", v.name, text, err)
 				}
 			}

@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 )
 
 func (s *suite) checkIdentity() error {
-	var found *bus.PolicyType
-	for _, t := range bus.Policies() {
+	var found *policy.Type
+	for _, t := range policy.Types() {
 		if t.Name == s.name() {
 			found = &t
 		}
@@ -22,7 +24,7 @@ func (s *suite) checkIdentity() error {
 	if found.Summary == "" || strings.ContainsAny(found.Summary, "\n\t") {
 		return fmt.Errorf("the summary %q must be one line", found.Summary)
 	}
-	p, err := bus.NewPolicy(s.spec)
+	p, err := policy.New(s.spec)
 	if err != nil {
 		return err
 	}
@@ -32,7 +34,7 @@ func (s *suite) checkIdentity() error {
 	if err := bus.CheckName(p.Name()); err != nil { // the name of a directory
 		return err
 	}
-	if _, err := bus.NewPolicy(s.spec + " no-such-argument=1"); bus.KindOf(err) == 0 {
+	if _, err := policy.New(s.spec + " no-such-argument=1"); fail.KindOf(err) == 0 {
 		return fmt.Errorf("an unknown argument must be refused with a bus.Error, got %v", err)
 	}
 	return nil

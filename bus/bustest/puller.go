@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"sync"
 
-	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // Puller is an endpoint like a reader: it takes a frame for each read that
@@ -31,7 +31,7 @@ func (p *Puller) Pull(n int) {
 
 // Claim takes a frame for each read that waits. The token is the place of the
 // first one among the frames.
-func (p *Puller) Claim(_ *bus.Batch, i, j int) (int, uint64) {
+func (p *Puller) Claim(_ *frame.Batch, i, j int) (int, uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := min(p.waiting, j-i)
@@ -45,7 +45,7 @@ func (p *Puller) Claim(_ *bus.Batch, i, j int) (int, uint64) {
 }
 
 // Emit keeps copies in the places that Claim made.
-func (p *Puller) Emit(b *bus.Batch, i, j int, token uint64) {
+func (p *Puller) Emit(b *frame.Batch, i, j int, token uint64) {
 	if p.Discard {
 		return
 	}

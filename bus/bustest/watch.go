@@ -7,20 +7,21 @@ import (
 	"sync/atomic"
 	"time"
 
-	"ipnfs/bus"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // watch stands between a network and its policy and notes what is wrong with
 // the calls of the one and the answers of the other.
 type watch struct {
-	bus.Policy
+	policy.Policy
 	// alone: one thing happens at a time, and the policy stays in force until
 	// the network ends. Then it is known which ports a frame may go to.
 	alone bool
 	stage atomic.Int32
 
 	mu     sync.Mutex
-	joined map[*bus.Port]bool
+	joined map[policy.Port]bool
 	wrong  []error
 }
 
@@ -44,12 +45,12 @@ var watchNames atomic.Int64
 // watch registers the suite's policy, watched, under a name of its own.
 func (s *suite) watch(alone bool) *watches {
 	w := &watches{name: fmt.Sprintf("bustest-watch-%d", watchNames.Add(1))}
-	bus.RegisterPolicy(bus.PolicyType{
+	policy.Register(policy.Type{
 		Name:    w.name,
 		Summary: "for tests: " + s.name() + ", watched",
-		New: func(map[string]string) (bus.Policy, error) {
-			p, err := bus.NewPolicy(s.spec)
-			one := &watch{Policy: p, alone: alone, joined: map[*bus.Port]bool{}}
+		New: func(map[string]string) (policy.Policy, error) {
+			p, err := policy.New(s.spec)
+			one := &watch{Policy: p, alone: alone, joined: map[policy.Port]bool{}}
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.all = append(w.all, one)
@@ -77,17 +78,17 @@ func (w *watch) note(format string, args ...any) {
 }
 
 // Admit comes before all that is checked.
-func (w *watch) Admit(env bus.Env) error {
-	if c, ok := w.Policy.(bus.Charger); ok {
+func (w *watch) Admit(env policy.Env) error {
+	if c, ok := w.Policy.(policy.Charger); ok {
 		return c.Admit(env)
 	}
 	return nil
 }
 
 // Start checks that it is the first call, and Stop that it is the last.
-func (w *watch) Start(env bus.Env) {
+func (w *watch) Start(env policy.Env) {
 	w.turn(made, started, "Start")
-	if s, ok := w.Policy.(bus.Starter); ok {
+	if s, ok := w.Policy.(policy.Starter); ok {
 		s.Start(env)
 	}
 }
@@ -95,7 +96,7 @@ func (w *watch) Start(env bus.Env) {
 // Stop is checked: see Start.
 func (w *watch) Stop() {
 	w.turn(started, stopped, "Stop")
-	if s, ok := w.Policy.(bus.Starter); ok {
+	if s, ok := w.Policy.(policy.Starter); ok {
 		s.Stop()
 	}
 }
@@ -120,14 +121,14 @@ func (w *watch) Tick(now time.Time) {
 	w.mu.Lock()
 	w.inTimeLocked("Tick")
 	w.mu.Unlock()
-	if t, ok := w.Policy.(bus.Ticker); ok {
+	if t, ok := w.Policy.(policy.Ticker); ok {
 		t.Tick(now)
 	}
 }
 
 // Forward checks the ports, if it can. Who sends while the policy is replaced
 // may still ask the old one.
-func (w *watch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+func (w *watch) Forward(in policy.Port, f *frame.Frame, out *policy.Egress) {
 	early := w.stage.Load() == made
 	w.Policy.Forward(in, f, out)
 	if !w.alone && !early {
@@ -151,7 +152,7 @@ func (w *watch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 }
 
 // Join checks that the port is new.
-func (w *watch) Join(p *bus.Port) {
+func (w *watch) Join(p policy.Port) {
 	w.mu.Lock()
 	w.inTimeLocked("Join")
 	if w.joined[p] {
@@ -159,13 +160,13 @@ func (w *watch) Join(p *bus.Port) {
 	}
 	w.joined[p] = true
 	w.mu.Unlock()
-	if j, ok := w.Policy.(bus.Joiner); ok {
+	if j, ok := w.Policy.(policy.Joiner); ok {
 		j.Join(p)
 	}
 }
 
 // Leave checks that the port had joined.
-func (w *watch) Leave(p *bus.Port) {
+func (w *watch) Leave(p policy.Port) {
 	w.mu.Lock()
 	w.inTimeLocked("Leave")
 	if !w.joined[p] {
@@ -173,7 +174,7 @@ func (w *watch) Leave(p *bus.Port) {
 	}
 	delete(w.joined, p)
 	w.mu.Unlock()
-	if j, ok := w.Policy.(bus.Joiner); ok {
+	if j, ok := w.Policy.(policy.Joiner); ok {
 		j.Leave(p)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 // fewAre is how many of a list a message names before it only counts the rest.
@@ -35,7 +35,7 @@ func few[T any](list []T) string {
 // process names a process by its command and number.
 func process(pid string) string {
 	comm, _ := os.ReadFile("/proc/" + pid + "/comm")
-	return fmt.Sprintf("%s (pid %s)", bus.Quote(string(bytes.TrimSpace(comm))), pid)
+	return fmt.Sprintf("%s (pid %s)", fail.Quote(string(bytes.TrimSpace(comm))), pid)
 }
 
 // holders tells what keeps the mount m in use: files that are open,

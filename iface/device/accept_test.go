@@ -7,6 +7,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
 )
 
@@ -136,7 +137,7 @@ func FuzzAccept(f *testing.F) {
 	f.Add(marked(1, 1), uint16(65535))
 	f.Fuzz(func(t *testing.T, raw []byte, mtu uint16) {
 		l := hubLab(t)
-		if err := l.Net.Change(func(s *bus.Settings) { s.MTU = max(int(mtu), bus.MinMTU) }); err != nil {
+		if err := l.Net.Change(func(s *bus.Settings) { s.MTU = max(int(mtu), frame.MinMTU) }); err != nil {
 			t.Fatal(err)
 		}
 		cut := &bustest.Recorder{}

@@ -7,6 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
 )
 
 // Kind is what a Device reads from and writes to.
@@ -63,7 +65,7 @@ func Start(n *bus.Network, c Config) (*Device, error) {
 			for _, before := range d.queues[:i] {
 				before.loop.release()
 			}
-			return nil, bus.Errorf(bus.NoSpace, "no event loop for the device: %v", err)
+			return nil, fail.Errorf(fail.NoSpace, "no event loop for the device: %v", err)
 		}
 	}
 	join := c.Join
@@ -108,14 +110,14 @@ func (d *Device) SetMTU(bytes int) {
 // would forward to it: the header, payload and room for a tag, while the frame's
 // own outermost tag is apart (is_skb_forwardable). A packet socket takes the
 // header, the payload and one tag of 802.1Q (packet_snd).
-func (k Kind) fits(mtu int) (maxLen int, freeTags bus.Tags) {
+func (k Kind) fits(mtu int) (maxLen int, freeTags frame.Tags) {
 	switch {
 	case mtu == 0: // any
 		return 0, 0
 	case k == Packet:
-		return minFrame + mtu, bus.CTag
+		return minFrame + mtu, frame.CTag
 	}
-	return minFrame + tagLen + mtu, bus.CTag | bus.STag
+	return minFrame + tagLen + mtu, frame.CTag | frame.STag
 }
 
 // Close takes the device off its network and closes the descriptors. No call
@@ -167,7 +169,7 @@ func (d *Device) release() {
 func (d *Device) Attach(c *bus.Conn) { d.conn = c }
 
 // Claim takes all: the kernel takes or drops what is written at once.
-func (d *Device) Claim(_ *bus.Batch, i, j int) (int, uint64) { return j - i, 0 }
+func (d *Device) Claim(_ *frame.Batch, i, j int) (int, uint64) { return j - i, 0 }
 
 // Wake has nothing to tell: no frame ever waits for a device.
 func (d *Device) Wake() {}

@@ -10,6 +10,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
 )
 
@@ -254,10 +256,10 @@ func TestStart(t *testing.T) {
 	defer unix.Close(b.near)
 	for what, c := range map[string]struct {
 		number int
-		kind   bus.Kind
-	}{"a port of another user": {7, bus.Busy}, "a number that is not reserved": {9, bus.Unknown}} {
+		kind   fail.Kind
+	}{"a port of another user": {7, fail.Busy}, "a number that is not reserved": {9, fail.Unknown}} {
 		_, err := Start(l.Net, Config{Fds: []int{b.near}, Join: bus.JoinOptions{Number: c.number}})
-		if bus.KindOf(err) != c.kind {
+		if fail.KindOf(err) != c.kind {
 			t.Errorf("%s: error %v, want one of kind %d", what, err, c.kind)
 		}
 		if _, err := unix.FcntlInt(uintptr(b.near), unix.F_GETFD, 0); err != nil {
@@ -365,7 +367,7 @@ func TestPick(t *testing.T) {
 		d.queues = append(d.queues, &queue{fd: 10 + i})
 	}
 	for n := range 30 {
-		f := bus.NewFrame(bytes.Repeat([]byte{0xff}, n))
+		f := frame.NewFrame(bytes.Repeat([]byte{0xff}, n))
 		if fd := d.pick(&f); fd < 10 || fd > 12 {
 			t.Errorf("a frame of %d bytes goes to descriptor %d", n, fd)
 		}

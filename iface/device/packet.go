@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
 )
 
@@ -101,7 +102,7 @@ func (q *queue) readPackets(l *loop, asked int) (got, bytes int, errno unix.Errn
 		size := int(h.len)
 		bytes += size
 		if h.hdr.Flags&unix.MSG_TRUNC != 0 || size < vnet.HeaderLen+minFrame {
-			q.dev.conn.CountDrop(bus.DropMalformed, size)
+			q.dev.conn.CountDrop(frame.DropMalformed, size)
 			continue
 		}
 		raw := buf[tagLen:][:size]

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
 )
 
@@ -69,7 +70,7 @@ func (q *queue) serve(l *loop) {
 		l.ring.broken = true
 	case 0, unix.EAGAIN, unix.EINTR, unix.ENETDOWN, unix.ENOBUFS:
 	case unix.EINVAL: // a super-frame that no virtio-net header can tell of, such as SCTP's; it is lost
-		q.dev.conn.CountDrop(bus.DropMalformed, 0)
+		q.dev.conn.CountDrop(frame.DropMalformed, 0)
 	default: // EBADFD: the interface was deleted
 		q.dev.fail(errno.Error())
 	}
@@ -120,12 +121,12 @@ func (q *queue) readTap(l *loop, asked int) (got, bytes int, errno unix.Errno) {
 // enter the network.
 func (q *queue) accept(b *bus.Batch, raw []byte) {
 	if len(raw) < vnet.HeaderLen+minFrame {
-		q.dev.conn.CountDrop(bus.DropMalformed, max(0, len(raw)-vnet.HeaderLen))
+		q.dev.conn.CountDrop(frame.DropMalformed, max(0, len(raw)-vnet.HeaderLen))
 		return
 	}
 	h, data := vnet.Parse(raw), raw[vnet.HeaderLen:]
 	if vnet.Check(h, data) != nil {
-		q.dev.conn.CountDrop(bus.DropMalformed, len(data))
+		q.dev.conn.CountDrop(frame.DropMalformed, len(data))
 		return
 	}
 	q.add(b, raw, h)

@@ -12,7 +12,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/iface/netns"
 )
 
@@ -95,9 +95,9 @@ func explain(a netip.Prefix, f Facts, err error) error {
 	switch {
 	case !a.Addr().Is6():
 	case errors.Is(err, unix.EACCES) && strings.TrimSpace(string(off)) == "1":
-		return bus.Errorf(bus.Denied, "addr=%v: IPv6 is switched off on %s: in its network namespace, sysctl -w %s=0 switches it on, and net/ipv6/conf/default/disable_ipv6=0 for new interfaces", a, f.Name, conf)
+		return fail.Errorf(fail.Denied, "addr=%v: IPv6 is switched off on %s: in its network namespace, sysctl -w %s=0 switches it on, and net/ipv6/conf/default/disable_ipv6=0 for new interfaces", a, f.Name, conf)
 	case errors.Is(err, unix.EOPNOTSUPP) && noFile != nil:
-		return bus.Errorf(bus.Unsupported, "addr=%v: IPv6 is switched off in this kernel: boot it without ipv6.disable=1", a)
+		return fail.Errorf(fail.Unsupported, "addr=%v: IPv6 is switched off in this kernel: boot it without ipv6.disable=1", a)
 	case errors.Is(err, unix.EINVAL):
 		return fmt.Errorf("addr=%v: %w: IPv6 takes an mtu of 1280 or more", a, err)
 	}

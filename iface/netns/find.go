@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 // namesDir is where ip-netns(8) keeps namespaces that have a name.
@@ -27,18 +27,18 @@ var procPath = regexp.MustCompile(`^/proc/(?:self|thread-self|(\d+)(?:/task/(\d+
 // namespace: he gets what he would get himself. thread is his.
 func Find(thread uint32, where string) (*NS, error) {
 	ns, err := find(thread, where)
-	if err == nil || bus.KindOf(err) != 0 {
+	if err == nil || fail.KindOf(err) != 0 {
 		return ns, err
 	}
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOTDIR):
-		return nil, bus.Errorf(bus.Unknown, "there is no network namespace %s: see ip netns", where)
+		return nil, fail.Errorf(fail.Unknown, "there is no network namespace %s: see ip netns", where)
 	case errors.Is(err, errNoNamespace):
-		return nil, bus.Errorf(bus.Invalid, "%s is no network namespace", where)
+		return nil, fail.Errorf(fail.Invalid, "%s is no network namespace", where)
 	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-		return nil, bus.Errorf(bus.Denied, "namespace %s cannot be opened: %v", where, err)
+		return nil, fail.Errorf(fail.Denied, "namespace %s cannot be opened: %v", where, err)
 	}
-	return nil, bus.Errorf(bus.Invalid, "namespace %s cannot be opened: %v", where, err)
+	return nil, fail.Errorf(fail.Invalid, "namespace %s cannot be opened: %v", where, err)
 }
 
 func find(thread uint32, where string) (*NS, error) {
@@ -55,7 +55,7 @@ func find(thread uint32, where string) (*NS, error) {
 	case strings.HasPrefix(where, "/"):
 		return atPath(thread, where)
 	case where == "", where == ".", where == "..", strings.Contains(where, "/"):
-		return nil, bus.Errorf(bus.Invalid, "network namespace %q: must be a NAME, a PID or an absolute PATH", where)
+		return nil, fail.Errorf(fail.Invalid, "network namespace %q: must be a NAME, a PID or an absolute PATH", where)
 	}
 	ns, err := atPath(thread, namesDir+"/"+where)
 	if errors.Is(err, unix.ENOENT) {
@@ -124,7 +124,7 @@ func translate(pidns int, pid uint64) (uint64, error) {
 	ours, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(pidns), unix.NS_GET_PID_FROM_PIDNS, uintptr(pid))
 	switch {
 	case errno == unix.ENOTTY:
-		return 0, bus.Errorf(bus.Unsupported, "PID %d is of another pid namespace, which this kernel cannot translate (Linux 6.11 can): use netns=PATH", pid)
+		return 0, fail.Errorf(fail.Unsupported, "PID %d is of another pid namespace, which this kernel cannot translate (Linux 6.11 can): use netns=PATH", pid)
 	case errno != 0:
 		return 0, errno
 	case ours == 0:

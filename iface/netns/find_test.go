@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/iface/netns"
 	"ipnfs/iface/nstest"
 )
@@ -59,15 +59,15 @@ func thread(t *testing.T) uint32 {
 }
 
 // look checks what thread finds.
-func look(t *testing.T, thread uint32, where string, want *netns.NS, kind bus.Kind) {
+func look(t *testing.T, thread uint32, where string, want *netns.NS, kind fail.Kind) {
 	t.Helper()
 	ns, err := netns.Find(thread, where)
 	if err == nil {
 		defer ns.Close()
 	}
 	switch {
-	case bus.KindOf(err) != kind:
-		t.Errorf("%s: error %v of kind %d, want kind %d", where, err, bus.KindOf(err), kind)
+	case fail.KindOf(err) != kind:
+		t.Errorf("%s: error %v of kind %d, want kind %d", where, err, fail.KindOf(err), kind)
 	case err == nil && ns.ID() != want.ID():
 		t.Errorf("%s: found %v, want %v", where, ns.ID(), want.ID())
 	}
@@ -107,23 +107,23 @@ func TestFind(t *testing.T) {
 	look(t, pid, "/proc/self/ns/net", ns, 0)
 	look(t, pid, "/proc/thread-self/ns/net", ns, 0)
 
-	look(t, me, "lnknone", nil, bus.Unknown)
-	look(t, me, "/run/netns/lnknone", nil, bus.Unknown)
-	look(t, me, "/dev/null/x", nil, bus.Unknown)
-	look(t, me, "1073741824", nil, bus.Unknown)
-	look(t, me, "99999999999", nil, bus.Unknown)
-	look(t, me, "/proc/1073741824/ns/net", nil, bus.Unknown)
-	look(t, me, "/dev/null", nil, bus.Invalid)
-	look(t, me, "/etc/passwd", nil, bus.Invalid)
-	look(t, me, fifo, nil, bus.Invalid) // and does not wait for a writer
-	look(t, me, "/", nil, bus.Invalid)
-	look(t, me, "/proc/self/ns/mnt", nil, bus.Denied)
-	look(t, me, "/proc/1/root/etc/passwd", nil, bus.Denied)
-	look(t, me, fmt.Sprintf("/proc/%d/cwd", pid), nil, bus.Denied)
+	look(t, me, "lnknone", nil, fail.Unknown)
+	look(t, me, "/run/netns/lnknone", nil, fail.Unknown)
+	look(t, me, "/dev/null/x", nil, fail.Unknown)
+	look(t, me, "1073741824", nil, fail.Unknown)
+	look(t, me, "99999999999", nil, fail.Unknown)
+	look(t, me, "/proc/1073741824/ns/net", nil, fail.Unknown)
+	look(t, me, "/dev/null", nil, fail.Invalid)
+	look(t, me, "/etc/passwd", nil, fail.Invalid)
+	look(t, me, fifo, nil, fail.Invalid) // and does not wait for a writer
+	look(t, me, "/", nil, fail.Invalid)
+	look(t, me, "/proc/self/ns/mnt", nil, fail.Denied)
+	look(t, me, "/proc/1/root/etc/passwd", nil, fail.Denied)
+	look(t, me, fmt.Sprintf("/proc/%d/cwd", pid), nil, fail.Denied)
 	for _, bad := range []string{"", ".", "..", "a/b", "../netns/x", "-1"} {
-		kind := bus.Invalid
+		kind := fail.Invalid
 		if bad == "-1" {
-			kind = bus.Unknown
+			kind = fail.Unknown
 		}
 		look(t, me, bad, nil, kind)
 	}
@@ -171,8 +171,8 @@ func TestFindInRoot(t *testing.T) {
 	look(t, thread, "/d/abs", inner, 0)
 	look(t, thread, "/d/up", inner, 0)
 	look(t, thread, "/../../run/netns/"+name, inner, 0)
-	look(t, thread, innerName, nil, bus.Unknown)
-	look(t, thread, "/d/host", nil, bus.Unknown)
+	look(t, thread, innerName, nil, fail.Unknown)
+	look(t, thread, "/d/host", nil, fail.Unknown)
 }
 
 // inRoot gives a thread that has its own root directory.
@@ -230,5 +230,5 @@ func TestFindPID(t *testing.T) {
 	}
 	look(t, pid, "1", self, 0)
 	look(t, pid, "/proc/1/ns/net", self, 0)
-	look(t, pid, strconv.Itoa(os.Getpid()), nil, bus.Unknown)
+	look(t, pid, strconv.Itoa(os.Getpid()), nil, fail.Unknown)
 }

@@ -3,13 +3,17 @@
 // the policy of a new network.
 package broadcast
 
-import "ipnfs/bus"
+import (
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
+)
 
 // Name is the name under which the policy is registered.
 const Name = "broadcast"
 
 func init() {
-	bus.RegisterPolicy(bus.PolicyType{
+	policy.Register(policy.Type{
 		Name:    Name,
 		Summary: "a hub: each frame goes to every other port",
 		New:     New,
@@ -17,15 +21,15 @@ func init() {
 }
 
 // New makes the policy. It takes no arguments.
-func New(args map[string]string) (bus.Policy, error) {
+func New(args map[string]string) (policy.Policy, error) {
 	for key := range args {
-		return nil, bus.Errorf(bus.Invalid, "policy broadcast takes no arguments, got %q", key)
+		return nil, fail.Errorf(fail.Invalid, "policy broadcast takes no arguments, got %q", key)
 	}
-	return policy{}, nil
+	return broadcast{}, nil
 }
 
-type policy struct{}
+type broadcast struct{}
 
-func (policy) Name() string { return Name }
+func (broadcast) Name() string { return Name }
 
-func (policy) Forward(_ *bus.Port, _ *bus.Frame, out *bus.Egress) { out.Flood() }
+func (broadcast) Forward(_ policy.Port, _ *frame.Frame, out *policy.Egress) { out.Flood() }

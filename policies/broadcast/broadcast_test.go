@@ -5,6 +5,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 )
 
 func TestBroadcast(t *testing.T) { bustest.TestPolicy(t, Name) }
@@ -39,7 +40,7 @@ func TestEverybodyHears(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
-	if _, err := New(map[string]string{"ageing": "300"}); bus.KindOf(err) != bus.Invalid {
+	if _, err := New(map[string]string{"ageing": "300"}); fail.KindOf(err) != fail.Invalid {
 		t.Errorf("an argument: %v, want Invalid", err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // modes are the ways in which a switch can be set up that a frame's path
@@ -44,15 +46,15 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
 			l := newMode(t, m.settings)
-			policy := l.Net.Policy()
-			var out bus.Egress
+			current := l.Net.Policy()
+			var out policy.Egress
 			for what, to := range map[string]mac{"known": macOf(3), "own port": macOf(2), "unknown": nobody, "broadcast": toAll, "multicast": toGroup, "IPv6": {0x33, 0x33, 0, 1, 2, 3}} {
 				for _, tags := range [][]uint32{nil, {ctag(0)}, {ctag(10)}, {ctag(30)}, {ctag(4095)}, {stag(10), ctag(5)}} {
-					f := bus.NewFrame(frame(to, macOf(2), "body", tags...))
+					f := frame.NewFrame(makeFrame(to, macOf(2), "body", tags...))
 					in := l.at(2).conn.Port()
 					if n := testing.AllocsPerRun(100, func() {
 						out.Reset()
-						policy.Forward(in, &f, &out)
+						current.Forward(in, &f, &out)
 					}); n != 0 {
 						t.Errorf("%s, tags %x: %v allocations", what, tags, n)
 					}
@@ -66,16 +68,16 @@ func TestForwardAllocatesNothing(t *testing.T) {
 func TestLearningAllocatesNothing(t *testing.T) {
 	l := newMode(t, []string{"snooping=on"})
 	l.at(1).send(generalQuery(1))
-	policy := l.Net.Policy()
-	var out bus.Egress
-	var f bus.Frame
+	current := l.Net.Policy()
+	var out policy.Egress
+	var f frame.Frame
 	forward := func(from *station, data []byte) {
-		f = bus.NewFrame(data)
+		f = frame.NewFrame(data)
 		out.Reset()
-		policy.Forward(from.conn.Port(), &f, &out)
+		current.Forward(from.conn.Port(), &f, &out)
 	}
-	moving := frame(toAll, macOf(1), "x")
-	malformed := [][]byte{{}, {1}, moving[:13], frame(toAll, toAll, "x"), frame(toAll, mac{}, "x"), frame(bridgeGroup(14), macOf(1), "x")}
+	moving := makeFrame(toAll, macOf(1), "x")
+	malformed := [][]byte{{}, {1}, moving[:13], makeFrame(toAll, toAll, "x"), makeFrame(toAll, mac{}, "x"), makeFrame(bridgeGroup(14), macOf(1), "x")}
 	i := 0
 	if n := testing.AllocsPerRun(100, func() {
 		i++
@@ -106,7 +108,7 @@ func TestSendAllocatesNothing(t *testing.T) {
 		l.set(m.settings...)
 		in := l.stations[1].conn
 		var batch bus.Batch
-		for _, f := range [][]byte{frame(toAll, macOf(2), "x"), frame(toAll, macOf(2), "x", ctag(10)), frame(nobody, macOf(2), "x")} {
+		for _, f := range [][]byte{makeFrame(toAll, macOf(2), "x"), makeFrame(toAll, macOf(2), "x", ctag(10)), makeFrame(nobody, macOf(2), "x")} {
 			if n := testing.AllocsPerRun(100, func() {
 				batch.SetFrame(f)
 				in.Send(&batch)

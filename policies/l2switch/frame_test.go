@@ -55,8 +55,8 @@ func tagOf(tpid uint32, vlan int, prio []int) uint32 {
 	return t
 }
 
-// frame makes a frame with tags, the outer one first.
-func frame(dst, src mac, body string, tags ...uint32) []byte {
+// makeFrame makes a frame with tags, the outer one first.
+func makeFrame(dst, src mac, body string, tags ...uint32) []byte {
 	f := append(dst[:], src[:]...)
 	for _, t := range tags {
 		f = binary.BigEndian.AppendUint32(f, t)

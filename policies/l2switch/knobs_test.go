@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 func TestDefaults(t *testing.T) {
@@ -68,59 +69,59 @@ func TestKnobRefusals(t *testing.T) {
 	var list []refusal
 	for _, name := range []string{"ageing", "fdb_max", "damping", "vlan", "snooping", "default_pvid", "1/pvid", "1/vlans", "1/tpid", "1/isolated", "1/storm", "1/fdb_max"} {
 		for _, text := range []string{"", " ", "x", "on off", "1 2 x", "-1", "0x10", "1.5", "=", "broadcast", "all none"} {
-			list = append(list, refusal{name, text, bus.Invalid})
+			list = append(list, refusal{name, text, fail.Invalid})
 		}
 	}
 	list = append(list, []refusal{
-		{"ageing", "1000001", bus.Range},
-		{"ageing", "99999999999999999999", bus.Range},
-		{"fdb_max", "0", bus.Range},
-		{"fdb_max", "1048577", bus.Range},
-		{"damping", "1000001", bus.Range},
-		{"vlan", "ON", bus.Invalid},
-		{"vlan", "1", bus.Invalid},
-		{"default_pvid", "4095", bus.Range},
-		{"1/pvid", "4095", bus.Range},
-		{"1/vlans", "0", bus.Range},
-		{"1/vlans", "4095", bus.Range},
-		{"1/vlans", "10-", bus.Invalid},
-		{"1/vlans", "-10", bus.Invalid},
-		{"1/vlans", "20-10", bus.Invalid},
-		{"1/vlans", "1-5000", bus.Range},
-		{"1/vlans", "10,none", bus.Invalid},
-		{"1/vlans", ",", bus.Invalid},
-		{"1/tpid", "0x9100", bus.Invalid},
-		{"1/storm", "broadcast=0", bus.Range},
-		{"1/storm", "broadcast=100000001", bus.Range},
-		{"1/storm", "broadcast=5 unicast=5", bus.Invalid}, // all or nothing
-		{"1/storm", "broadcast=5 multicast=x", bus.Invalid},
-		{"1/storm", "off broadcast=5", bus.Invalid},
-		{"1/stp", "cost=0", bus.Range},
-		{"1/stp", "cost=200000001", bus.Range},
-		{"1/stp", "priority=241", bus.Range},
-		{"1/stp", "priority=100", bus.Range}, // not a multiple of 16
-		{"1/stp", "edge=maybe", bus.Invalid},
-		{"1/stp", "p2p=", bus.Invalid},
-		{"1/stp", "guard", bus.Invalid},
-		{"1/stp", "cost=5 colour=red", bus.Invalid},
-		{"1/stp", "rstp", bus.Invalid},
-		{"stp", "mstp", bus.Invalid},
-		{"stp", "rstp priority=100", bus.Range}, // not a multiple of 4096
-		{"stp", "priority=65536", bus.Range},
-		{"stp", "hello=3", bus.Range},
-		{"stp", "max_age=5", bus.Range},
-		{"stp", "forward_delay=3", bus.Range},
-		{"stp", "rstp max_age=20 forward_delay=4", bus.Range}, // 802.1D 17.14
-		{"stp", "tx_hold=11", bus.Range},
-		{"stp", "mac=01:00:00:00:00:01", bus.Invalid},
-		{"stp", "mac=", bus.Invalid},
-		{"stp", "rstp colour=red", bus.Invalid},
-		{"stp", "rstp hello", bus.Invalid},
-		{"stp", "per-vlan", bus.Invalid}, // there are no VLANs
+		{"ageing", "1000001", fail.Range},
+		{"ageing", "99999999999999999999", fail.Range},
+		{"fdb_max", "0", fail.Range},
+		{"fdb_max", "1048577", fail.Range},
+		{"damping", "1000001", fail.Range},
+		{"vlan", "ON", fail.Invalid},
+		{"vlan", "1", fail.Invalid},
+		{"default_pvid", "4095", fail.Range},
+		{"1/pvid", "4095", fail.Range},
+		{"1/vlans", "0", fail.Range},
+		{"1/vlans", "4095", fail.Range},
+		{"1/vlans", "10-", fail.Invalid},
+		{"1/vlans", "-10", fail.Invalid},
+		{"1/vlans", "20-10", fail.Invalid},
+		{"1/vlans", "1-5000", fail.Range},
+		{"1/vlans", "10,none", fail.Invalid},
+		{"1/vlans", ",", fail.Invalid},
+		{"1/tpid", "0x9100", fail.Invalid},
+		{"1/storm", "broadcast=0", fail.Range},
+		{"1/storm", "broadcast=100000001", fail.Range},
+		{"1/storm", "broadcast=5 unicast=5", fail.Invalid}, // all or nothing
+		{"1/storm", "broadcast=5 multicast=x", fail.Invalid},
+		{"1/storm", "off broadcast=5", fail.Invalid},
+		{"1/stp", "cost=0", fail.Range},
+		{"1/stp", "cost=200000001", fail.Range},
+		{"1/stp", "priority=241", fail.Range},
+		{"1/stp", "priority=100", fail.Range}, // not a multiple of 16
+		{"1/stp", "edge=maybe", fail.Invalid},
+		{"1/stp", "p2p=", fail.Invalid},
+		{"1/stp", "guard", fail.Invalid},
+		{"1/stp", "cost=5 colour=red", fail.Invalid},
+		{"1/stp", "rstp", fail.Invalid},
+		{"stp", "mstp", fail.Invalid},
+		{"stp", "rstp priority=100", fail.Range}, // not a multiple of 4096
+		{"stp", "priority=65536", fail.Range},
+		{"stp", "hello=3", fail.Range},
+		{"stp", "max_age=5", fail.Range},
+		{"stp", "forward_delay=3", fail.Range},
+		{"stp", "rstp max_age=20 forward_delay=4", fail.Range}, // 802.1D 17.14
+		{"stp", "tx_hold=11", fail.Range},
+		{"stp", "mac=01:00:00:00:00:01", fail.Invalid},
+		{"stp", "mac=", fail.Invalid},
+		{"stp", "rstp colour=red", fail.Invalid},
+		{"stp", "rstp hello", fail.Invalid},
+		{"stp", "per-vlan", fail.Invalid}, // there are no VLANs
 	}...)
 	l.checkRefusals(list)
 	l.set("vlan=on", "stp=per-vlan")
-	l.checkRefusals([]refusal{{"vlan", "off", bus.Busy}})
+	l.checkRefusals([]refusal{{"vlan", "off", fail.Busy}})
 }
 
 func TestArguments(t *testing.T) {
@@ -130,15 +131,15 @@ func TestArguments(t *testing.T) {
 	}
 	for _, c := range []struct {
 		args map[string]string
-		kind bus.Kind
+		kind fail.Kind
 	}{
-		{map[string]string{"ageing": "x"}, bus.Invalid},
-		{map[string]string{"ageing": "1000001"}, bus.Range},
-		{map[string]string{"vlan": ""}, bus.Invalid},
-		{map[string]string{"colour": "red"}, bus.Invalid},
-		{map[string]string{"stp": "rstp"}, bus.Invalid},
-		{map[string]string{"pvid": "1"}, bus.Invalid},
-		{map[string]string{"ageing": "60", "colour": "red"}, bus.Invalid},
+		{map[string]string{"ageing": "x"}, fail.Invalid},
+		{map[string]string{"ageing": "1000001"}, fail.Range},
+		{map[string]string{"vlan": ""}, fail.Invalid},
+		{map[string]string{"colour": "red"}, fail.Invalid},
+		{map[string]string{"stp": "rstp"}, fail.Invalid},
+		{map[string]string{"pvid": "1"}, fail.Invalid},
+		{map[string]string{"ageing": "60", "colour": "red"}, fail.Invalid},
 	} {
 		_, err := New(c.args)
 		wantKind(t, Name, err, c.kind)

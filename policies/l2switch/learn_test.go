@@ -8,6 +8,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
 )
 
 // entry is a line of the table fdb.
@@ -41,7 +43,7 @@ func TestLearning(t *testing.T) {
 func TestTagsPassUnawareSwitch(t *testing.T) {
 	l := newLab(t, Name, 3)
 	for _, tags := range [][]uint32{{ctag(0, 5<<pcpShift)}, {ctag(7)}, {ctag(4095)}, {stag(7), ctag(8)}} {
-		f := frame(toAll, macOf(1), "tagged", tags...)
+		f := makeFrame(toAll, macOf(1), "tagged", tags...)
 		l.at(1).send(f)
 		for _, s := range l.stations[1:] {
 			if got := s.heard(); len(got) != 1 || !slices.Equal(got[0], f) {
@@ -57,7 +59,7 @@ func TestMoving(t *testing.T) {
 	l := newLab(t, Name, 3)
 	l.at(1).say(toAll, "here")
 	l.wantHeard("broadcast", "here", 2, 3)
-	l.at(2).send(frame(toAll, macOf(1), "now here"))
+	l.at(2).send(makeFrame(toAll, macOf(1), "now here"))
 	l.wantHeard("broadcast", "now here", 1, 3)
 	l.at(3).say(macOf(1), "where are you")
 	l.wantHeard("to the station that moved", "where are you", 2)
@@ -70,13 +72,13 @@ func TestMoving(t *testing.T) {
 // A station that is at the sender's own port has heard the frame already.
 func TestFilteringToTheSamePort(t *testing.T) {
 	l := newLab(t, Name, 3)
-	l.at(1).send(frame(toAll, macOf(7), "x"))
+	l.at(1).send(makeFrame(toAll, macOf(7), "x"))
 	l.wantHeard("broadcast", "x", 2, 3)
 	l.at(1).say(macOf(7), "neighbour")
 	l.wantHeard("to a neighbour", "neighbour")
 	l.at(1).say(macOf(1), "myself")
 	l.wantHeard("to itself", "myself")
-	if got := l.at(1).dropped(bus.DropFiltered); got != 2 {
+	if got := l.at(1).dropped(frame.DropFiltered); got != 2 {
 		t.Errorf("%d frames were counted as filtered, want 2", got)
 	}
 }
@@ -112,20 +114,20 @@ func TestAgeing(t *testing.T) {
 // Frames that cannot be: nothing is learned from them, and they go nowhere.
 func TestMalformed(t *testing.T) {
 	l := newLab(t, Name, 2)
-	whole := frame(toAll, macOf(1), "")
+	whole := makeFrame(toAll, macOf(1), "")
 	var bad [][]byte
 	for n := 1; n < len(whole); n++ {
 		bad = append(bad, whole[:n])
 	}
 	for _, src := range []mac{{}, toAll, toGroup, bridgeGroup(0), {0x03, 0, 0, 0, 0, 1}} {
-		bad = append(bad, frame(toAll, src, "bad source"), frame(macOf(2), src, "bad source"))
+		bad = append(bad, makeFrame(toAll, src, "bad source"), makeFrame(macOf(2), src, "bad source"))
 	}
 	for i, f := range bad {
 		l.at(1).send(f)
 		if got := l.at(2).heard(); len(got) != 0 {
 			t.Errorf("frame % x came through", f)
 		}
-		if got := l.at(1).dropped(bus.DropMalformed); got != i+1 {
+		if got := l.at(1).dropped(frame.DropMalformed); got != i+1 {
 			t.Fatalf("frame % x: %d frames were counted as malformed, want %d", f, got, i+1)
 		}
 	}
@@ -139,7 +141,7 @@ func TestMalformed(t *testing.T) {
 func TestSharedPort(t *testing.T) {
 	l := newLab(t, Name, 2)
 	second := l.join(bus.JoinOptions{Number: 1})
-	second.send(frame(toAll, macOf(9), "x"))
+	second.send(makeFrame(toAll, macOf(9), "x"))
 	l.want("fdb", entry(macOf(9), 0, 1, 0))
 	if n := len(l.at(1).heard()) + len(second.heard()); n != 0 {
 		t.Errorf("%d copies came back to the sender's port", n)
@@ -178,8 +180,8 @@ func TestLearnEvents(t *testing.T) {
 	}
 	l.at(1).say(toAll, "known already")
 	l.at(2).say(toAll, "new")
-	l.at(3).send(frame(toAll, macOf(2), "moved"))
-	l.at(3).send(frame(toAll, macOf(2), "known"))
+	l.at(3).send(makeFrame(toAll, macOf(2), "moved"))
+	l.at(3).send(makeFrame(toAll, macOf(2), "known"))
 	want := []string{
 		"learned mac=02:00:00:00:00:02 vlan=0 port=2",
 		"moved mac=02:00:00:00:00:02 vlan=0 from=2 port=3",
@@ -194,7 +196,7 @@ func TestLearnEvents(t *testing.T) {
 	}
 	l.Net.Unsubscribe(&events)
 	n := len(events.Lines())
-	l.at(1).send(frame(toAll, macOf(8), "nobody listens"))
+	l.at(1).send(makeFrame(toAll, macOf(8), "nobody listens"))
 	if len(events.Lines()) != n {
 		t.Error("an event came after Unsubscribe")
 	}
@@ -206,19 +208,19 @@ func TestDamping(t *testing.T) {
 	l := newLab(t, Name+" damping=5", 3)
 	l.at(1).say(toAll, "here")
 	for range 5 {
-		l.at(2).send(frame(toAll, macOf(1), "no, here"))
+		l.at(2).send(makeFrame(toAll, macOf(1), "no, here"))
 		l.tick(1)
 	}
-	l.at(2).send(frame(toAll, macOf(1), "no, here"))
+	l.at(2).send(makeFrame(toAll, macOf(1), "no, here"))
 	l.want("fdb", entry(macOf(1), 0, 1, 5))
 	if got := l.counter("fdb_damped"); got != "6" {
 		t.Errorf("fdb_damped is %s, want 6", got)
 	}
 	l.tick(1)
-	l.at(2).send(frame(toAll, macOf(1), "at last"))
+	l.at(2).send(makeFrame(toAll, macOf(1), "at last"))
 	l.want("fdb", entry(macOf(1), 0, 2, 0))
 	l.set("damping=0")
-	l.at(3).send(frame(toAll, macOf(1), "at once"))
+	l.at(3).send(makeFrame(toAll, macOf(1), "at once"))
 	l.want("fdb", entry(macOf(1), 0, 3, 0))
 }
 
@@ -226,13 +228,13 @@ func TestDamping(t *testing.T) {
 func TestFDBMax(t *testing.T) {
 	l := newLab(t, Name+" fdb_max=2", 3)
 	for n := 10; n < 15; n++ {
-		l.at(1).send(frame(toAll, macOf(n), "x"))
+		l.at(1).send(makeFrame(toAll, macOf(n), "x"))
 	}
 	l.want("fdb", entry(macOf(10), 0, 1, 0)+entry(macOf(11), 0, 1, 0))
 	if got := l.counter("fdb_refused"); got != "3" {
 		t.Errorf("fdb_refused is %s, want 3", got)
 	}
-	wantKind(t, "a static entry above the limit", l.try("fdb", "add "+macOf(12).String()+" port=1"), bus.NoSpace)
+	wantKind(t, "a static entry above the limit", l.try("fdb", "add "+macOf(12).String()+" port=1"), fail.NoSpace)
 	l.set("fdb=add " + macOf(11).String() + " port=2") // one that is there
 	for _, s := range l.stations {
 		s.heard()
@@ -240,7 +242,7 @@ func TestFDBMax(t *testing.T) {
 	l.at(3).say(macOf(12), "refused")
 	l.wantHeard("to an address that was refused", "refused", 1, 2)
 	l.set("fdb_max=3")
-	l.at(1).send(frame(toAll, macOf(12), "x"))
+	l.at(1).send(makeFrame(toAll, macOf(12), "x"))
 	if got := l.counter("fdb_entries"); got != "3" {
 		t.Errorf("fdb_entries is %s after fdb_max was raised to 3", got)
 	}

@@ -6,6 +6,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 )
 
 // What is behind a link that goes down is forgotten, and the tree takes the
@@ -17,7 +19,7 @@ func TestLinkDown(t *testing.T) {
 	s := l.Net.Policy().(*Switch)
 	command := func(f func() error) {
 		t.Helper()
-		if err := l.Net.UsePolicy(func(bus.Policy) error { return f() }); err != nil {
+		if err := l.Net.UsePolicy(func(policy.Policy) error { return f() }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -53,11 +55,11 @@ func TestLinkDown(t *testing.T) {
 }
 
 // parseInto sets up a port's part in the trees, as a write to its file does.
-func parseInto(s *Switch, p *bus.Port, command string) error {
+func parseInto(s *Switch, p policy.Port, command string) error {
 	for _, k := range s.PortKnobs() {
 		if k.Name == "stp" {
 			return k.Set(p, command)
 		}
 	}
-	return bus.Errorf(bus.Unknown, "no knob stp")
+	return fail.Errorf(fail.Unknown, "no knob stp")
 }

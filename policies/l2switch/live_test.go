@@ -10,6 +10,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 	"ipnfs/policies/broadcast"
 )
 
@@ -46,7 +47,7 @@ func (l *lab) during(n int, frame func(s *station, seq int) []byte, meanwhile ..
 
 // marked is a frame whose order and bytes bustest can check.
 func marked(to mac, s *station, seq int) []byte {
-	return bustest.Mark(frame(to, s.mac, ""), s.number(), seq, seq%100)
+	return bustest.Mark(makeFrame(to, s.mac, ""), s.number(), seq, seq%100)
 }
 
 // Another policy, or another switch, on a live network: nobody is
@@ -125,7 +126,7 @@ func TestSettingsAfterChangeOfPolicy(t *testing.T) {
 	l.at(1).say(toAll, "all is as at first")
 	l.wantHeard("a broadcast", "all is as at first", 2)
 	l.tick(1)
-	if err := l.Net.SetPolicy(Name + " colour=red"); bus.KindOf(err) != bus.Invalid {
+	if err := l.Net.SetPolicy(Name + " colour=red"); fail.KindOf(err) != fail.Invalid {
 		t.Errorf("a bad argument: %v", err)
 	}
 	l.want("ageing", "60") // the old one is in force
@@ -150,7 +151,7 @@ func TestLiveSettings(t *testing.T) {
 	for _, list := range words {
 		changes = append(changes, func(i int) error {
 			name, text := cut(list[i%len(list)])
-			if err := l.try(name, text); err != nil && bus.KindOf(err) == 0 {
+			if err := l.try(name, text); err != nil && fail.KindOf(err) == 0 {
 				return fmt.Errorf("echo %s > %s: %w", text, name, err)
 			}
 			return nil
@@ -164,7 +165,7 @@ func TestLiveSettings(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			bustest.Send(c, frame(toAll, macOf(50+i), "guest"))
+			bustest.Send(c, makeFrame(toAll, macOf(50+i), "guest"))
 			c.Close()
 			return nil
 		})
@@ -177,6 +178,6 @@ func TestLiveSettings(t *testing.T) {
 		if seq%97 == 0 {
 			return rstBPDU(uint64(seq), flagDesignated|flagTC)
 		}
-		return frame(to, macOf(seq%300), "x", [][]uint32{nil, {ctag(20)}, {stag(20), ctag(1)}}[seq%3]...)
+		return makeFrame(to, macOf(seq%300), "x", [][]uint32{nil, {ctag(20)}, {stag(20), ctag(1)}}[seq%3]...)
 	}, changes...)
 }

@@ -61,12 +61,12 @@ func TestChangesOpenGroups(t *testing.T) {
 		{"a file is opened and closed", "", func(l *lab) { l.join(bus.JoinOptions{}).conn.Close(); l.stations = l.stations[:5] }, false},
 		{"a station moves", "", func(l *lab) {
 			for _, n := range []int{4, 5} { // behind 4, then behind 5
-				l.at(n).send(frame(macOf(2), macOf(99), "here I am"))
+				l.at(n).send(makeFrame(macOf(2), macOf(99), "here I am"))
 			}
 		}, true},
 		{"a station speaks again", "", func(l *lab) {
 			for range 2 {
-				l.at(4).send(frame(macOf(2), macOf(99), "here I am"))
+				l.at(4).send(makeFrame(macOf(2), macOf(99), "here I am"))
 			}
 		}, false},
 		{"another querier", "", func(l *lab) { l.at(3).send(generalQuery(0)) }, true},

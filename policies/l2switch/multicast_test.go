@@ -20,7 +20,7 @@ func igmp(from int, kind byte, maxResponse byte, to, group string) []byte {
 	ip = append(ip, dst[:]...)
 	ip = append(ip, 0x94, 4, 0, 0) // router alert
 	be.PutUint16(ip[10:], ^sum16(0, ip))
-	f := frame(mac{0x01, 0x00, 0x5e, dst[1] & 0x7f, dst[2], dst[3]}, macOf(from), "")
+	f := makeFrame(mac{0x01, 0x00, 0x5e, dst[1] & 0x7f, dst[2], dst[3]}, macOf(from), "")
 	be.PutUint16(f[12:], 0x0800)
 	return append(append(f, ip...), msg...)
 }

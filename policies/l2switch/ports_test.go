@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // settings are those of a port, all different from those at first.
@@ -67,7 +68,7 @@ func TestReservedSettingsHold(t *testing.T) {
 	s.say(toAll, "1")
 	s.say(toAll, "2")
 	l.wantHeard("the rate", "1", 1)
-	if got := s.dropped(bus.DropStorm); got != 1 {
+	if got := s.dropped(frame.DropStorm); got != 1 {
 		t.Errorf("%d frames above the rate, want 1", got)
 	}
 }
@@ -116,7 +117,7 @@ func TestIsolation(t *testing.T) {
 	l.wantHeard("broadcast of another", "from 3", 1, 2, 4)
 	l.at(1).say(macOf(2), "known")
 	l.wantHeard("between isolated ports", "known")
-	if got := l.at(1).dropped(bus.DropIsolated); got != 1 {
+	if got := l.at(1).dropped(frame.DropIsolated); got != 1 {
 		t.Errorf("%d frames were counted as isolated, want 1", got)
 	}
 	l.at(1).say(macOf(3), "known")
@@ -158,11 +159,11 @@ func TestMirror(t *testing.T) {
 		from *station
 		f    []byte
 	}{
-		{"sent by it", l.at(2), frame(macOf(3), macOf(2), "x")},
-		{"sent to it", l.at(1), frame(macOf(2), macOf(1), "x", ctag(10, 3<<pcpShift))},
-		{"dropped on its way in", l.at(2), frame(macOf(3), macOf(2), "x", ctag(77))},
-		{"malformed", l.at(2), frame(macOf(3), toAll, "x")},
-		{"flooded", l.at(3), frame(toAll, macOf(3), "x")},
+		{"sent by it", l.at(2), makeFrame(macOf(3), macOf(2), "x")},
+		{"sent to it", l.at(1), makeFrame(macOf(2), macOf(1), "x", ctag(10, 3<<pcpShift))},
+		{"dropped on its way in", l.at(2), makeFrame(macOf(3), macOf(2), "x", ctag(77))},
+		{"malformed", l.at(2), makeFrame(macOf(3), toAll, "x")},
+		{"flooded", l.at(3), makeFrame(toAll, macOf(3), "x")},
 	} {
 		c.from.send(c.f)
 		if got := l.at(4).heard(); len(got) != 1 || !slices.Equal(got[0], c.f) {
@@ -170,6 +171,6 @@ func TestMirror(t *testing.T) {
 		}
 	}
 	l.heard()
-	l.at(1).send(frame(macOf(3), macOf(1), "not watched", ctag(10)))
+	l.at(1).send(makeFrame(macOf(3), macOf(1), "not watched", ctag(10)))
 	l.wantHeard("not watched", "not watched", 3)
 }

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"testing"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // Addresses reserved for bridges are not forwarded (IEEE 802.1Q 8.6.3, table
@@ -37,7 +39,7 @@ func TestReservedAddresses(t *testing.T) {
 						}
 					}
 				}
-				if got := l.at(1).dropped(bus.DropFiltered); got != filtered {
+				if got := l.at(1).dropped(frame.DropFiltered); got != filtered {
 					t.Errorf("%s stp %s: %d frames were counted as filtered, want %d", spec, mode, got, filtered)
 				}
 			}
@@ -78,14 +80,14 @@ func TestGroupForward(t *testing.T) {
 		l.want("group_forward", want)
 	}
 	l.set("group_forward=0x0008")
-	for text, kind := range map[string]bus.Kind{
-		"": bus.Invalid, "0x": bus.Invalid, "lldp": bus.Invalid, "-2": bus.Invalid, "0x10g": bus.Invalid, "1e3": bus.Invalid, "0b11": bus.Invalid,
-		"1": bus.Invalid, "0xffff": bus.Invalid, "3": bus.Invalid,
-		"65536": bus.Range, "0x10000": bus.Range, "99999999999999999999": bus.Range,
+	for text, kind := range map[string]fail.Kind{
+		"": fail.Invalid, "0x": fail.Invalid, "lldp": fail.Invalid, "-2": fail.Invalid, "0x10g": fail.Invalid, "1e3": fail.Invalid, "0b11": fail.Invalid,
+		"1": fail.Invalid, "0xffff": fail.Invalid, "3": fail.Invalid,
+		"65536": fail.Range, "0x10000": fail.Range, "99999999999999999999": fail.Range,
 	} {
 		wantKind(t, "group_forward "+text, l.try("group_forward", text), kind)
 		l.want("group_forward", "0x0008")
 	}
-	_, err := bus.NewPolicy(Name + " group_forward=1")
-	wantKind(t, "group_forward=1 as an argument", err, bus.Invalid)
+	_, err := policy.New(Name + " group_forward=1")
+	wantKind(t, "group_forward=1 as an argument", err, fail.Invalid)
 }

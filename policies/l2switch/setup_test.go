@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
 )
 
 // setup makes options of a join from settings of the port, NAME=VALUE each.
@@ -53,7 +55,7 @@ func TestJoinSetUpRefused(t *testing.T) {
 	for _, number := range []int{7, 8, 9, 0} {
 		for _, last := range []string{"pvid=4095", "colour=red", "stp=cost=0", "vlans=1-"} {
 			_, err := l.Net.Join(&station{tb: t}, setup(number, "pvid=20", "vlans=all", "stp=edge=on", last))
-			if bus.KindOf(err) == 0 {
+			if fail.KindOf(err) == 0 {
 				t.Errorf("port %d with %s: joined, or %v", number, last, err)
 			}
 		}
@@ -89,7 +91,7 @@ func TestDefaultPVID(t *testing.T) {
 	l.wantHeard("untagged, to a port without a pvid", "VLAN 1", 2)
 	fresh.say(toAll, "none")
 	l.wantHeard("untagged, from a port without a pvid", "none")
-	if got := fresh.dropped(bus.DropVLAN); got != 1 {
+	if got := fresh.dropped(frame.DropVLAN); got != 1 {
 		t.Errorf("%d frames dropped for their VLAN, want 1", got)
 	}
 	l.set("default_pvid=20")

@@ -5,7 +5,8 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
 )
 
 // Kinds of frames that a port's storm control tells apart.
@@ -59,7 +60,7 @@ func (e *egress) withinRate(kind int) bool {
 	case left > 0:
 		e.out.Split()
 	default:
-		e.out.Drop(bus.DropStorm)
+		e.out.Drop(frame.DropStorm)
 	}
 	return false
 }
@@ -85,13 +86,13 @@ func parseRates(text string, rates [stormKinds]int) ([stormKinds]int, error) {
 	}
 	words := strings.Fields(text)
 	if len(words) == 0 {
-		return rates, bus.Errorf(bus.Invalid, "no rate: broadcast=, multicast= or unknown= frames a second, or off")
+		return rates, fail.Errorf(fail.Invalid, "no rate: broadcast=, multicast= or unknown= frames a second, or off")
 	}
 	for _, word := range words {
 		name, value, _ := strings.Cut(word, "=")
 		i := indexOf(stormNames[:], name)
 		if i < 0 {
-			return rates, bus.Errorf(bus.Invalid, "unknown rate %q: one of %s, with =FRAMES a second or =off", name, strings.Join(stormNames[:], ", "))
+			return rates, fail.Errorf(fail.Invalid, "unknown rate %q: one of %s, with =FRAMES a second or =off", name, strings.Join(stormNames[:], ", "))
 		}
 		rate := 0
 		if value != "off" {

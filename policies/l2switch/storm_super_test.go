@@ -9,6 +9,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
 )
 
@@ -71,7 +72,7 @@ func TestStormCountsFramesOnTheWire(t *testing.T) {
 					if got := plain.Frames()[complete:]; !slices.EqualFunc(got, want, bytes.Equal) {
 						t.Errorf("%s, second %d: %d frames came to who takes none, want the first %d", what, second, len(got), len(want))
 					}
-					if got, want := l.Net.Port(1).Stats().Barred[bus.DropStorm], uint64(second*c.dropped); got != want {
+					if got, want := l.Net.Port(1).Stats().Barred[frame.DropStorm], uint64(second*c.dropped); got != want {
 						t.Errorf("%s, second %d: %d were dropped, want %d", what, second, got, want)
 					}
 					l.tick(1)

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // Each kind has its own rate, each port its own, and every second begins with
@@ -40,7 +40,7 @@ func TestStormControl(t *testing.T) {
 				if got := many(l.at(2), to); got != 5 {
 					t.Errorf("second %d: %d of 5 frames came from a port without a rate", second, got)
 				}
-				if got, want := l.at(1).dropped(bus.DropStorm), 7*second; got != want {
+				if got, want := l.at(1).dropped(frame.DropStorm), 7*second; got != want {
 					t.Errorf("second %d: %d frames were counted as a storm, want %d", second, got, want)
 				}
 				l.tick(1)
@@ -74,7 +74,7 @@ func TestStormLearns(t *testing.T) {
 	l := newLab(t, Name, 3)
 	l.set("1/storm=broadcast=1")
 	l.at(1).say(toAll, "x")
-	l.at(1).send(frame(toAll, macOf(9), "held back"))
+	l.at(1).send(makeFrame(toAll, macOf(9), "held back"))
 	l.heard()
 	l.at(2).say(macOf(9), "hello")
 	l.wantHeard("to a sender that was held back", "hello", 1)
@@ -91,7 +91,7 @@ func TestStormWithVLANs(t *testing.T) {
 		t.Errorf("%d frames came in two VLANs, want 4", got)
 	}
 	l.at(1).say(toAll, "none of its VLANs", ctag(30))
-	if got := l.at(1).dropped(bus.DropVLAN); got != 1 {
+	if got := l.at(1).dropped(frame.DropVLAN); got != 1 {
 		t.Errorf("%d frames were counted as vlan, want 1", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ipnfs/bus"
+	"ipnfs/bus/policy"
 )
 
 // BenchmarkTrees is what the largest switches with trees pay: for a port that
@@ -14,7 +15,7 @@ func BenchmarkTrees(b *testing.B) {
 	for _, c := range []struct{ ports, trees int }{{1500, 5}, {63, 128}} {
 		for _, kind := range []string{"port", "tap"} {
 			l := newLab(b, Name, 0)
-			if err := l.Net.Change(func(s *bus.Settings) { s.MaxPorts = bus.MaxPorts }); err != nil {
+			if err := l.Net.Change(func(s *bus.Settings) { s.MaxPorts = policy.MaxPorts }); err != nil {
 				b.Fatal(err)
 			}
 			l.set("vlan=on")
@@ -52,7 +53,7 @@ func BenchmarkTrees(b *testing.B) {
 				p := l.Net.Policy().(*Switch)
 				for b.Loop() {
 					l.now = l.now.Add(time.Second)
-					_ = l.Net.UsePolicy(func(bus.Policy) error { p.Tick(l.now); return nil })
+					_ = l.Net.UsePolicy(func(policy.Policy) error { p.Tick(l.now); return nil })
 				}
 			})
 		}

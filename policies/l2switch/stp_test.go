@@ -6,6 +6,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 )
 
 // ring joins all switches in a circle: cable i is between i and i+1.
@@ -215,7 +216,7 @@ func TestEdgePorts(t *testing.T) {
 		if got := len(l.at(1).heard()) == 1; got != atOnce {
 			t.Errorf("a frame of a %s came at once: %v", kind, got)
 		}
-		if got := s.dropped(bus.DropSTP) == 0; got != atOnce {
+		if got := s.dropped(frame.DropSTP) == 0; got != atOnce {
 			t.Errorf("a frame of a %s was counted as stp: %v", kind, !got)
 		}
 		l.tick(4)

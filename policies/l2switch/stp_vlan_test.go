@@ -7,6 +7,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 )
 
 // trunks sets up all ports of cables: tagged frames of these VLANs.
@@ -152,12 +153,12 @@ func TestTooManyTrees(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.set("1/vlans=1-129")
-	l.checkRefusals([]refusal{{"stp", "per-vlan", bus.NoSpace}})
+	l.checkRefusals([]refusal{{"stp", "per-vlan", fail.NoSpace}})
 	l.set("1/vlans=1-128", "2/vlans=1-128", "stp=per-vlan")
 	l.checkRefusals([]refusal{
-		{"1/vlans", "1-129", bus.NoSpace},
-		{"2/pvid", "1000", bus.NoSpace},
-		{"vlans", "add 129", bus.NoSpace},
+		{"1/vlans", "1-129", fail.NoSpace},
+		{"2/pvid", "1000", fail.NoSpace},
+		{"vlans", "add 129", fail.NoSpace},
 	})
 	l.set("vlans=add 128 name=last", "1/vlans=all") // all: those that others have
 	l.set("7/vlans=128-130")

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 func static(m mac, vlan, port int) string {
@@ -20,7 +21,7 @@ func TestStaticEntries(t *testing.T) {
 	l.want("fdb", static(macOf(7), 0, 2))
 	l.at(1).say(macOf(7), "x")
 	l.wantHeard("to a static entry", "x", 2)
-	l.at(3).send(frame(toAll, macOf(7), "I am not where I should be"))
+	l.at(3).send(makeFrame(toAll, macOf(7), "I am not where I should be"))
 	l.tick(20)
 	l.set("fdb=flush", "fdb=flush port=2", "fdb=flush vlan=0")
 	l.want("fdb", static(macOf(7), 0, 2))
@@ -78,7 +79,7 @@ func TestFlush(t *testing.T) {
 // refusal is a text that a table or knob refuses, and how.
 type refusal struct {
 	name, text string
-	kind       bus.Kind
+	kind       fail.Kind
 }
 
 // checkRefusals writes what must be refused, and checks that nothing changed.
@@ -111,52 +112,52 @@ func TestTableRefusals(t *testing.T) {
 	l.at(1).say(toAll, "x")
 	const a = "02:00:00:00:00:05"
 	l.checkRefusals([]refusal{
-		{"fdb", "", bus.Invalid},
-		{"fdb", "frobnicate", bus.Invalid},
-		{"fdb", "add", bus.Invalid},
-		{"fdb", "add " + a, bus.Invalid}, // no port
-		{"fdb", "add " + a + " port=", bus.Invalid},
-		{"fdb", "add " + a + " port=x", bus.Invalid},
-		{"fdb", "add " + a + " port=-1", bus.Invalid},
-		{"fdb", "add " + a + " port=0", bus.Range},
-		{"fdb", "add " + a + " port=99999999999999999999", bus.Range},
-		{"fdb", "add " + a + " port=3", bus.Unknown},
-		{"fdb", "add " + a + " port=9", bus.Unknown}, // nobody is connected
-		{"fdb", "add " + a + " port=1 port=2", bus.Invalid},
-		{"fdb", "add " + a + " port=1 colour=red", bus.Invalid},
-		{"fdb", "add " + a + " port=1 more", bus.Invalid},
-		{"fdb", "add " + a + " port=1 vlan=10", bus.Invalid}, // there are no VLANs
-		{"fdb", "add 02:00:00:00:00 port=1", bus.Invalid},
-		{"fdb", "add 02:00:00:00:00:00:00:01 port=1", bus.Invalid}, // an EUI-64
-		{"fdb", "add ff:ff:ff:ff:ff:ff port=1", bus.Invalid},
-		{"fdb", "add 01:00:5e:00:00:01 port=1", bus.Invalid},
-		{"fdb", "add 00:00:00:00:00:00 port=1", bus.Invalid},
-		{"fdb", "del", bus.Invalid},
-		{"fdb", "del " + a, bus.Unknown},
-		{"fdb", "del " + macOf(1).String() + " port=1", bus.Invalid},
-		{"fdb", "flush now", bus.Invalid},
-		{"fdb", "flush port=3", bus.Unknown},
-		{"fdb", "flush vlan=1", bus.Invalid},
-		{"vlans", "", bus.Invalid},
-		{"vlans", "add", bus.Invalid},
-		{"vlans", "add 0", bus.Range},
-		{"vlans", "add 4095", bus.Range},
-		{"vlans", "add ten", bus.Invalid},
-		{"vlans", "add 10 11", bus.Invalid},
-		{"vlans", "add 10 name=" + strings.Repeat("n", 33), bus.Range},
-		{"vlans", "add 10 name=a name=b", bus.Invalid},
-		{"vlans", "del 1", bus.Busy}, // both ports are in it
-		{"vlans", "del 10", bus.Unknown},
-		{"vlans", "flush", bus.Invalid},
-		{"groups", "", bus.Invalid},
-		{"groups", "add", bus.Invalid},
+		{"fdb", "", fail.Invalid},
+		{"fdb", "frobnicate", fail.Invalid},
+		{"fdb", "add", fail.Invalid},
+		{"fdb", "add " + a, fail.Invalid}, // no port
+		{"fdb", "add " + a + " port=", fail.Invalid},
+		{"fdb", "add " + a + " port=x", fail.Invalid},
+		{"fdb", "add " + a + " port=-1", fail.Invalid},
+		{"fdb", "add " + a + " port=0", fail.Range},
+		{"fdb", "add " + a + " port=99999999999999999999", fail.Range},
+		{"fdb", "add " + a + " port=3", fail.Unknown},
+		{"fdb", "add " + a + " port=9", fail.Unknown}, // nobody is connected
+		{"fdb", "add " + a + " port=1 port=2", fail.Invalid},
+		{"fdb", "add " + a + " port=1 colour=red", fail.Invalid},
+		{"fdb", "add " + a + " port=1 more", fail.Invalid},
+		{"fdb", "add " + a + " port=1 vlan=10", fail.Invalid}, // there are no VLANs
+		{"fdb", "add 02:00:00:00:00 port=1", fail.Invalid},
+		{"fdb", "add 02:00:00:00:00:00:00:01 port=1", fail.Invalid}, // an EUI-64
+		{"fdb", "add ff:ff:ff:ff:ff:ff port=1", fail.Invalid},
+		{"fdb", "add 01:00:5e:00:00:01 port=1", fail.Invalid},
+		{"fdb", "add 00:00:00:00:00:00 port=1", fail.Invalid},
+		{"fdb", "del", fail.Invalid},
+		{"fdb", "del " + a, fail.Unknown},
+		{"fdb", "del " + macOf(1).String() + " port=1", fail.Invalid},
+		{"fdb", "flush now", fail.Invalid},
+		{"fdb", "flush port=3", fail.Unknown},
+		{"fdb", "flush vlan=1", fail.Invalid},
+		{"vlans", "", fail.Invalid},
+		{"vlans", "add", fail.Invalid},
+		{"vlans", "add 0", fail.Range},
+		{"vlans", "add 4095", fail.Range},
+		{"vlans", "add ten", fail.Invalid},
+		{"vlans", "add 10 11", fail.Invalid},
+		{"vlans", "add 10 name=" + strings.Repeat("n", 33), fail.Range},
+		{"vlans", "add 10 name=a name=b", fail.Invalid},
+		{"vlans", "del 1", fail.Busy}, // both ports are in it
+		{"vlans", "del 10", fail.Unknown},
+		{"vlans", "flush", fail.Invalid},
+		{"groups", "", fail.Invalid},
+		{"groups", "add", fail.Invalid},
 	})
 	l.set("vlan=on")
 	l.checkRefusals([]refusal{
-		{"fdb", "add " + a + " port=1 vlan=0", bus.Range},
-		{"fdb", "add " + a + " port=1 vlan=4095", bus.Range},
-		{"fdb", "add " + a + " port=1 vlan=", bus.Invalid},
-		{"fdb", "flush vlan=x", bus.Invalid},
+		{"fdb", "add " + a + " port=1 vlan=0", fail.Range},
+		{"fdb", "add " + a + " port=1 vlan=4095", fail.Range},
+		{"fdb", "add " + a + " port=1 vlan=", fail.Invalid},
+		{"fdb", "flush vlan=x", fail.Invalid},
 	})
 	if v := find(t, l.Net, "counters"); v.set != nil {
 		t.Error("counters can be written")
@@ -175,7 +176,7 @@ func TestVLANTable(t *testing.T) {
 		"31 name=\"\" untagged=none tagged=1,3\n"+
 		"4094 name=\"\" untagged=none tagged=1\n")
 	l.set("vlans=add 10 name=lab", "vlans=add 20 name=") // another name; none
-	l.checkRefusals([]refusal{{"vlans", "del 10", bus.Busy}, {"vlans", "del 30", bus.Busy}})
+	l.checkRefusals([]refusal{{"vlans", "del 10", fail.Busy}, {"vlans", "del 30", fail.Busy}})
 	l.set("vlans=del 20", "vlans=del 4094", "2/pvid=1", "3/vlans=none", "vlans=del 10")
 	l.want("vlans", "1 name=\"\" untagged=2,3 tagged=1\n")
 }
@@ -206,7 +207,7 @@ func TestReadWithoutLock(t *testing.T) {
 		defer close(done)
 		for i := range 200 {
 			l.set(fmt.Sprintf("vlans=add %d name=x", 2+i), fmt.Sprintf("1/pvid=%d", 2+i), "1/pvid=1", fmt.Sprintf("vlans=del %d", 2+i))
-			l.at(2).send(frame(macOf(1), mac{2, 7, 7, 7, 0, byte(i)}, "x"))
+			l.at(2).send(makeFrame(macOf(1), mac{2, 7, 7, 7, 0, byte(i)}, "x"))
 			c, err := l.Net.Join(&silent{}, bus.JoinOptions{Recv: true, Send: true})
 			if err != nil {
 				t.Error(err)

@@ -5,7 +5,8 @@ import (
 	"strconv"
 	"strings"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
 )
 
 // VLAN identifiers (IEEE 802.1Q 9.6): 0 is none, a tag with it carries only a
@@ -63,8 +64,8 @@ func (c *config) differs(before *config, vlan uint16) bool {
 // egress tells how a frame's tags change on its way out of the port, or that
 // it may not leave there (IEEE 802.1Q 8.6.4, 6.9.2). The priority goes from tag to
 // tag; an untagged frame has none.
-func (c *config) egress(t tag) (bus.Edit, bool) {
-	var e bus.Edit
+func (c *config) egress(t tag) (frame.Edit, bool) {
+	var e frame.Edit
 	switch {
 	case c.tagged.has(t.vlan):
 		if t.tpid == c.tpid && t.inside == t.vlan {
@@ -133,7 +134,7 @@ func parseVLANs(text string) (*vlanSet, error) {
 	}
 	words := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
 	if len(words) == 0 {
-		return nil, bus.Errorf(bus.Invalid, "no VLANs: numbers and ranges (10,20-29), all, or none")
+		return nil, fail.Errorf(fail.Invalid, "no VLANs: numbers and ranges (10,20-29), all, or none")
 	}
 	for _, word := range words {
 		low, high, isRange := strings.Cut(word, "-")
@@ -146,7 +147,7 @@ func parseVLANs(text string) (*vlanSet, error) {
 			return nil, err
 		}
 		if to < from {
-			return nil, bus.Errorf(bus.Invalid, "VLANs %s: the range is empty", word)
+			return nil, fail.Errorf(fail.Invalid, "VLANs %s: the range is empty", word)
 		}
 		for v := from; v <= to; v++ {
 			s.add(v)
@@ -164,11 +165,11 @@ func parseVLAN(text string) (uint16, error) {
 // parseInt reads a decimal number within a range.
 func parseInt(what, text string, low, high int) (int, error) {
 	if text == "" || strings.Trim(text, "0123456789") != "" {
-		return 0, bus.Errorf(bus.Invalid, "%s %q: must be a number, %d to %d", what, text, low, high)
+		return 0, fail.Errorf(fail.Invalid, "%s %q: must be a number, %d to %d", what, text, low, high)
 	}
 	v, err := strconv.Atoi(text)
 	if err != nil || v < low || v > high {
-		return 0, bus.Errorf(bus.Range, "%s %s: must be %d to %d", what, text, low, high)
+		return 0, fail.Errorf(fail.Range, "%s %s: must be %d to %d", what, text, low, high)
 	}
 	return v, nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // The VLAN matrix: each form of a frame, into each kind of port, out of each
@@ -116,13 +117,13 @@ func TestVLANMatrix(t *testing.T) {
 	}
 	for _, form := range forms {
 		for i, vlan := range strings.Fields(form.vlans) {
-			f := frame(toAll, macOf(i+1), "body", form.tags...)
+			f := makeFrame(toAll, macOf(i+1), "body", form.tags...)
 			if form.cut != 0 {
 				f = f[:form.cut]
 			}
-			before := in[i].dropped(bus.DropVLAN)
+			before := in[i].dropped(frame.DropVLAN)
 			in[i].send(f)
-			if dropped := in[i].dropped(bus.DropVLAN)-before == 1; dropped != (vlan == "-") {
+			if dropped := in[i].dropped(frame.DropVLAN)-before == 1; dropped != (vlan == "-") {
 				t.Errorf("%s into %s: dropped as vlan: %v, want VLAN %s (%s)", form.name, kinds[i].name, dropped, vlan, form.clause)
 			}
 			for k, s := range out {

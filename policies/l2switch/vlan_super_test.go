@@ -24,7 +24,7 @@ func super(to mac, tags ...uint32) []byte {
 // others put there.
 func retagged(raw []byte, strip int, push ...uint32) []byte {
 	h, data := vnet.Parse(raw), raw[vnet.HeaderLen:]
-	out := frame(mac(data), mac(data[6:]), "", push...)
+	out := makeFrame(mac(data), mac(data[6:]), "", push...)
 	out = append(out[:len(out)-2], data[12+4*strip:]...)
 	shift := uint16(4 * (len(push) - strip))
 	h.CsumStart += shift

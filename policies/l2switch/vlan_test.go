@@ -4,8 +4,8 @@ import (
 	"slices"
 	"testing"
 
-	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 )
 
 // Each VLAN has addresses of its own (IEEE 802.1Q 8.8: independent learning):
@@ -14,8 +14,8 @@ func TestAddressesByVLAN(t *testing.T) {
 	l := newLab(t, Name+" vlan=on", 5)
 	l.set("1/pvid=10", "2/pvid=20", "3/pvid=0", "3/vlans=10,20", "4/pvid=10", "5/pvid=20")
 	twin := macOf(100)
-	l.at(1).send(frame(toAll, twin, "x"))
-	l.at(2).send(frame(toAll, twin, "x"))
+	l.at(1).send(makeFrame(toAll, twin, "x"))
+	l.at(2).send(makeFrame(toAll, twin, "x"))
 	l.want("fdb", entry(twin, 10, 1, 0)+entry(twin, 20, 2, 0))
 	l.heard()
 	l.at(3).say(twin, "in 10", ctag(10))
@@ -35,7 +35,7 @@ func TestAddressesByVLAN(t *testing.T) {
 func TestNoWayBackInVLAN(t *testing.T) {
 	l := newLab(t, Name+" vlan=on", 2)
 	l.set("1/vlans=10,20", "2/vlans=10,20")
-	l.at(1).send(frame(toAll, macOf(7), "x", ctag(10)))
+	l.at(1).send(makeFrame(toAll, macOf(7), "x", ctag(10)))
 	l.heard()
 	l.at(1).say(macOf(7), "neighbour", ctag(10))
 	l.wantHeard("to a neighbour", "neighbour")
@@ -50,7 +50,7 @@ func TestEgressFiltering(t *testing.T) {
 	l.set("1/pvid=10", "3/pvid=10", "fdb=add "+nobody.String()+" port=2 vlan=10")
 	l.at(1).say(nobody, "x")
 	l.wantHeard("to a port outside the VLAN", "x")
-	if got := l.at(1).dropped(bus.DropVLAN); got != 1 {
+	if got := l.at(1).dropped(frame.DropVLAN); got != 1 {
 		t.Errorf("%d frames were counted as vlan, want 1", got)
 	}
 }
@@ -75,10 +75,10 @@ func TestPriorityIsKept(t *testing.T) {
 		}{{l.at(1), ctag(10, prio)}, {l.at(2), ctag(0, prio)}, {l.at(3), stag(10, prio)}, {l.at(3), stag(0, prio)}} {
 			in.from.say(toAll, "x", in.tag)
 			want := map[int][]byte{
-				1: frame(toAll, in.from.mac, "x", ctag(10, prio)),
-				2: frame(toAll, in.from.mac, "x"),
-				3: frame(toAll, in.from.mac, "x", stag(10, prio)),
-				4: frame(toAll, in.from.mac, "x", ctag(10, prio)),
+				1: makeFrame(toAll, in.from.mac, "x", ctag(10, prio)),
+				2: makeFrame(toAll, in.from.mac, "x"),
+				3: makeFrame(toAll, in.from.mac, "x", stag(10, prio)),
+				4: makeFrame(toAll, in.from.mac, "x", ctag(10, prio)),
 			}
 			for _, s := range l.stations {
 				if got := s.heard(); s != in.from && (len(got) != 1 || !slices.Equal(got[0], want[s.number()])) {
@@ -113,16 +113,16 @@ func TestBatchOfManyForms(t *testing.T) {
 		if tag != 0 {
 			tags = append(tags, tag)
 		}
-		batch = append(batch, frame(toAll, macOf(1), string(rune('a'+i)), tags...))
+		batch = append(batch, makeFrame(toAll, macOf(1), string(rune('a'+i)), tags...))
 	}
 	l.set("1/pvid=10")
 	if n := bustest.SendBatch(l.at(1).conn, batch...); n != len(batch) {
 		t.Fatalf("%d of %d frames went", n, len(batch))
 	}
 	for port, want := range map[int][][]byte{
-		2: {frame(toAll, macOf(1), "a"), frame(toAll, macOf(1), "b"), frame(toAll, macOf(1), "d"), frame(toAll, macOf(1), "f")},
-		3: {batch[0], batch[1], frame(toAll, macOf(1), "d", ctag(10)), batch[5]},
-		4: {batch[0], batch[1], frame(toAll, macOf(1), "c"), frame(toAll, macOf(1), "d", ctag(10)), batch[5]},
+		2: {makeFrame(toAll, macOf(1), "a"), makeFrame(toAll, macOf(1), "b"), makeFrame(toAll, macOf(1), "d"), makeFrame(toAll, macOf(1), "f")},
+		3: {batch[0], batch[1], makeFrame(toAll, macOf(1), "d", ctag(10)), batch[5]},
+		4: {batch[0], batch[1], makeFrame(toAll, macOf(1), "c"), makeFrame(toAll, macOf(1), "d", ctag(10)), batch[5]},
 	} {
 		if got := l.at(port).heard(); !slices.EqualFunc(got, want, slices.Equal) {
 			t.Errorf("port %d got\n%x, want\n%x", port, got, want)

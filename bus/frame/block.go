@@ -1,4 +1,4 @@
-package bus
+package frame
 
 import (
 	"sync"
@@ -24,15 +24,10 @@ func NewMemory(limit int64) *Memory { return &Memory{limit: limit} }
 // left free of the whole (the dynamic threshold by which switches share their
 // buffers, Choudhury and Hahne 1998). One part alone gets half; and however
 // many are greedy, something is left for the next.
-func (m *Memory) Part() *Memory { return m.share(1) }
+func (m *Memory) Part() *Memory { return m.Share(1) }
 
-// userWeight is for the part of a user, which may be so many times what is
-// left free: all his networks together get 7 of 8 bytes, and leave the eighth to
-// others.
-const userWeight = 7
-
-// share is Part for one that may be weight times what is left free.
-func (m *Memory) share(weight int64) *Memory {
+// Share is Part for one that may be weight times what is left free.
+func (m *Memory) Share(weight int64) *Memory {
 	return &Memory{limit: m.limit, parent: m, weight: weight}
 }
 
@@ -134,7 +129,7 @@ func (b *Block) release() {
 		b.mem = nil
 		pools[b.class].Put(b)
 	case left < 0:
-		panic("bus: block released more often than retained")
+		panic("frame: block released more often than retained")
 	}
 }
 

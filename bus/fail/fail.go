@@ -1,8 +1,12 @@
-package bus
+// Package fail is how ipnfs refuses: an error has a kind for programs and a reason
+// for people. It imports nothing of ipnfs, as all packages refuse.
+package fail
 
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 )
 
 // Kind classes an error by what the caller may do about it. A file system
@@ -48,4 +52,21 @@ func KindOf(err error) Kind {
 		return e.Kind
 	}
 	return 0
+}
+
+// CheckRange returns a Range error unless lo <= v <= hi.
+func CheckRange(what string, v, lo, hi int) error {
+	if v < lo || v > hi {
+		return Errorf(Range, "%s %d is out of range: %d to %d", what, v, lo, hi)
+	}
+	return nil
+}
+
+// Quote makes a value fit for a reason, and for a key=value pair: as it is if it
+// has neither white space nor quotes nor control characters, else in Go's quotes.
+func Quote(s string) string {
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r == '"' || r == '\\' || unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
+		return fmt.Sprintf("%q", s)
+	}
+	return s
 }

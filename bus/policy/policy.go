@@ -1,11 +1,23 @@
-package bus
+package policy
 
 import (
-	"sort"
-	"strings"
-	"sync"
 	"time"
+
+	"ipnfs/bus/frame"
 )
+
+// MaxPorts is the highest number that a port may have.
+const MaxPorts = 65536
+
+// Port is a port of the network, as a policy sees it. Two are equal if they are
+// the same port; one that comes later under the same number is another.
+type Port interface {
+	// Number returns the port's number, 1 to MaxPorts.
+	Number() int
+	// Life tells this port from others that had or will have its number: it is
+	// another each time, until 65536 ports later.
+	Life() uint16
+}
 
 // Policy decides where the frames of one network go. Each network has its
 // own instance.
@@ -19,9 +31,9 @@ type Policy interface {
 	// whatever out says: a frame does not return to its sender.
 	//
 	// f may be a super-frame that stands for many of one sender and destination
-	// (Frame.WireFrames). A policy that would treat some of them otherwise asks
+	// (frame.Frame.WireFrames). A policy that would treat some of them otherwise asks
 	// for Egress.Split, and is called for each.
-	Forward(in *Port, f *Frame, out *Egress)
+	Forward(in Port, f *frame.Frame, out *Egress)
 }
 
 // The optional parts of a Policy. All are called with the network's lock
@@ -39,12 +51,12 @@ type (
 	// Joiner hears of ports: Join before the first frame can reach or come
 	// from p, Leave when none can any more.
 	Joiner interface {
-		Join(p *Port)
-		Leave(p *Port)
+		Join(p Port)
+		Leave(p Port)
 	}
 	// Linker is told when frames begin or cease to pass what is connected to
 	// p: see Env.LinkUp.
-	Linker interface{ Link(p *Port) }
+	Linker interface{ Link(p Port) }
 	// Ticker is called about once a second, for ageing.
 	Ticker interface{ Tick(now time.Time) }
 	// Tabler offers tables for people and programs to read and edit: the same
@@ -60,7 +72,7 @@ type (
 		PortKnobs() []PortKnob
 		// SavePort notes how p, which nobody has joined, is set up now. Called
 		// before anything else happened to p, restore puts that in force again.
-		SavePort(p *Port) (restore func())
+		SavePort(p Port) (restore func())
 	}
 )
 
@@ -90,82 +102,7 @@ type Knob struct {
 // PortKnob is a named value that a policy has for each port.
 type PortKnob struct {
 	Name string
-	Get  func(p *Port) string
+	Get  func(p Port) string
 	// Set takes the first line of what Get gives; nil: read only.
-	Set func(p *Port, value string) error
-}
-
-// PolicyType is a policy that networks may choose by name.
-type PolicyType struct {
-	Name    string
-	Summary string // one line for people
-	// New makes an instance for a network, with the arguments that stood
-	// behind the name (key=value). It refuses what it does not know.
-	New func(args map[string]string) (Policy, error)
-}
-
-var (
-	policyMu    sync.Mutex
-	policyTypes = map[string]PolicyType{}
-)
-
-// RegisterPolicy makes a policy known under its name; called from init of the
-// policy's package. A second registration of a name panics.
-func RegisterPolicy(t PolicyType) {
-	policyMu.Lock()
-	defer policyMu.Unlock()
-	if _, twice := policyTypes[t.Name]; twice {
-		panic("bus: policy " + t.Name + " registered twice")
-	}
-	policyTypes[t.Name] = t
-}
-
-// Policies lists the registered policies by name.
-func Policies() []PolicyType {
-	policyMu.Lock()
-	defer policyMu.Unlock()
-	list := make([]PolicyType, 0, len(policyTypes))
-	for _, t := range policyTypes {
-		list = append(list, t)
-	}
-	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
-	return list
-}
-
-// NewPolicy makes a policy from a specification: NAME [key=value...].
-func NewPolicy(spec string) (Policy, error) {
-	words := strings.Fields(spec)
-	if len(words) == 0 {
-		return nil, Errorf(Invalid, "no policy named: one of %s", policyNames())
-	}
-	policyMu.Lock()
-	t, ok := policyTypes[words[0]]
-	policyMu.Unlock()
-	if !ok {
-		return nil, Errorf(Unknown, "unknown policy %q: one of %s", words[0], policyNames())
-	}
-	args := map[string]string{}
-	for _, word := range words[1:] {
-		key, value, ok := strings.Cut(word, "=")
-		if !ok || key == "" {
-			return nil, Errorf(Invalid, "policy argument %q: must be key=value", word)
-		}
-		if _, twice := args[key]; twice {
-			return nil, Errorf(Invalid, "policy argument %q given twice", key)
-		}
-		args[key] = value
-	}
-	p, err := t.New(args)
-	if err != nil {
-		return nil, err
-	}
-	return p, nil
-}
-
-func policyNames() string {
-	var names []string
-	for _, t := range Policies() {
-		names = append(names, t.Name)
-	}
-	return strings.Join(names, ", ")
+	Set func(p Port, value string) error
 }

@@ -8,6 +8,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 )
 
 func texts(frames [][]byte) string {
@@ -203,7 +204,7 @@ func TestLargestFrame(t *testing.T) {
 	l.Join(t, s)
 	l.Join(t, r)
 	from := l.Join(t, &bustest.Recorder{})
-	f := bytes.Repeat([]byte{255, 1, 2, 3}, bus.MaxFrame/4)
+	f := bytes.Repeat([]byte{255, 1, 2, 3}, frame.MaxFrame/4)
 	if !bustest.Send(from, f) {
 		t.Fatal("the largest frame did not go")
 	}
@@ -229,7 +230,7 @@ func TestSendAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		b.SetFrame(one)
 		from.Send(&b)
-		b.SetStream(runs, bus.DefaultMTU)
+		b.SetStream(runs, frame.DefaultMTU)
 		from.Send(&b)
 		b.Reset()
 	}); n != 0 {

@@ -1,4 +1,4 @@
-package bus
+package frame
 
 import (
 	"encoding/binary"
@@ -101,6 +101,13 @@ const (
 	CTag Tags = 1 << iota // 0x8100
 	STag                  // 0x88a8
 )
+
+// Exceeds tells whether f is longer on a wire than so many bytes, if one tag of
+// those in free does not count.
+func (f *Frame) Exceeds(bytes int, free Tags) bool {
+	n := f.WireLen()
+	return n > bytes && (n > bytes+tagLen || !free.has(f.Data()))
+}
 
 // has tells whether the outermost tag of a frame is one of t.
 func (t Tags) has(frame []byte) bool {

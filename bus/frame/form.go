@@ -1,4 +1,4 @@
-package bus
+package frame
 
 import (
 	"slices"
@@ -22,17 +22,19 @@ type form struct {
 	lens  []int
 }
 
-// release forgets the forms and what they hold; their memory stays for the
-// next run.
-func (fs *forms) release() {
+// ReleaseForms forgets what Form has made; its memory stays for the next run.
+func (b *Batch) ReleaseForms() {
+	fs := &b.forms
 	for _, f := range fs.list[:fs.used] {
 		f.batch.Reset()
 	}
 	fs.used = 0
 }
 
-// get returns frames i to j of b in a form.
-func (fs *forms) get(b *Batch, i, j int, edit Edit, plain bool) *Batch {
+// Form returns frames i to j of b with other tags and, if plain, complete. It
+// lives until ReleaseForms; until then i and j must be the same at each call.
+func (b *Batch) Form(i, j int, edit Edit, plain bool) *Batch {
+	fs := &b.forms
 	for _, f := range fs.list[:fs.used] {
 		if f.edit == edit && f.plain == plain {
 			return &f.batch
@@ -125,10 +127,10 @@ func (f *form) retag(from Frame) Frame {
 	return Frame{raw: raw, head: from.head}
 }
 
-// finish makes the frames of b from the i-th on complete, which were carried to
+// Finish makes the frames of b from the i-th on complete, which were carried to
 // nobody yet. It is for networks where senders wait, as what they have sent is
-// counted in frames, and for Egress.Split.
-func (b *Batch) finish(i int) {
+// counted in frames, and for a policy that wants to see each.
+func (b *Batch) Finish(i int) {
 	if b.whole == nil {
 		b.whole = &form{plain: true}
 	}

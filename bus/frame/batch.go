@@ -1,0 +1,202 @@
+package frame
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"ipnfs/bus/vnet"
+)
+
+// MaxBatch is the most frames one Batch carries; a longer call is several.
+const MaxBatch = 1024
+
+// Batch is the frames that one call brings or takes. It belongs to the thread
+// that fills it and is used again, so that sending allocates nothing. The zero
+// Batch is ready.
+//
+// Frames in a batch are lent: they lie in one span of bytes (the request
+// buffer) that stays the caller's. The first receiver that has to queue makes
+// the batch copy the span once, into one Block that all receivers share.
+type Batch struct {
+	Frames []Frame
+
+	// Scratch is for endpoints of one kind, who alone look at it: what the
+	// thread that fills the batch has at hand for those who take from it.
+	Scratch any
+
+	span []byte // what the lent frames are pieces of
+	// scattered: the frames lie anywhere, there is no span; one that is kept
+	// is copied alone, and the batch then holds a reference of its block.
+	scattered bool
+	offloads  bool // some frame is not complete as it lies: see Frame.Offload
+
+	// kept is the copy of the span from frame keptFrom on; the batch holds
+	// one reference until Reset.
+	kept     *Block
+	keptFrom int
+	keptBase int // offset in span of what stands at Headroom in kept
+
+	forms forms
+	whole *form // what Finish has made
+}
+
+// SetFrame makes b a batch of the one frame data, lent by the caller.
+func (b *Batch) SetFrame(data []byte) {
+	b.Reset()
+	b.span = data
+	b.Frames = append(b.Frames, Frame{raw: data})
+}
+
+// SetStream parses span, which is lent, as frames each behind a 2-byte length
+// (VDE's stream form) and makes b a batch of the whole frames in it, at most
+// MaxBatch. Lengths of 0 are skipped, as vde_plug does. It stops in front of
+// a frame longer than mtu bytes and says so. used is the number of bytes
+// parsed: what follows is the beginning of a frame, an over-long one, or more.
+func (b *Batch) SetStream(span []byte, mtu int) (used int, tooLong bool) {
+	b.Reset()
+	b.span = span
+	for len(b.Frames) < MaxBatch && len(span)-used >= LengthPrefix {
+		n := int(binary.BigEndian.Uint16(span[used:]))
+		if n > mtu {
+			return used, true
+		}
+		n += LengthPrefix
+		if len(span)-used < n {
+			break
+		}
+		if n > LengthPrefix {
+			b.Frames = append(b.Frames, Frame{raw: span[used:][:n], head: LengthPrefix})
+		}
+		used += n
+	}
+	return used, false
+}
+
+// Reset empties b. Frames and their span are no longer used after it.
+func (b *Batch) Reset() {
+	if b.kept != nil {
+		b.kept.release()
+		b.kept = nil
+	}
+	b.releaseFrames(len(b.Frames))
+	clear(b.Frames)
+	b.Frames = b.Frames[:0]
+	b.span, b.scattered, b.offloads = nil, false, false
+}
+
+// releaseFrames gives back what the batch holds of its first n frames.
+func (b *Batch) releaseFrames(n int) {
+	if b.scattered {
+		for i := range n {
+			b.Frames[i].Release()
+		}
+	}
+}
+
+// AddVnet adds a frame with a virtio-net header in front, which the caller has
+// checked (vnet.Check). raw is lent. All frames of the batch must be added so,
+// or by AddPlain.
+func (b *Batch) AddVnet(raw []byte) {
+	b.scattered = true
+	b.offloads = b.offloads || !vnet.Parse(raw).Plain()
+	b.Frames = append(b.Frames, Frame{raw: raw, head: vnet.HeaderLen})
+}
+
+// AddPlain adds a complete frame, which is lent, to a batch of AddVnet.
+func (b *Batch) AddPlain(data []byte) {
+	b.scattered = true
+	b.Frames = append(b.Frames, Frame{raw: data})
+}
+
+// Offset tells where in the span that SetStream was given frame i begins, its
+// length included.
+func (b *Batch) Offset(i int) int { return b.offset(b.Frames[i].raw) }
+
+// Take copies the frames of from from the i-th on into b, for a sender whose
+// memory does not stay.
+func (b *Batch) Take(from *Batch, i int) {
+	b.Reset()
+	b.scattered, b.offloads = true, from.offloads
+	for _, f := range from.Frames[i:] {
+		b.Frames = append(b.Frames, Frame{raw: slices.Clone(f.raw), head: f.head})
+	}
+}
+
+// Offloads tells whether some frame is not complete as it lies: see
+// Frame.Offload.
+func (b *Batch) Offloads() bool { return b.offloads }
+
+// Keep returns frame i as one that may outlive the call, with a reference of
+// its own, or false if memory is at its cap.
+func (b *Batch) Keep(m *Memory, i int) (Frame, bool) {
+	if b.scattered {
+		return b.keepAlone(m, i)
+	}
+	f := b.Frames[i]
+	if f.block == nil {
+		if (b.kept == nil || i < b.keptFrom) && !b.copySpan(m, i) {
+			return Frame{}, false
+		}
+		f = b.keptFrame(i)
+	}
+	f.block.retain()
+	return f, true
+}
+
+// keepAlone is Keep for a scattered batch.
+func (b *Batch) keepAlone(m *Memory, i int) (Frame, bool) {
+	f := &b.Frames[i]
+	if f.block == nil {
+		blk := newBlock(m, len(f.raw))
+		if blk == nil {
+			return Frame{}, false
+		}
+		f.raw, f.block = blk.buf[Headroom:][:copy(blk.buf[Headroom:], f.raw)], blk
+	}
+	f.block.retain()
+	return *f, true
+}
+
+// copySpan copies the span from frame i to the end into a new block, with the
+// first frame's length in front if the span has it not.
+func (b *Batch) copySpan(m *Memory, i int) bool {
+	first, last := b.Frames[i].raw, b.Frames[len(b.Frames)-1].raw
+	from, to := b.offset(first), b.offset(last)+len(last)
+	blk := newBlock(m, to-from)
+	if blk == nil {
+		return false
+	}
+	PutLength(blk.buf[Headroom-LengthPrefix:], len(first))
+	copy(blk.buf[Headroom:], b.span[from:to])
+	if b.kept != nil {
+		b.kept.release()
+	}
+	b.kept, b.keptFrom, b.keptBase = blk, i, from
+	return true
+}
+
+// keptFrame is frame i, which is lent, where it lies in kept.
+func (b *Batch) keptFrame(i int) Frame {
+	f := b.Frames[i]
+	at := Headroom + b.offset(f.raw) - b.keptBase
+	end := at + len(f.raw)
+	if f.head == 0 && at == Headroom && len(f.raw) <= MaxPrefixed {
+		f.head = LengthPrefix
+		at -= LengthPrefix
+	}
+	f.raw, f.block = b.kept.buf[at:end], b.kept
+	return f
+}
+
+// offset tells where in the span raw starts. raw is cut from the span without
+// limiting its capacity, so the capacities tell.
+func (b *Batch) offset(raw []byte) int { return cap(b.span) - cap(raw) }
+
+// Discard makes the first n frames gone; the span stays.
+func (b *Batch) Discard(n int) {
+	b.releaseFrames(n)
+	rest := copy(b.Frames, b.Frames[n:])
+	clear(b.Frames[rest:])
+	b.Frames = b.Frames[:rest]
+	b.keptFrom = max(0, b.keptFrom-n)
+}

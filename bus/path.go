@@ -1,0 +1,356 @@
+package bus
+
+import (
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
+)
+
+// The path of a frame, in order. The thread that brought it carries it to the end:
+//
+//  1. The endpoint fills a Batch that it owns and calls Conn.Send.
+//  2. Send takes the network's snapshot (an immutable list of receivers and
+//     settings behind an atomic pointer) and asks the policy for the egress of
+//     each frame (forward); neighbours with the same egress form one run (carry).
+//  3. The receivers of a run are its targets. Each gets it in the form it wants
+//     (transmit): if nothing is queued there and its endpoint can take frames now
+//     (Endpoint.Claim), they are handed over straight from the ingress buffer
+//     after unlocking (Endpoint.Emit); else a reference is queued (enqueueLocked),
+//     or the frame is dropped and counted by reason, as the overflow setting says.
+//     All of that is under the target's own lock and no other (offer).
+//  4. A queue that was empty and no longer is wakes its endpoint, unlocked.
+//
+// Where some receiver blocks its senders, places are reserved with all targets
+// before any gets a frame (deliverLossless); else nobody waits for anybody
+// (deliverLossy).
+//
+// On this path there is no allocation, no global lock, no log line, no clock.
+
+// Send carries the frames of b from c to where the policy says, to the end,
+// on the caller's thread. It returns how many frames it carried: fewer than
+// all only if a receiver's overflow setting is BlockSender and its queue is full,
+// and then the next frame has gone to nobody. Whether a frame found a
+// receiver or was dropped is no concern of the sender. A connection that is
+// gone sends nothing and returns 0: look at Gone. With b.Budget or b.NoWait it may
+// also be fewer: look at b.Spent.
+func (c *Conn) Send(b *Batch) int { return c.sendFrom(b, true) }
+
+// sendFrom is Send. kick: tell other waiting senders of room that was
+// promised to this one and given back.
+func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
+	b.Spent, b.Made, b.full = false, 0, nil
+	if c.gone.Load() || len(b.Frames) == 0 {
+		return 0
+	}
+	s := c.net.snap.Load()
+	switch {
+	case s != nil:
+	case !b.NoWait:
+		s = c.net.load()
+	default:
+		if s = c.net.loadSoon(); s == nil {
+			b.Spent = true
+			return 0
+		}
+	}
+	if s.blocking && b.Offloads() {
+		b.Finish(0)
+	}
+	b.forward(s, c.port, 0)
+	for done < len(b.Frames) {
+		// The run: frames from done on with the same egress, as far as the
+		// budget goes.
+		end, asked := done+1, false // asked: the policy was asked for frame end
+		here := b.egress
+		each := max(FrameCost, s.copies(&here))
+		for end < len(b.Frames) && (b.Budget == 0 || b.Made+(end-done)*each < b.Budget) {
+			b.egress, b.other = b.other, b.egress
+			b.forward(s, c.port, end)
+			if asked = !here.Equal(&b.egress); asked {
+				break
+			}
+			end++
+			b.egress, b.other = b.other, b.egress
+		}
+		n := c.carry(s, b, &here, done, end, kick)
+		c.count(b, done, done+n)
+		done += n
+		b.Made += n * each
+		if done < end {
+			break
+		}
+		if !asked && done < len(b.Frames) {
+			b.Spent = true
+			break
+		}
+	}
+	if kick && c.net.work.count.Load() > 0 {
+		c.settle(b)
+	}
+	return done
+}
+
+// forward asks the policy for the egress of frame i, into b.egress.
+func (b *Batch) forward(s *snapshot, in *Port, i int) {
+	e := &b.egress
+	e.Reset()
+	s.policy.Forward(in, &b.Frames[i], e)
+	if _, super := b.Frames[i].Offload(); e.Splits() && super {
+		b.Finish(i)
+		e.Reset()
+		s.policy.Forward(in, &b.Frames[i], e)
+	}
+	if len(s.mirrors) > 0 {
+		s.mirror(in, e)
+	}
+}
+
+// copies is how many receivers get the frame, or a few more.
+func (s *snapshot) copies(e *policy.Egress) (n int) {
+	if e.Flooded() {
+		return len(s.receivers)
+	}
+	for _, p := range e.Ports() {
+		n += len(*p.(*Port).receivers.Load())
+	}
+	return n
+}
+
+// carry takes b.Frames[i:j] to all receivers of the egress e and returns how
+// many frames it carried.
+func (c *Conn) carry(s *snapshot, b *Batch, e *policy.Egress, i, j int, kick bool) (n int) {
+	b.listTargets(s, c.port, e)
+	var takers int
+	if s.blocking {
+		n, takers = c.deliverLossless(b, i, j, kick)
+	} else {
+		n, takers = j-i, b.deliverLossy(i, j)
+	}
+	b.ReleaseForms()
+	clear(b.targets)
+	c.countUnsent(e, n, takers)
+	return n
+}
+
+// target is a receiver, and the form in which it gets the frames.
+type target struct {
+	*Conn
+	edit frame.Edit
+}
+
+// listTargets lists who gets the frames of a run: the receivers at the ports of the
+// egress, but at the port that they came by.
+func (b *Batch) listTargets(s *snapshot, in *Port, e *policy.Egress) {
+	b.targets = b.targets[:0]
+	if e.Flooded() {
+		for _, to := range s.receivers {
+			if to.port != in {
+				b.targets = append(b.targets, target{to, frame.Edit{}})
+			}
+		}
+		return
+	}
+	for k, p := range e.Ports() {
+		if p := p.(*Port); p != in {
+			for _, to := range *p.receivers.Load() {
+				b.targets = append(b.targets, target{to, e.Edit(k)})
+			}
+		}
+	}
+}
+
+// deliverLossy gives frames i to j to all targets, and tells how many took them.
+func (b *Batch) deliverLossy(i, j int) (takers int) {
+	for k := range b.targets {
+		if _, took := b.transmit(i, j, b.targets[k], 0); took {
+			takers++
+		}
+	}
+	return takers
+}
+
+// deliverLossless is deliverLossy for a network on which some receiver blocks:
+// the frames go to all targets or, as far as they do not fit, to none. It returns
+// how many frames went.
+func (c *Conn) deliverLossless(b *Batch, i, j int, kick bool) (n, takers int) {
+	n = j - i
+	b.room = b.room[:0]
+	excess := false
+	for _, to := range b.targets {
+		got, all := to.reserve(n)
+		if !all {
+			excess = excess || len(b.room) > 0
+			n = got
+		}
+		b.room = append(b.room, got)
+		if n == 0 {
+			b.full = to.Conn
+			break
+		}
+	}
+	for k := range b.room {
+		if n == 0 {
+			b.targets[k].unreserve(b.room[k])
+		} else {
+			eased, took := b.transmit(i, i+n, b.targets[k], b.room[k])
+			excess = eased || excess
+			if took {
+				takers++
+			}
+		}
+	}
+	if excess && kick {
+		c.net.ease()
+	}
+	return n, takers
+}
+
+// reserve promises up to n places in the queue, if c's senders wait for room,
+// and returns how many, and whether c can be sent all n.
+func (c *Conn) reserve(n int) (got int, all bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.overflow != BlockSender || c.gone.Load() {
+		return 0, true
+	}
+	got = max(0, min(n, c.limit-c.q.Len()-c.reserved))
+	c.reserved += got
+	return got, got == n
+}
+
+func (c *Conn) unreserve(n int) {
+	c.mu.Lock()
+	c.reserved -= n
+	c.mu.Unlock()
+}
+
+// transmit gives frames i to j to a receiver in the form it wants.
+func (b *Batch) transmit(i, j int, to target, reserved int) (eased, took bool) {
+	plain := b.Offloads() && !to.offload
+	if !plain && to.edit == (frame.Edit{}) {
+		return to.Conn.offer(&b.Batch, i, j, reserved)
+	}
+	form := b.Form(i, j, to.edit, plain)
+	return to.Conn.offer(form, 0, len(form.Frames), reserved)
+}
+
+// offer gives b.Frames[i:j] to c: to its endpoint if that takes them at once,
+// else to its queue, else they are dropped as the overflow setting says.
+// reserved places were promised to this call before. eased tells whether that
+// was all the room there was and some of it is free again: others may wait.
+// took is false if c has gone: to the sender it is no receiver.
+func (c *Conn) offer(b *frame.Batch, i, j, reserved int) (eased, took bool) {
+	c.mu.Lock()
+	wasFull := reserved > 0 && c.fullLocked()
+	if j > i+1 && c.tooLong(b, i, j) && !c.gone.Load() { // one by one
+		each := min(reserved, 1)
+		c.reserved -= reserved - each*(j-i)
+		c.mu.Unlock()
+		for ; i < j; i++ {
+			more, one := c.offer(b, i, i+1, each)
+			eased, took = eased || more, took || one
+		}
+		return eased || wasFull, took
+	}
+	c.reserved -= reserved
+	if c.gone.Load() {
+		c.mu.Unlock()
+		return false, false
+	}
+	if c.tooLong(b, i, j) {
+		c.got.offered++
+		c.got.drops[dropTooLong]++
+		c.mu.Unlock()
+		return wasFull, true
+	}
+	c.got.offered += uint64(j - i)
+	var claimed int
+	var token uint64
+	wasEmpty := c.q.Len() == 0
+	if wasEmpty {
+		claimed, token = c.ep.Claim(b, i, j)
+		for k := i; k < i+claimed; k++ {
+			c.got.deliveredBytes += uint64(b.Frames[k].Len())
+		}
+		c.got.delivered += uint64(claimed)
+	}
+	overflowed := c.enqueueLocked(b, i+claimed, j, reserved)
+	wake := wasEmpty && c.q.Len() > 0
+	eased = wasFull && !c.fullLocked()
+	c.mu.Unlock()
+
+	if claimed > 0 {
+		c.ep.Emit(b, i, i+claimed, token)
+	}
+	if wake {
+		c.ep.Wake()
+	}
+	if overflowed {
+		c.net.evict(c, "overflow")
+	}
+	return eased, true
+}
+
+// enqueueLocked queues b.Frames[k:j] and tells whether c must be disconnected.
+func (c *Conn) enqueueLocked(b *frame.Batch, k, j, reserved int) (overflowed bool) {
+	for ; k < j; k++ {
+		if c.q.Len() >= c.limit && reserved == 0 && c.overflow != DropOld {
+			c.got.drops[dropFull] += uint64(j - k)
+			return c.overflow == Disconnect
+		}
+		for c.q.Len() >= c.limit && reserved == 0 {
+			oldest := c.q.Pop()
+			oldest.Release()
+			c.got.drops[dropOldest]++
+		}
+		f, ok := b.Keep(c.net.mem, k)
+		if ok && !c.q.Push(f) {
+			f.Release()
+			ok = false
+		}
+		if !ok {
+			c.got.drops[dropMemory] += uint64(j - k)
+			return false
+		}
+	}
+	return false
+}
+
+// tooLong tells whether a frame of b.Frames[i:j] is longer than the endpoint
+// can take.
+func (c *Conn) tooLong(b *frame.Batch, i, j int) bool {
+	maxLen := int(c.maxLen.Load())
+	for k := i; maxLen != 0 && k < j; k++ {
+		if b.Frames[k].Exceeds(maxLen, c.freeTags) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Conn) count(b *Batch, i, j int) {
+	bytes := 0
+	for k := i; k < j; k++ {
+		bytes += b.Frames[k].Len()
+	}
+	c.out.frames.Add(uint64(j - i))
+	c.out.bytes.Add(uint64(bytes))
+}
+
+// countUnsent counts n frames that the policy dropped, or that nobody gets.
+func (c *Conn) countUnsent(e *policy.Egress, n, targets int) {
+	switch why := e.Dropped(); {
+	case why != 0:
+		c.out.barred[why].Add(uint64(n))
+	case targets == 0:
+		c.out.nobody.Add(uint64(n))
+	}
+}
+
+// settle does what the policy asked for while it forwarded.
+func (c *Conn) settle(b *Batch) {
+	if b.NoWait {
+		c.net.settleSoon()
+	} else {
+		c.net.settle()
+	}
+}
