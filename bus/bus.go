@@ -120,10 +120,19 @@ func (b *Bus) Create(name, spec string, dir, door Access) (*Network, error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
-	p, err := policy.New(spec)
+	p, done, err := policy.Use(spec)
 	if err != nil {
 		return nil, err
 	}
+	n, err := b.create(name, p, spec, done, dir, door)
+	if err != nil {
+		done()
+	}
+	return n, err
+}
+
+// create is Create with the policy at hand; done is called when that is over.
+func (b *Bus) create(name string, p policy.Policy, spec string, done func(), dir, door Access) (*Network, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.byName[name] != nil {
@@ -146,7 +155,7 @@ func (b *Bus) Create(name, spec string, dir, door Access) (*Network, error) {
 		return nil, err
 	}
 	maker.networks++
-	n.startPolicyLocked(p, spec)
+	n.startPolicyLocked(p, spec, done)
 	b.byName[name], b.byID[n.id] = n, n
 	return n, nil
 }

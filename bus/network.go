@@ -46,6 +46,7 @@ type Network struct {
 	settings   Settings
 	policy     policy.Policy
 	policySpec string
+	policyDone func()        // see policy.Use
 	policyGen  atomic.Uint64 // counts the policies that were in force; written under mu
 	ports      []*Port       // by number-1; nil: the number is free
 	lowest     int           // no number below this index is free
@@ -209,21 +210,23 @@ func (n *Network) Policy() policy.Policy {
 // SetPolicy puts another policy in force. Ports stay connected, and frames
 // that are queued stay queued.
 func (n *Network) SetPolicy(spec string) error {
-	p, err := policy.New(spec)
+	p, done, err := policy.Use(spec)
 	if err != nil {
 		return err
 	}
 	n.lock()
 	if n.gone {
-		n.mu.Unlock()
-		return errNetworkGone
+		err = errNetworkGone
+	} else {
+		err = n.admitPolicyLocked(p)
 	}
-	if err := n.admitPolicyLocked(p); err != nil {
+	if err != nil {
 		n.mu.Unlock()
+		done()
 		return err
 	}
 	n.stopPolicyLocked()
-	n.startPolicyLocked(p, spec)
+	n.startPolicyLocked(p, spec, done)
 	n.invalidateLocked()
 	n.eventLocked("policy", "name=%s", p.Name())
 	n.mu.Unlock()
@@ -231,8 +234,8 @@ func (n *Network) SetPolicy(spec string) error {
 	return nil
 }
 
-func (n *Network) startPolicyLocked(p policy.Policy, spec string) {
-	n.policy, n.policySpec = p, spec
+func (n *Network) startPolicyLocked(p policy.Policy, spec string, done func()) {
+	n.policy, n.policySpec, n.policyDone = p, spec, done
 	_, ticks := p.(policy.Ticker)
 	n.ticks.Store(ticks)
 	if starter, ok := p.(policy.Starter); ok {
@@ -251,6 +254,7 @@ func (n *Network) stopPolicyLocked() {
 	if starter, ok := n.policy.(policy.Starter); ok {
 		starter.Stop()
 	}
+	n.policyDone()
 }
 
 // UsePolicy calls f with the policy in force and the network's lock held: so

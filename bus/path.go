@@ -11,7 +11,7 @@ import (
 //  2. Send takes the network's snapshot (an immutable list of receivers and
 //     settings behind an atomic pointer) and asks the policy for the egress of
 //     each frame (forward); neighbours with the same egress form one run (carry).
-//  3. The receivers of a run are its targets. Each gets it in the form it wants
+//  3. The receivers of a run stand in groups (group). Each gets it in the form it wants
 //     (transmit): if nothing is queued there and its endpoint can take frames now
 //     (Endpoint.Claim), they are handed over straight from the ingress buffer
 //     after unlocking (Endpoint.Emit); else a reference is queued (enqueueLocked),
@@ -20,8 +20,7 @@ import (
 //  4. A queue that was empty and no longer is wakes its endpoint, unlocked.
 //
 // Where some receiver blocks its senders, places are reserved with all targets
-// before any gets a frame (deliverLossless); else nobody waits for anybody
-// (deliverLossy).
+// before any gets a frame (deliverLossless); else nobody waits for anybody.
 //
 // On this path there is no allocation, no global lock, no log line, no clock.
 
@@ -104,6 +103,23 @@ func (b *Batch) forward(s *snapshot, in *Port, i int) {
 	}
 }
 
+// groups is how many groups of receivers get the frames of a run.
+func groups(e *policy.Egress) int {
+	if e.Flooded() {
+		return 1
+	}
+	return len(e.Ports())
+}
+
+// group returns one of them, and the form in which it gets the frames. The port
+// that they came by may be among them, and gets none.
+func (s *snapshot) group(e *policy.Egress, k int) (receivers []*Conn, edit frame.Edit) {
+	if e.Flooded() {
+		return s.receivers, frame.Edit{}
+	}
+	return *e.Ports()[k].(*Port).receivers.Load(), e.Edit(k)
+}
+
 // copies is how many receivers get the frame, or a few more.
 func (s *snapshot) copies(e *policy.Egress) (n int) {
 	if e.Flooded() {
@@ -118,17 +134,23 @@ func (s *snapshot) copies(e *policy.Egress) (n int) {
 // carry takes b.Frames[i:j] to all receivers of the egress e and returns how
 // many frames it carried.
 func (c *Conn) carry(s *snapshot, b *Batch, e *policy.Egress, i, j int, kick bool) (n int) {
-	b.listTargets(s, c.port, e)
-	var takers int
 	if s.blocking {
-		n, takers = c.deliverLossless(b, i, j, kick)
-	} else {
-		n, takers = j-i, b.deliverLossy(i, j)
+		return c.deliverLossless(s, b, e, i, j, kick)
+	}
+	takers := 0
+	for k := range groups(e) {
+		receivers, edit := s.group(e, k)
+		for _, to := range receivers {
+			if to.port != c.port {
+				if _, took := b.transmit(i, j, target{to, edit}, 0); took {
+					takers++
+				}
+			}
+		}
 	}
 	b.ReleaseForms()
-	clear(b.targets)
-	c.countUnsent(e, n, takers)
-	return n
+	c.countUnsent(e, j-i, takers)
+	return j - i
 }
 
 // target is a receiver, and the form in which it gets the frames.
@@ -137,44 +159,20 @@ type target struct {
 	edit frame.Edit
 }
 
-// listTargets lists who gets the frames of a run: the receivers at the ports of the
-// egress, but at the port that they came by.
-func (b *Batch) listTargets(s *snapshot, in *Port, e *policy.Egress) {
-	b.targets = b.targets[:0]
-	if e.Flooded() {
-		for _, to := range s.receivers {
-			if to.port != in {
-				b.targets = append(b.targets, target{to, frame.Edit{}})
-			}
-		}
-		return
-	}
-	for k, p := range e.Ports() {
-		if p := p.(*Port); p != in {
-			for _, to := range *p.receivers.Load() {
-				b.targets = append(b.targets, target{to, e.Edit(k)})
+// deliverLossless is for a network on which some receiver blocks: the frames go
+// to all targets or, as far as they do not fit, to none.
+func (c *Conn) deliverLossless(s *snapshot, b *Batch, e *policy.Egress, i, j int, kick bool) (n int) {
+	b.targets, b.room = b.targets[:0], b.room[:0]
+	for k := range groups(e) {
+		receivers, edit := s.group(e, k)
+		for _, to := range receivers {
+			if to.port != c.port {
+				b.targets = append(b.targets, target{to, edit})
 			}
 		}
 	}
-}
-
-// deliverLossy gives frames i to j to all targets, and tells how many took them.
-func (b *Batch) deliverLossy(i, j int) (takers int) {
-	for k := range b.targets {
-		if _, took := b.transmit(i, j, b.targets[k], 0); took {
-			takers++
-		}
-	}
-	return takers
-}
-
-// deliverLossless is deliverLossy for a network on which some receiver blocks:
-// the frames go to all targets or, as far as they do not fit, to none. It returns
-// how many frames went.
-func (c *Conn) deliverLossless(b *Batch, i, j int, kick bool) (n, takers int) {
 	n = j - i
-	b.room = b.room[:0]
-	excess := false
+	excess, takers := false, 0
 	for _, to := range b.targets {
 		got, all := to.reserve(n)
 		if !all {
@@ -198,10 +196,13 @@ func (c *Conn) deliverLossless(b *Batch, i, j int, kick bool) (n, takers int) {
 			}
 		}
 	}
+	b.ReleaseForms()
+	c.countUnsent(e, n, takers)
+	clear(b.targets)
 	if excess && kick {
 		c.net.ease()
 	}
-	return n, takers
+	return n
 }
 
 // reserve promises up to n places in the queue, if c's senders wait for room,

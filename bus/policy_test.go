@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/fail"
 	"ipnfs/bus/policy"
@@ -99,6 +100,50 @@ func TestPoliciesAreSorted(t *testing.T) {
 			t.Errorf("%s stands before %s", list[i-1].Name, list[i].Name)
 		}
 	}
+}
+
+// A type goes only when no network runs it, and one that takes its place is for
+// those that choose it from then on.
+func TestUnregister(t *testing.T) {
+	const name = "test-passing"
+	version := func(v int) policy.Type {
+		return policy.Type{Name: name, New: func(map[string]string) (policy.Policy, error) {
+			return bustest.NewFake(map[string]string{"limit": fmt.Sprint(v)})
+		}}
+	}
+	running := func(n *bus.Network) string { return knob(t, n.Policy(), "limit").Get() }
+	wantKind(t, "replace nothing", policy.Replace(version(1)), fail.Unknown)
+	wantKind(t, "unregister nothing", policy.Unregister(name), fail.Unknown)
+	policy.Register(version(1))
+	if _, err := policy.New(name); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, "refused", bustest.NewLab(t, directed).Net.SetPolicy(name+" x"), fail.Invalid)
+	l := bustest.NewLab(t, name)
+	wantKind(t, "in force", policy.Unregister(name), fail.Busy)
+	wantKind(t, "replace", policy.Replace(version(2)), 0)
+	if got := running(l.Net); got != "1" {
+		t.Errorf("version %s runs after another took the place of the type", got)
+	}
+	_, err := l.Bus.Create("other", name, bus.Access{}, bus.Access{})
+	wantKind(t, "a second network", err, 0)
+	if got := running(l.Bus.Network("other")); got != "2" {
+		t.Errorf("version %s runs on a new network", got)
+	}
+	_, err = l.Bus.Create("other", name, bus.Access{}, bus.Access{})
+	wantKind(t, "a name that is taken", err, fail.Exists)
+	wantKind(t, "another policy", l.Net.SetPolicy(directed), 0)
+	wantKind(t, "in force on the second", policy.Unregister(name), fail.Busy)
+	wantKind(t, "remove", l.Bus.Remove("other"), 0)
+	wantKind(t, "in force nowhere", policy.Unregister(name), 0)
+	wantKind(t, "choose it", l.Net.SetPolicy(name), fail.Unknown)
+	policy.Register(version(3))
+	wantKind(t, "registered again", l.Net.SetPolicy(name), 0)
+	if got := running(l.Net); got != "3" {
+		t.Errorf("version %s runs", got)
+	}
+	l.Bus.Shutdown()
+	wantKind(t, "shut down", policy.Unregister(name), 0)
 }
 
 // A policy hears of a port once, before its first connection and after its

@@ -19,8 +19,15 @@ type Type struct {
 
 var (
 	mu    sync.Mutex
-	types = map[string]Type{}
+	types = map[string]*entry{}
 )
+
+// entry is a type, and how many networks run an instance of that name, also one of
+// a type that was replaced.
+type entry struct {
+	Type
+	uses int
+}
 
 // Register makes a policy known under its name; called from init of the
 // policy's package. A second registration of a name panics.
@@ -30,7 +37,36 @@ func Register(t Type) {
 	if _, twice := types[t.Name]; twice {
 		panic("policy: " + t.Name + " registered twice")
 	}
-	types[t.Name] = t
+	types[t.Name] = &entry{Type: t}
+}
+
+// Unregister makes the policy of that name unknown again. It is Busy while a
+// network runs one.
+func Unregister(name string) error {
+	mu.Lock()
+	defer mu.Unlock()
+	e := types[name]
+	switch {
+	case e == nil:
+		return fail.Errorf(fail.Unknown, "there is no policy %q", name)
+	case e.uses > 0:
+		return fail.Errorf(fail.Busy, "policy %s is in force on %d networks", name, e.uses)
+	}
+	delete(types, name)
+	return nil
+}
+
+// Replace puts t in the place of the type of its name: networks that choose it
+// from now on get instances of t. Those that run stay as they are.
+func Replace(t Type) error {
+	mu.Lock()
+	defer mu.Unlock()
+	e := types[t.Name]
+	if e == nil {
+		return fail.Errorf(fail.Unknown, "there is no policy %q", t.Name)
+	}
+	e.Type = t
+	return nil
 }
 
 // Types lists the registered policies by name.
@@ -38,27 +74,66 @@ func Types() []Type {
 	mu.Lock()
 	defer mu.Unlock()
 	list := make([]Type, 0, len(types))
-	for _, t := range types {
-		list = append(list, t)
+	for _, e := range types {
+		list = append(list, e.Type)
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
 	return list
 }
 
-// New makes a policy from a specification: NAME [key=value...].
+// New makes a policy from a specification: NAME [key=value...]. No network runs
+// it: see Use.
 func New(spec string) (Policy, error) {
+	p, done, err := Use(spec)
+	if err == nil {
+		done()
+	}
+	return p, err
+}
+
+// Use is New for a network: the type stays known until done is called once, when
+// the policy is in force no more.
+func Use(spec string) (p Policy, done func(), err error) {
 	words := strings.Fields(spec)
 	if len(words) == 0 {
-		return nil, fail.Errorf(fail.Invalid, "no policy named: one of %s", names())
+		return nil, nil, fail.Errorf(fail.Invalid, "no policy named: one of %s", names())
 	}
+	t, done, err := take(words[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	args, err := arguments(words[1:])
+	if err == nil {
+		p, err = t.New(args)
+	}
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return p, done, nil
+}
+
+// take returns the type of that name, which stays known until done is called.
+func take(name string) (t Type, done func(), err error) {
 	mu.Lock()
-	t, ok := types[words[0]]
-	mu.Unlock()
-	if !ok {
-		return nil, fail.Errorf(fail.Unknown, "unknown policy %q: one of %s", words[0], names())
+	e := types[name]
+	if e == nil {
+		mu.Unlock()
+		return Type{}, nil, fail.Errorf(fail.Unknown, "unknown policy %q: one of %s", name, names())
 	}
+	defer mu.Unlock()
+	e.uses++
+	return e.Type, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		e.uses--
+	}, nil
+}
+
+// arguments reads key=value words.
+func arguments(words []string) (map[string]string, error) {
 	args := map[string]string{}
-	for _, word := range words[1:] {
+	for _, word := range words {
 		key, value, ok := strings.Cut(word, "=")
 		if !ok || key == "" {
 			return nil, fail.Errorf(fail.Invalid, "policy argument %q: must be key=value", word)
@@ -68,11 +143,7 @@ func New(spec string) (Policy, error) {
 		}
 		args[key] = value
 	}
-	p, err := t.New(args)
-	if err != nil {
-		return nil, err
-	}
-	return p, nil
+	return args, nil
 }
 
 func names() string {
