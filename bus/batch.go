@@ -27,7 +27,13 @@ type Batch struct {
 	// spent, and what is much of what the policy defers goes on elsewhere.
 	NoWait bool
 
+	// Behind is for frames that a stage of the sender's port has held: they go on
+	// behind it, 1 + its rank, and are counted already. Reset leaves it as it is.
+	Behind Rank
+
+	passed        int           // frames before this one have passed the stages
 	egress, other policy.Egress // of this frame and the next, swapped
+	here          policy.Egress // of the run
 	targets       []target
 	room          []int
 	full          *Conn // the receiver for which the last frame had to wait

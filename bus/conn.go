@@ -63,7 +63,8 @@ type Conn struct {
 	gone     atomic.Bool // no frame comes or goes any more; set under mu
 	wantOut  atomic.Bool // Wake when a send need not wait any more
 
-	out *sending // never nil
+	stages atomic.Pointer[stages] // of its port; nil: none
+	out    *sending               // never nil
 
 	mu       sync.Mutex
 	q        frame.Queue
@@ -72,6 +73,7 @@ type Conn struct {
 	reserved int  // places in the queue promised to senders (BlockSender)
 	eased    bool // a full queue under BlockSender got room: tell on Unlock
 	got      counters
+	counted  bool // got is in the network's departed
 }
 
 // Port returns the port that the connection belongs to.

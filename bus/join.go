@@ -96,6 +96,7 @@ func (n *Network) admitLocked(o JoinOptions) (p *Port, back func(), err error) {
 func (n *Network) joinLocked(c *Conn, p *Port, o JoinOptions) {
 	c.port = p
 	c.ep.Attach(c)
+	c.stages.Store(p.stages)
 	c.configure(p.limitsLocked()) // before the first frame can come
 	p.setConnsLocked(append(slices.Clone(p.conns), c))
 	n.invalidateLocked()

@@ -55,6 +55,7 @@ func (n *Network) closeLocked(c *Conn) {
 	}
 	c.mu.Lock()
 	c.got.drops[dropLeft] += uint64(c.q.Clear())
+	c.counted = true
 	c.mu.Unlock()
 	s := c.stats(false)
 	n.departed.add(&s)
@@ -108,6 +109,7 @@ func (n *Network) detachLocked(c *Conn) bool {
 		return false
 	}
 	c.detached = true
+	c.leaveStagesLocked()
 	p := c.port
 	i := slices.Index(p.conns, c)
 	p.setConnsLocked(slices.Delete(slices.Clone(p.conns), i, i+1))

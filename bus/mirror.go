@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
 	"ipnfs/bus/policy"
 )
 
@@ -60,7 +61,7 @@ func (s *snapshot) mirrorSent(b *Batch, p *Port) {
 	for i := range s.mirrors {
 		if m := &s.mirrors[i]; m.to != p && slices.Contains(m.from, p.number) {
 			for _, to := range *m.to.receivers.Load() {
-				to.offer(&b.Batch, 0, 1, 0)
+				b.transmit(nil, ranks, 0, 1, target{to, frame.Edit{}}, 0)
 			}
 		}
 	}

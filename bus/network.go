@@ -31,9 +31,10 @@ type Network struct {
 	clerk  clerk
 	events events
 
-	listening atomic.Int32 // subscribers of events
-	ticks     atomic.Bool  // the policy is a Ticker
-	ticking   atomic.Bool  // Tick is at it
+	listening atomic.Int32               // subscribers of events
+	observers atomic.Pointer[[]Observer] // nil: none
+	ticks     atomic.Bool                // the policy is a Ticker
+	ticking   atomic.Bool                // Tick is at it
 
 	// These are written under mu, but the name: that is under Bus.mu.
 	name      atomic.Pointer[string]

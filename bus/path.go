@@ -9,15 +9,17 @@ import (
 //
 //  1. The endpoint fills a Batch that it owns and calls Conn.Send.
 //  2. Send takes the network's snapshot (an immutable list of receivers and
-//     settings behind an atomic pointer) and asks the policy for the egress of
-//     each frame (forward); neighbours with the same egress form one run (carry).
-//  3. The receivers of a run stand in groups (group). Each gets it in the form it wants
-//     (transmit): if nothing is queued there and its endpoint can take frames now
+//     settings behind an atomic pointer) and asks the stages of the port and the
+//     policy for the egress of each frame (forward); neighbours with the same egress
+//     form one run (carry).
+//  3. The receivers of a run stand in groups (group). Each gets it in the form it wants,
+//     as far as the stages of its port let it pass (transmit): if nothing is queued there and its endpoint can take frames now
 //     (Endpoint.Claim), they are handed over straight from the ingress buffer
 //     after unlocking (Endpoint.Emit); else a reference is queued (enqueueLocked),
 //     or the frame is dropped and counted by reason, as the overflow setting says.
 //     All of that is under the target's own lock and no other (offer).
 //  4. A queue that was empty and no longer is wakes its endpoint, unlocked.
+//  5. The run is counted, and shown to the observers (finish).
 //
 // Where some receiver blocks its senders, places are reserved with all targets
 // before any gets a frame (deliverLossless); else nobody waits for anybody.
@@ -54,24 +56,25 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 	if s.blocking && b.Offloads() {
 		b.Finish(0)
 	}
-	b.forward(s, c.port, 0)
+	b.passed = 0
+	c.forward(s, b, 0)
 	for done < len(b.Frames) {
 		// The run: frames from done on with the same egress, as far as the
 		// budget goes.
 		end, asked := done+1, false // asked: the policy was asked for frame end
-		here := b.egress
-		each := max(FrameCost, s.copies(&here))
+		b.here = b.egress
+		here := &b.here
+		each := max(FrameCost, s.copies(here))
 		for end < len(b.Frames) && (b.Budget == 0 || b.Made+(end-done)*each < b.Budget) {
 			b.egress, b.other = b.other, b.egress
-			b.forward(s, c.port, end)
+			c.forward(s, b, end)
 			if asked = !here.Equal(&b.egress); asked {
 				break
 			}
 			end++
 			b.egress, b.other = b.other, b.egress
 		}
-		n := c.carry(s, b, &here, done, end, kick)
-		c.count(b, done, done+n)
+		n := c.carry(s, b, here, done, end, kick)
 		done += n
 		b.Made += n * each
 		if done < end {
@@ -88,18 +91,28 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 	return done
 }
 
-// forward asks the policy for the egress of frame i, into b.egress.
-func (b *Batch) forward(s *snapshot, in *Port, i int) {
+// forward asks the stages of the port, and then the policy, for the egress of frame i,
+// into b.egress.
+func (c *Conn) forward(s *snapshot, b *Batch, i int) {
 	e := &b.egress
 	e.Reset()
-	s.policy.Forward(in, &b.Frames[i], e)
-	if _, super := b.Frames[i].Offload(); e.Splits() && super {
-		b.Finish(i)
-		e.Reset()
-		s.policy.Forward(in, &b.Frames[i], e)
+	why := frame.Drop(0)
+	if all := c.stages.Load(); all != nil && i >= b.passed {
+		why = all.ingress(c, b.Behind, &b.Frames[i])
+	}
+	if why != 0 {
+		e.Drop(why)
+	} else {
+		s.policy.Forward(c.port, &b.Frames[i], e)
+		if _, super := b.Frames[i].Offload(); e.Splits() && super {
+			b.passed = i + b.Frames[i].WireFrames()
+			b.Finish(i)
+			e.Reset()
+			s.policy.Forward(c.port, &b.Frames[i], e)
+		}
 	}
 	if len(s.mirrors) > 0 {
-		s.mirror(in, e)
+		s.mirror(c.port, e)
 	}
 }
 
@@ -142,14 +155,14 @@ func (c *Conn) carry(s *snapshot, b *Batch, e *policy.Egress, i, j int, kick boo
 		receivers, edit := s.group(e, k)
 		for _, to := range receivers {
 			if to.port != c.port {
-				if _, took := b.transmit(i, j, target{to, edit}, 0); took {
+				if _, took := b.transmit(c.port, ranks, i, j, target{to, edit}, 0); took {
 					takers++
 				}
 			}
 		}
 	}
 	b.ReleaseForms()
-	c.countUnsent(e, j-i, takers)
+	c.finish(b, e, i, j, takers)
 	return j - i
 }
 
@@ -189,7 +202,7 @@ func (c *Conn) deliverLossless(s *snapshot, b *Batch, e *policy.Egress, i, j int
 		if n == 0 {
 			b.targets[k].unreserve(b.room[k])
 		} else {
-			eased, took := b.transmit(i, i+n, b.targets[k], b.room[k])
+			eased, took := b.transmit(c.port, ranks, i, i+n, b.targets[k], b.room[k])
 			excess = eased || excess
 			if took {
 				takers++
@@ -197,7 +210,7 @@ func (c *Conn) deliverLossless(s *snapshot, b *Batch, e *policy.Egress, i, j int
 		}
 	}
 	b.ReleaseForms()
-	c.countUnsent(e, n, takers)
+	c.finish(b, e, i, i+n, takers)
 	clear(b.targets)
 	if excess && kick {
 		c.net.ease()
@@ -224,14 +237,18 @@ func (c *Conn) unreserve(n int) {
 	c.mu.Unlock()
 }
 
-// transmit gives frames i to j to a receiver in the form it wants.
-func (b *Batch) transmit(i, j int, to target, reserved int) (eased, took bool) {
-	plain := b.Offloads() && !to.offload
-	if !plain && to.edit == (frame.Edit{}) {
-		return to.Conn.offer(&b.Batch, i, j, reserved)
+// transmit gives frames i to j, which came by port in, to a receiver in the form
+// it wants, by way of the stages of its port below a rank.
+func (b *Batch) transmit(in *Port, below Rank, i, j int, to target, reserved int) (eased, took bool) {
+	form := &b.Batch
+	if plain := b.Offloads() && !to.offload; plain || to.edit != (frame.Edit{}) {
+		form = b.Form(i, j, to.edit, plain)
+		i, j = 0, len(form.Frames)
 	}
-	form := b.Form(i, j, to.edit, plain)
-	return to.Conn.offer(form, 0, len(form.Frames), reserved)
+	if all := to.stages.Load(); all != nil {
+		return to.offerThrough(all, in, below, form, i, j, reserved)
+	}
+	return to.offer(form, i, j, reserved)
 }
 
 // offer gives b.Frames[i:j] to c: to its endpoint if that takes them at once,
@@ -260,6 +277,7 @@ func (c *Conn) offer(b *frame.Batch, i, j, reserved int) (eased, took bool) {
 	if c.tooLong(b, i, j) {
 		c.got.offered++
 		c.got.drops[dropTooLong]++
+		c.net.showLost(c.port, b, i, j, dropNames[dropTooLong])
 		c.mu.Unlock()
 		return wasFull, true
 	}
@@ -296,9 +314,11 @@ func (c *Conn) enqueueLocked(b *frame.Batch, k, j, reserved int) (overflowed boo
 	for ; k < j; k++ {
 		if c.q.Len() >= c.limit && reserved == 0 && c.overflow != DropOld {
 			c.got.drops[dropFull] += uint64(j - k)
+			c.net.showLost(c.port, b, k, j, dropNames[dropFull])
 			return c.overflow == Disconnect
 		}
 		for c.q.Len() >= c.limit && reserved == 0 {
+			c.net.showDisplaced(c.port, c.q.Peek(0))
 			oldest := c.q.Pop()
 			oldest.Release()
 			c.got.drops[dropOldest]++
@@ -310,6 +330,7 @@ func (c *Conn) enqueueLocked(b *frame.Batch, k, j, reserved int) (overflowed boo
 		}
 		if !ok {
 			c.got.drops[dropMemory] += uint64(j - k)
+			c.net.showLost(c.port, b, k, j, dropNames[dropMemory])
 			return false
 		}
 	}
@@ -328,6 +349,29 @@ func (c *Conn) tooLong(b *frame.Batch, i, j int) bool {
 	return false
 }
 
+// finish counts b.Frames[i:j], of which so many receivers got a copy, and shows them
+// to the observers. What a stage holds it gets.
+func (c *Conn) finish(b *Batch, e *policy.Egress, i, j, takers int) {
+	if i == j {
+		return
+	}
+	if b.Behind == 0 {
+		c.count(b, i, j)
+	}
+	why := e.Dropped()
+	if why&heldBy != 0 {
+		c.holdAll(why, b, i, j)
+		return
+	}
+	c.net.showCarried(c.port, &b.Batch, i, j, e)
+	switch {
+	case why != 0:
+		c.out.barred[why].Add(uint64(j - i))
+	case takers == 0:
+		c.out.nobody.Add(uint64(j - i))
+	}
+}
+
 func (c *Conn) count(b *Batch, i, j int) {
 	bytes := 0
 	for k := i; k < j; k++ {
@@ -335,16 +379,6 @@ func (c *Conn) count(b *Batch, i, j int) {
 	}
 	c.out.frames.Add(uint64(j - i))
 	c.out.bytes.Add(uint64(bytes))
-}
-
-// countUnsent counts n frames that the policy dropped, or that nobody gets.
-func (c *Conn) countUnsent(e *policy.Egress, n, targets int) {
-	switch why := e.Dropped(); {
-	case why != 0:
-		c.out.barred[why].Add(uint64(n))
-	case targets == 0:
-		c.out.nobody.Add(uint64(n))
-	}
 }
 
 // settle does what the policy asked for while it forwarded.

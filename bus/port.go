@@ -32,6 +32,7 @@ type Port struct {
 	queue    int       // 0: the network's
 	overflow *Overflow // nil: the network's
 	access   *Access   // nil: the network's
+	stages   *stages   // nil: none
 	mirrored *[]int    // ports whose frames are copied here, in order; nil: none
 	departed *Stats    // of conns that left while the port stayed; nil: none
 }

@@ -24,6 +24,7 @@ var dropNames = [dropReasons]string{"full", "displaced", "memory", "too_long", "
 type counters struct {
 	offered, delivered, deliveredBytes uint64
 	drops                              [dropReasons]uint64
+	barred                             [frame.Drops]uint64 // not offered: a stage did not let them pass
 }
 
 // sending are the counters of what a Conn sends. They are apart, since those
@@ -118,12 +119,12 @@ func (c *Conn) stats(reset bool) Stats {
 	}
 	s := Stats{
 		Offered: c.got.offered, Received: c.got.delivered, ReceivedBytes: c.got.deliveredBytes,
-		Queued: uint64(c.q.Len()), QueuedBytes: uint64(c.q.Bytes()), Drops: c.got.drops,
+		Queued: uint64(c.q.Len()), QueuedBytes: uint64(c.q.Bytes()), Drops: c.got.drops, Barred: c.got.barred,
 	}
 	if out := c.out; out != &unsent {
 		s.Frames, s.Bytes, s.Refused, s.Nobody = read(&out.frames), read(&out.bytes), read(&out.refused), read(&out.nobody)
 		for i := range s.Barred {
-			s.Barred[i] = read(&out.barred[i])
+			s.Barred[i] += read(&out.barred[i])
 		}
 	}
 	if reset {

@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+
+	"ipnfs/bus/frame"
 )
 
 // work is what a policy asked for that could not be done at once: calls that
@@ -140,9 +142,12 @@ func (n *Network) sendOut(s *snapshot, most int) (did bool) {
 		for _, o := range out {
 			b.SetFrame(o.frame)
 			for _, to := range *o.port.receivers.Load() {
-				to.offer(&b.Batch, 0, 1, 0)
+				b.transmit(nil, ranks, 0, 1, target{to, frame.Edit{}}, 0)
 			}
 			s.mirrorSent(&b, o.port)
+			b.egress.Reset()
+			b.egress.Add(o.port)
+			n.showCarried(nil, &b.Batch, 0, 1, &b.egress)
 		}
 		b.Reset()
 		did = true

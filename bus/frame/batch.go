@@ -108,6 +108,16 @@ func (b *Batch) AddPlain(data []byte) {
 	b.Frames = append(b.Frames, Frame{raw: data})
 }
 
+// Add adds a frame that has a reference of its own, which the batch takes over,
+// to a batch of frames that were added so.
+func (b *Batch) Add(f Frame) {
+	b.scattered = true
+	if _, offload := f.Offload(); offload {
+		b.offloads = true
+	}
+	b.Frames = append(b.Frames, f)
+}
+
 // Offset tells where in the span that SetStream was given frame i begins, its
 // length included.
 func (b *Batch) Offset(i int) int { return b.offset(b.Frames[i].raw) }
