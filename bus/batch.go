@@ -27,7 +27,9 @@ type Batch struct {
 	// spent, and what is much of what the policy defers goes on elsewhere.
 	NoWait bool
 
-	egress, other policy.Egress // of this frame and the next, swapped
+	egress, other policy.Egress   // of this frame and the next, swapped
+	answers       []policy.Egress // of a Batcher
+	lane          policy.Lane
 	targets       []target
 	room          []int
 }

@@ -10,7 +10,8 @@ import (
 //  1. The endpoint fills a Batch that it owns and calls Conn.Send.
 //  2. Send takes the network's snapshot (an immutable list of receivers and
 //     settings behind an atomic pointer) and asks the policy for the egress of
-//     each frame (forward); neighbours with the same egress form one run (carry).
+//     each frame (sendEach, forward), or of many at once if it is a Batcher
+//     (sendAsked, ask); neighbours with the same egress form one run (carry).
 //  3. The receivers of a run stand in groups (group). Each gets it in the form it wants
 //     (transmit): if nothing is queued there and its endpoint can take frames now
 //     (Endpoint.Claim), they are handed over straight from the ingress buffer
@@ -54,6 +55,21 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 	if s.blocking && b.Offloads() {
 		b.Finish(0)
 	}
+	if s.batcher != nil {
+		done = c.sendAsked(s, b, kick)
+	} else {
+		done = c.sendEach(s, b, kick)
+	}
+	if kick && c.net.work.count.Load() > 0 {
+		c.settle(b)
+	}
+	return done
+}
+
+// sendEach asks the policy for each frame.
+func (c *Conn) sendEach(s *snapshot, b *Batch, kick bool) (done int) {
+	b.egress.SetLane(&b.lane)
+	b.other.SetLane(&b.lane)
 	b.forward(s, c.port, 0)
 	for done < len(b.Frames) {
 		// The run: frames from done on with the same egress, as far as the
@@ -82,10 +98,70 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 			break
 		}
 	}
-	if kick && c.net.work.count.Load() > 0 {
-		c.settle(b)
+	return done
+}
+
+// sendAsked asks a policy that is a Batcher for many frames at once.
+func (c *Conn) sendAsked(s *snapshot, b *Batch, kick bool) (done int) {
+	for done < len(b.Frames) {
+		answers, late := b.ask(s, c.port, done)
+		for len(answers) > 0 {
+			e, run := &answers[0], 1
+			each := max(FrameCost, s.copies(e))
+			for run < len(answers) && (b.Budget == 0 || b.Made+run*each < b.Budget) && e.Equal(&answers[run]) {
+				run++
+			}
+			n := c.carry(s, b, e, done, done+run, kick)
+			c.count(b, done, done+n)
+			done += n
+			b.Made += n * each
+			if n < run {
+				return done
+			}
+			if b.Budget != 0 && b.Made >= b.Budget && done < len(b.Frames) {
+				b.Spent = true
+				return done
+			}
+			answers = answers[run:]
+		}
+		if late && (b.Budget != 0 || b.NoWait) && done < len(b.Frames) {
+			b.Spent = true
+			return done
+		}
 	}
 	return done
+}
+
+// maxAsked is for how many frames a policy is asked at once.
+const maxAsked = 64
+
+// ask asks a Batcher for the egress of frames from the i-th on, and returns it of
+// at least one. late: its time is used up.
+func (b *Batch) ask(s *snapshot, in *Port, i int) (answers []policy.Egress, late bool) {
+	frames := b.Frames[i:min(i+maxAsked, len(b.Frames))]
+	for len(b.answers) < len(frames) {
+		b.answers = append(b.answers, policy.Egress{})
+	}
+	answers = b.answers[:len(frames)]
+	for k := range answers {
+		answers[k].Reset()
+		answers[k].SetLane(&b.lane)
+	}
+	done := min(max(1, s.batcher.ForwardBatch(&b.lane, in, frames, answers)), len(frames))
+	late = done < len(frames)
+	for k := range answers[:done] {
+		if _, super := frames[k].Offload(); super && answers[k].Splits() {
+			if k == 0 {
+				b.Finish(i)
+				return b.ask(s, in, i)
+			}
+			return answers[:k], false // and then those
+		}
+		if len(s.mirrors) > 0 {
+			s.mirror(in, &answers[k])
+		}
+	}
+	return answers[:done], late
 }
 
 // forward asks the policy for the egress of frame i, into b.egress.
