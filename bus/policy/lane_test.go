@@ -47,7 +47,7 @@ func TestLane(t *testing.T) {
 // An Egress of a test has a lane, too.
 func TestEgressLane(t *testing.T) {
 	var e policy.Egress
-	if e.Lane() == nil || e.Lane() != e.Lane() {
+	if own := e.Lane(); own == nil || e.Lane() != own {
 		t.Error("no lane of its own")
 	}
 	var l policy.Lane
