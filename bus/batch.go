@@ -31,9 +31,11 @@ type Batch struct {
 	// behind it, 1 + its rank, and are counted already. Reset leaves it as it is.
 	Behind Rank
 
-	passed        int           // frames before this one have passed the stages
-	egress, other policy.Egress // of this frame and the next, swapped
-	here          policy.Egress // of the run
+	passed        int             // frames before this one have passed the stages
+	egress, other policy.Egress   // of this frame and the next, swapped
+	here          policy.Egress   // of the run
+	answers       []policy.Egress // of a Batcher
+	lane          policy.Lane
 	targets       []target
 	room          []int
 	full          *Conn // the receiver for which the last frame had to wait

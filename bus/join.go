@@ -18,7 +18,7 @@ type JoinOptions struct {
 	Recv, Send bool       // the rights it has
 	MaxLen     int        // longest frame in bytes it can take; 0: any
 	FreeTags   frame.Tags // of which one, the outermost, does not count in MaxLen
-	Offload    bool       // it takes super-frames: see Frame.Offload
+	Offload    bool       // it takes super-frames: see frame.Frame.Offload
 	Info       Info
 
 	// Setup are values that the policy has for the port (PortKnobber): in force

@@ -60,8 +60,9 @@ type Network struct {
 // snapshot is what a sender needs to know, immutable.
 type snapshot struct {
 	policy    policy.Policy
-	receivers []*Conn // by port number
-	blocking  bool    // some receiver's overflow is BlockSender
+	batcher   policy.Batcher // policy, if it is one
+	receivers []*Conn        // by port number
+	blocking  bool           // some receiver's overflow is BlockSender
 	mirrors   []mirror
 }
 
@@ -118,6 +119,7 @@ func (n *Network) loadLocked() *snapshot {
 		return s
 	}
 	s := &snapshot{policy: n.policy}
+	s.batcher, _ = n.policy.(policy.Batcher)
 	for _, p := range n.ports {
 		if p == nil {
 			continue

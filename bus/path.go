@@ -10,10 +10,11 @@ import (
 //  1. The endpoint fills a Batch that it owns and calls Conn.Send.
 //  2. Send takes the network's snapshot (an immutable list of receivers and
 //     settings behind an atomic pointer) and asks the stages of the port and the
-//     policy for the egress of each frame (forward); neighbours with the same egress
-//     form one run (carry).
+//     policy for the egress of each frame (sendEach, forward), or of many at once if it
+//     is a Batcher (sendAsked, ask); neighbours with the same egress form one run (carry).
 //  3. The receivers of a run stand in groups (group). Each gets it in the form it wants,
-//     as far as the stages of its port let it pass (transmit): if nothing is queued there and its endpoint can take frames now
+//     as far as the stages of its port let it pass (transmit): if nothing is queued
+//     there and its endpoint can take frames now
 //     (Endpoint.Claim), they are handed over straight from the ingress buffer
 //     after unlocking (Endpoint.Emit); else a reference is queued (enqueueLocked),
 //     or the frame is dropped and counted by reason, as the overflow setting says.
@@ -57,6 +58,21 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 		b.Finish(0)
 	}
 	b.passed = 0
+	if s.batcher != nil {
+		done = c.sendAsked(s, b, kick)
+	} else {
+		done = c.sendEach(s, b, kick)
+	}
+	if kick && c.net.work.count.Load() > 0 {
+		c.settle(b)
+	}
+	return done
+}
+
+// sendEach asks the policy for each frame.
+func (c *Conn) sendEach(s *snapshot, b *Batch, kick bool) (done int) {
+	b.egress.SetLane(&b.lane)
+	b.other.SetLane(&b.lane)
 	c.forward(s, b, 0)
 	for done < len(b.Frames) {
 		// The run: frames from done on with the same egress, as far as the
@@ -85,10 +101,96 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 			break
 		}
 	}
-	if kick && c.net.work.count.Load() > 0 {
-		c.settle(b)
+	return done
+}
+
+// sendAsked asks a policy that is a Batcher for many frames at once.
+func (c *Conn) sendAsked(s *snapshot, b *Batch, kick bool) (done int) {
+	for done < len(b.Frames) {
+		answers, late := c.ask(s, b, done)
+		for len(answers) > 0 {
+			e, run := &answers[0], 1
+			each := max(FrameCost, s.copies(e))
+			for run < len(answers) && (b.Budget == 0 || b.Made+run*each < b.Budget) && e.Equal(&answers[run]) {
+				run++
+			}
+			n := c.carry(s, b, e, done, done+run, kick)
+			done += n
+			b.Made += n * each
+			if n < run {
+				return done
+			}
+			if b.Budget != 0 && b.Made >= b.Budget && done < len(b.Frames) {
+				b.Spent = true
+				return done
+			}
+			answers = answers[run:]
+		}
+		if late && (b.Budget != 0 || b.NoWait) && done < len(b.Frames) {
+			b.Spent = true
+			return done
+		}
 	}
 	return done
+}
+
+// maxAsked is for how many frames a policy is asked at once.
+const maxAsked = 64
+
+// ask asks the stages of the port and then a Batcher for the egress of frames from the
+// i-th on, and returns it of at least one. late: its time is used up.
+func (c *Conn) ask(s *snapshot, b *Batch, i int) (answers []policy.Egress, late bool) {
+	frames, why := c.passStages(b, i)
+	for len(b.answers) < len(frames) {
+		b.answers = append(b.answers, policy.Egress{})
+	}
+	answers = b.answers[:len(frames)]
+	for k := range answers {
+		answers[k].Reset()
+		answers[k].SetLane(&b.lane)
+	}
+	if why != 0 {
+		answers[0].Drop(why)
+		if len(s.mirrors) > 0 {
+			s.mirror(c.port, &answers[0])
+		}
+		return answers, false
+	}
+	done := min(max(1, s.batcher.ForwardBatch(&b.lane, c.port, frames, answers)), len(frames))
+	late = done < len(frames)
+	for k := range answers[:done] {
+		if _, super := frames[k].Offload(); super && answers[k].Splits() {
+			if k == 0 {
+				b.passed = i + b.Frames[i].WireFrames()
+				b.Finish(i)
+				return c.ask(s, b, i)
+			}
+			return answers[:k], false // and then those
+		}
+		if len(s.mirrors) > 0 {
+			s.mirror(c.port, &answers[k])
+		}
+	}
+	return answers[:done], late
+}
+
+// passStages returns the frames from the i-th on that pass the stages of the port, at
+// most maxAsked, or the first of them and why it does not.
+func (c *Conn) passStages(b *Batch, i int) (frames []frame.Frame, why frame.Drop) {
+	frames = b.Frames[i:min(i+maxAsked, len(b.Frames))]
+	all := c.stages.Load()
+	if all == nil {
+		return frames, 0
+	}
+	for k := max(0, b.passed-i); k < len(frames); k++ {
+		if why = all.ingress(c, b.Behind, &frames[k]); why != 0 {
+			if k > 0 {
+				return frames[:k], 0
+			}
+			return frames[:1], why
+		}
+	}
+	return frames, 0
 }
 
 // forward asks the stages of the port, and then the policy, for the egress of frame i,

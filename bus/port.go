@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 )
 
 // Access is who may do what: an owner, a group and the nine mode bits, read
@@ -36,6 +37,8 @@ type Port struct {
 	mirrored *[]int    // ports whose frames are copied here, in order; nil: none
 	departed *Stats    // of conns that left while the port stayed; nil: none
 }
+
+var _ policy.Port = (*Port)(nil)
 
 // Number returns the port's number, 1 or more.
 func (p *Port) Number() int { return p.number }

@@ -37,6 +37,8 @@ type events struct {
 	kh      uint64
 }
 
+var _ bus.Events = (*events)(nil)
+
 func (f *FS) openEvents(n *node, in *fuse.OpenIn) (uint64, error) {
 	if in.Flags&unix.O_ACCMODE != unix.O_RDONLY {
 		return 0, fail.Errorf(fail.Denied, "events can only be read")

@@ -3,6 +3,7 @@ package fs
 import (
 	"golang.org/x/sys/unix"
 
+	"ipnfs/bus"
 	"ipnfs/bus/frame"
 	"ipnfs/fs/devfuse"
 )
@@ -10,6 +11,8 @@ import (
 // port is an open port: a write(2) is a frame, a read(2) is a frame. See
 // doc.go for the path of a frame.
 type port struct{ door }
+
+var _ bus.Endpoint = (*port)(nil)
 
 // Write sends one frame. A piece of a write that the kernel had to split
 // (offset is not 0, or as long as a request can be) is part of a frame over

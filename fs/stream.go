@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"ipnfs/bus"
 	"ipnfs/bus/frame"
 	"ipnfs/fs/devfuse"
 )
@@ -12,6 +13,8 @@ type stream struct {
 	door
 	part part // of a frame that a write(2) left unfinished
 }
+
+var _ bus.Endpoint = (*stream)(nil)
 
 // maxStreamRead is the most bytes one READ is answered with: less than the
 // kernel asks for in one piece of a large read(2), so that an answer always

@@ -25,6 +25,8 @@ type attacher struct {
 	open func(c *caller, command string, a *attachment) (ns *netns.NS, err error)
 }
 
+var _ bus.Attacher = (*attacher)(nil)
+
 // Attach is bus.Attacher's.
 func (t *attacher) Attach(n *bus.Network, by bus.Caller, command string) error {
 	a := &attachment{

@@ -205,6 +205,8 @@ type guard struct {
 	over atomic.Pointer[string]
 }
 
+var _ bus.Endpoint = (*guard)(nil)
+
 // Claim checks the answer.
 func (g *guard) Claim(b *frame.Batch, i, j int) (int, uint64) {
 	n, token := g.Endpoint.Claim(b, i, j)

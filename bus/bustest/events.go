@@ -3,6 +3,8 @@ package bustest
 import (
 	"strings"
 	"sync"
+
+	"ipnfs/bus"
 )
 
 // Events is a subscriber that remembers what it was told.
@@ -11,6 +13,8 @@ type Events struct {
 	lines []string
 	gone  int
 }
+
+var _ bus.Events = (*Events)(nil)
 
 // Add keeps the line, without its time and its end.
 func (e *Events) Add(line []byte) {

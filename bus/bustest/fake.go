@@ -54,6 +54,16 @@ type Fake struct {
 	env   policy.Env // nil: not started
 }
 
+var _ interface {
+	policy.Policy
+	policy.Starter
+	policy.Joiner
+	policy.Ticker
+	policy.Tabler
+	policy.Knobber
+	policy.PortKnobber
+} = (*Fake)(nil)
+
 // tag is the knob of that name, of a port in one of its lives.
 type tag struct {
 	life  uint16

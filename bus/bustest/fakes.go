@@ -42,6 +42,8 @@ type Recorder struct {
 	frames [][]byte
 }
 
+var _ bus.Endpoint = (*Recorder)(nil)
+
 // Claim claims everything.
 func (r *Recorder) Claim(_ *frame.Batch, i, j int) (int, uint64) { return j - i, 0 }
 
@@ -63,6 +65,8 @@ func (r *Recorder) Frames() [][]byte {
 
 // Sink is an endpoint that takes nothing by itself: frames queue until Take.
 type Sink struct{ attached }
+
+var _ bus.Endpoint = (*Sink)(nil)
 
 // Claim claims nothing.
 func (*Sink) Claim(*frame.Batch, int, int) (int, uint64) { return 0, 0 }

@@ -137,6 +137,8 @@ type Taper struct {
 	shapes []Shape
 }
 
+var _ bus.Endpoint = (*Taper)(nil)
+
 // NewTaper makes one that takes n frames at once; below 0: all.
 func NewTaper(n int) *Taper { return &Taper{left: n} }
 

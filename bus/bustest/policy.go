@@ -98,6 +98,8 @@ const hubName = "bustest-hub"
 
 type hub struct{}
 
+var _ policy.Policy = hub{}
+
 func (hub) Name() string                                              { return hubName }
 func (hub) Forward(_ policy.Port, _ *frame.Frame, out *policy.Egress) { out.Flood() }
 

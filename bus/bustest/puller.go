@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"sync"
 
+	"ipnfs/bus"
 	"ipnfs/bus/frame"
 )
 
@@ -20,6 +21,8 @@ type Puller struct {
 	taken   int
 	frames  [][]byte // in the order in which they were claimed
 }
+
+var _ bus.Endpoint = (*Puller)(nil)
 
 // Pull lets n more reads wait. Frames that are queued satisfy them first.
 func (p *Puller) Pull(n int) {

@@ -13,6 +13,7 @@ import (
 
 func TestFakePasses(t *testing.T) {
 	t.Run("all", func(t *testing.T) { TestPolicy(t, FakeName) })
+	t.Run("many at once", func(t *testing.T) { TestPolicy(t, FakeBatcherName) })
 	t.Run("directed", func(t *testing.T) {
 		TestPolicy(t, FakeName, Args("limit=7"), Header(func(sender int) []byte { return []byte{byte(1 + sender%6)} }))
 	})

@@ -25,6 +25,14 @@ type watch struct {
 	wrong  []error
 }
 
+var _ interface {
+	policy.Policy
+	policy.Charger
+	policy.Starter
+	policy.Joiner
+	policy.Ticker
+} = (*watch)(nil)
+
 // The stages of a policy.
 const (
 	made int32 = iota

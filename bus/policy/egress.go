@@ -15,7 +15,19 @@ type Egress struct {
 	copies int          // how many of ports, the last ones, came by Copy
 	drop   frame.Drop
 	split  bool
+	lane   *Lane // nil: that of a test
 }
+
+// Lane returns the lane of the thread that asks.
+func (e *Egress) Lane() *Lane {
+	if e.lane == nil {
+		e.lane = &Lane{}
+	}
+	return e.lane
+}
+
+// SetLane says whose answer e is. Reset leaves that.
+func (e *Egress) SetLane(l *Lane) { e.lane = l }
 
 // Flood sends the frame to every port but its own.
 func (e *Egress) Flood() { e.flood = true }

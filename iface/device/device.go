@@ -53,6 +53,8 @@ type Device struct {
 	closed bool
 }
 
+var _ bus.Endpoint = (*Device)(nil)
+
 // Start makes the descriptors a port of n, which sends and receives.
 func Start(n *bus.Network, c Config) (*Device, error) {
 	d := &Device{kind: c.Kind, ended: c.Ended, done: make(chan struct{})}

@@ -30,6 +30,8 @@ func New(args map[string]string) (policy.Policy, error) {
 
 type broadcast struct{}
 
+var _ policy.Policy = broadcast{}
+
 func (broadcast) Name() string { return Name }
 
 func (broadcast) Forward(_ policy.Port, _ *frame.Frame, out *policy.Egress) { out.Flood() }

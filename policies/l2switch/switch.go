@@ -44,6 +44,7 @@ type Switch struct {
 }
 
 var _ interface {
+	policy.Policy
 	policy.Charger
 	policy.Starter
 	policy.Joiner
