@@ -213,3 +213,26 @@ func TestStagesAllocateNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A policy that is asked for many frames is asked for those that pass.
+func TestStageBeforeBatcher(t *testing.T) {
+	s := &splitBatcher{}
+	l := bustest.NewLab(t, register(t, s))
+	var sinks []*bustest.Sink
+	for range 2 {
+		sink := &bustest.Sink{}
+		l.Join(t, sink)
+		sinks = append(sinks, sink)
+	}
+	var line bustest.Line
+	stage(t, sinks[0], bus.Filter, &bustest.Gate{In: without('x')})
+	say(sinks[0], "x1 a b x2 x3 c d x4")
+	wantHeard(t, "filter", sinks, "", "a b c d")
+	stage(t, sinks[0], bus.Impair, &line)
+	say(sinks[0], "e x5")
+	line.GoOn(bus.Impair, 2, false)
+	wantHeard(t, "held", sinks, "", "e")
+	if st := l.Net.Port(1).Stats(); drop(st, "filtered") != 5 || st.Frames != 10 || s.seen != 5 {
+		t.Errorf("the policy saw %d frames: %+v", s.seen, st)
+	}
+}
