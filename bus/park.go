@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"runtime"
 	"slices"
 	"sync"
@@ -52,13 +53,22 @@ type parking struct {
 }
 
 // Take copies the frames of b from the i-th on into p.Batch, for a sender
-// whose memory does not stay.
-func (p *Parked) Take(b *Batch, i int) {
+// whose memory does not stay, and tells whether there is something to Park. The
+// copies are charged to the network. Those for which it has no memory are lost,
+// and counted so at the receiver that had no room.
+func (p *Parked) Take(b *Batch, i int) bool {
 	p.Batch.Reset()
 	p.Batch.scattered, p.Batch.offloads = true, b.offloads
-	for _, f := range b.Frames[i:] {
-		p.Batch.Frames = append(p.Batch.Frames, Frame{raw: slices.Clone(f.raw), head: f.head})
+	for ; i < len(b.Frames); i++ {
+		f, ok := b.keep(p.Conn.net.mem, i)
+		if !ok {
+			p.Conn.count(b, i, len(b.Frames))
+			cmp.Or(b.full, p.Conn).lostUnqueued(len(b.Frames) - i)
+			break
+		}
+		p.Batch.Frames = append(p.Batch.Frames, f)
 	}
+	return len(p.Batch.Frames) > 0
 }
 
 // Park lets p.Batch wait. p.Resume may be called before Park returns.
