@@ -172,7 +172,7 @@ func TestHeldNetworkKeepsNobodyWaiting(t *testing.T) {
 	finish(func() { wantKind(t, "rename", l.Bus.Rename("lab", "moved"), 0) })
 	finish(func() { wantKind(t, "remove", l.Bus.Remove("lab"), fail.Unknown) })
 	bustest.WaitFor(t, "the new name", func() bool { return l.Bus.Network("moved") == l.Net })
-	finish(func() { l.Net.SetDirAccess(rights) })
+	finish(func() { l.Net.ChangeDirAccess(func(a *bus.Access) { *a = rights }) })
 	if l.Bus.NetworkByID(other.ID()) != other || len(l.Bus.Networks()) != 2 || l.Net.Name() != "moved" {
 		t.Error("the networks are not found")
 	}

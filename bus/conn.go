@@ -149,6 +149,15 @@ func (c *Conn) Lost(n, bytes int) {
 	c.got.deliveredBytes -= min(uint64(bytes), c.got.deliveredBytes)
 }
 
+// lostUnqueued counts n frames that were meant for c, and that wait nowhere as
+// there is no memory.
+func (c *Conn) lostUnqueued(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.got.offered += uint64(n)
+	c.got.drops[dropMemory] += uint64(n)
+}
+
 // SetLink says whether frames pass the endpoint, such as whether its interface
 // is up and has a carrier. Until it is called, they do. The thread does not
 // wait for work under the network's lock.

@@ -20,7 +20,7 @@ func TestEvents(t *testing.T) {
 	c := l.JoinAs(t, &bustest.Sink{}, bus.JoinOptions{Number: 3, Recv: true})
 	wantKind(t, "name", c.Port().SetName("two words"), 0)
 	wantKind(t, "policy", l.Net.SetPolicy(hub), 0)
-	l.Net.SetDoorAccess(bus.Access{Mode: 0o640, UID: 1, GID: 2})
+	l.Net.ChangeDoorAccess(func(a *bus.Access) { *a = bus.Access{Mode: 0o640, UID: 1, GID: 2} })
 	wantKind(t, "rename", l.Bus.Rename("lab", "net"), 0)
 	l.Net.ResetStats()
 	l.Net.Event("own", "key=%d", 1)

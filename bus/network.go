@@ -296,18 +296,23 @@ func (n *Network) Access() (dir, door Access) {
 	return *n.dir.Load(), *n.door.Load()
 }
 
-// SetDirAccess changes who may see into the network's directory.
-func (n *Network) SetDirAccess(a Access) {
+// ChangeDirAccess applies change to the rights on the network's directory: who
+// may see into it. No other change comes between.
+func (n *Network) ChangeDirAccess(change func(*Access)) {
 	n.lock()
 	defer n.mu.Unlock()
+	a := *n.dir.Load()
+	change(&a)
 	n.dir.Store(&a)
 }
 
-// SetDoorAccess changes who may receive, send and manage. What is open stays
-// open.
-func (n *Network) SetDoorAccess(a Access) {
+// ChangeDoorAccess applies change to the rights on the door: who may receive,
+// send and manage. What is open stays open. No other change comes between.
+func (n *Network) ChangeDoorAccess(change func(*Access)) {
 	n.lock()
 	defer n.mu.Unlock()
+	a := *n.door.Load()
+	change(&a)
 	n.door.Store(&a)
 	n.eventLocked("rights", "mode=%04o uid=%d gid=%d", a.Mode, a.UID, a.GID)
 }

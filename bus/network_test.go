@@ -153,8 +153,8 @@ func TestAccess(t *testing.T) {
 		t.Fatal(err)
 	}
 	door := bus.Access{Mode: 0o620, UID: 1, GID: 2}
-	l.Net.SetDoorAccess(door)
-	l.Net.SetDirAccess(bus.Access{Mode: 0o700})
+	l.Net.ChangeDoorAccess(func(a *bus.Access) { *a = door })
+	l.Net.ChangeDirAccess(func(a *bus.Access) { *a = bus.Access{Mode: 0o700} })
 	if dir, got := l.Net.Access(); got != door || dir.Mode != 0o700 {
 		t.Errorf("rights are %+v and %+v", dir, got)
 	}
@@ -162,8 +162,8 @@ func TestAccess(t *testing.T) {
 		t.Errorf("a port without rights of its own has %+v", p.Access())
 	}
 	own := bus.Access{Mode: 0o600, UID: 5}
-	p.SetAccess(own)
-	l.Net.SetDoorAccess(bus.Access{Mode: 0o666})
+	p.ChangeAccess(func(a *bus.Access) { *a = own })
+	l.Net.ChangeDoorAccess(func(a *bus.Access) { *a = bus.Access{Mode: 0o666} })
 	if p.Access() != own {
 		t.Errorf("the port's own rights are %+v, want %+v", p.Access(), own)
 	}

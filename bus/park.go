@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"runtime"
 	"slices"
 	"sync"
@@ -52,9 +53,15 @@ type parking struct {
 }
 
 // Take copies the frames of b from the i-th on into p.Batch, for a sender
-// whose memory does not stay.
-func (p *Parked) Take(b *Batch, i int) {
-	p.Batch.Take(&b.Batch, i)
+// whose memory does not stay, and tells whether there is something to Park. The
+// copies are charged to the network. Those for which it has no memory are lost,
+// and counted so at the receiver that had no room.
+func (p *Parked) Take(b *Batch, i int) bool {
+	if lost := p.Batch.Take(p.Conn.net.mem, &b.Batch, i); lost > 0 {
+		p.Conn.count(b, len(b.Frames)-lost, len(b.Frames))
+		cmp.Or(b.full, p.Conn).lostUnqueued(lost)
+	}
+	return len(p.Batch.Frames) > 0
 }
 
 // Park lets p.Batch wait. p.Resume may be called before Park returns.

@@ -237,6 +237,75 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// exhaust charges m until it has room for less than n bytes more.
+func exhaust(m *frame.Memory, n int) (charged int) {
+	for step := n << 20; step > 0; step /= 2 {
+		for m.Charge(step) {
+			charged += step
+		}
+	}
+	m.Refund(n - 1)
+	return charged - (n - 1)
+}
+
+// What waits for a sender whose memory does not stay is charged. What there is no
+// memory for is lost, and counted at who had no room for it.
+func TestTakeIsCharged(t *testing.T) {
+	const length, block = 3000, 16 << 10 // of a frame, and of what it lies in
+	l, sinks, from := lossless(t, 1, 1)
+	m := l.Net.Memory()
+	for _, c := range []struct {
+		room int // bytes of memory, one more than there are; 0: all
+		fit  int // of 3 frames
+		got  string
+	}{{0, 3, "[9 0 1 2]"}, {block + 1, 1, "[9 0]"}, {block, 0, "[9]"}} {
+		fill(from, 9, 1, 1)
+		before, charged := l.Net.Stats(), 0
+		if c.room > 0 {
+			charged = exhaust(m, c.room)
+		}
+		used, lent := m.Used(), make([]byte, 3*length)
+		var b bus.Batch
+		for i := range 3 {
+			frame := lent[length*i:][:length]
+			frame[0], frame[1] = 255, byte(i)
+			b.AddPlain(frame)
+		}
+		p := &parked{}
+		p.Conn, p.Resume = from, func(sent bool) { p.calls.Add(1); p.sent.Store(sent) }
+		if from.Send(&b) != 0 || p.Take(&b, 0) != (c.fit > 0) || len(p.Batch.Frames) != c.fit {
+			t.Errorf("%d frames were taken, want %d", len(p.Batch.Frames), c.fit)
+		}
+		b.Reset()
+		clear(lent)
+		if got := m.Used() - used; got != int64(c.fit*block) {
+			t.Errorf("%d bytes are charged for %d frames", got, c.fit)
+		}
+		m.Refund(charged)
+		after := l.Net.Stats()
+		if lost := drop(after, "memory") - drop(before, "memory"); lost != uint64(3-c.fit) || after.Frames-before.Frames != lost {
+			t.Errorf("%d frames fit, but %d are lost and %d sent", c.fit, lost, after.Frames-before.Frames)
+		}
+		if c.fit > 0 {
+			p.Park()
+			p.want(t, "a full receiver", "waits")
+		}
+		var got [][]byte
+		for f := sinks[0].Take(); f != nil; f = sinks[0].Take() {
+			got = append(got, f)
+		}
+		if numbers(got) != c.got {
+			t.Errorf("received %s, want %s", numbers(got), c.got)
+		}
+		if used := m.Waiting(); used != 0 {
+			t.Errorf("%d bytes are charged when all was taken", used)
+		}
+	}
+	if port := l.Net.Port(1).Stats(); drop(port, "memory") != 5 {
+		t.Errorf("the receiver lost %d frames, want 5", drop(port, "memory"))
+	}
+}
+
 // What lets a waiting sender go on, beside a receiver that takes a frame.
 func TestUnpark(t *testing.T) {
 	for what, c := range map[string]struct {

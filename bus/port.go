@@ -178,21 +178,28 @@ func (p *Port) configureConnsLocked() {
 	}
 }
 
-// Access returns the rights on the port: its own if SetAccess was called,
+// Access returns the rights on the port: its own if ChangeAccess was called,
 // else those of the network's door.
 func (p *Port) Access() Access {
 	p.net.lock()
 	defer p.net.mu.Unlock()
+	return p.accessLocked()
+}
+
+func (p *Port) accessLocked() Access {
 	if p.access != nil {
 		return *p.access
 	}
 	return *p.net.door.Load()
 }
 
-// SetAccess gives the port rights of its own, for as long as it exists.
-func (p *Port) SetAccess(a Access) {
+// ChangeAccess applies change to the rights on the port, which are its own then,
+// for as long as it exists. No other change comes between.
+func (p *Port) ChangeAccess(change func(*Access)) {
 	p.net.lock()
 	defer p.net.mu.Unlock()
+	a := p.accessLocked()
+	change(&a)
 	p.access = &a
 }
 

@@ -121,17 +121,18 @@ func (f *FS) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) f
 		if n.gone {
 			return fuse.Status(unix.ENODEV)
 		}
-		a := f.access(&n)
-		if chmod {
-			a.Mode = mode
-		}
-		if chuid {
-			a.UID = uid
-		}
-		if chgid {
-			a.GID = gid
-		}
-		if err := f.setAccess(&n, a); err != nil {
+		err := f.changeAccess(&n, func(a *bus.Access) {
+			if chmod {
+				a.Mode = mode
+			}
+			if chuid {
+				a.UID = uid
+			}
+			if chgid {
+				a.GID = gid
+			}
+		})
+		if err != nil {
 			what := "chown"
 			if chmod {
 				what = "chmod"
@@ -144,21 +145,24 @@ func (f *FS) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) f
 	return fuse.OK
 }
 
-func (f *FS) setAccess(n *node, a bus.Access) error {
+// changeAccess applies change to the rights of n, and no other change comes
+// between. The kernel locks an inode for a chmod(2), but a door has many.
+func (f *FS) changeAccess(n *node, change func(*bus.Access)) error {
+	changeDoor := func(a *bus.Access) {
+		change(a)
+		a.Mode &= 0o777
+	}
 	switch {
 	case n.row == nil:
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.root = a
+		change(&f.root)
 	case n.row.rule == ownDir:
-		n.net.SetDirAccess(a)
+		n.net.ChangeDirAccess(change)
+	case n.row.rule == ownDoor && n.port != nil:
+		n.port.ChangeAccess(changeDoor)
 	case n.row.rule == ownDoor:
-		a.Mode &= 0o777
-		if n.port != nil {
-			n.port.SetAccess(a)
-		} else {
-			n.net.SetDoorAccess(a)
-		}
+		n.net.ChangeDoorAccess(changeDoor)
 	case n.net == nil:
 		return fail.Errorf(fail.Denied, "the rights of %s follow those of the root directory: chmod that", n.name())
 	default:

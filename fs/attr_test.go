@@ -2,6 +2,7 @@ package fs
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -140,6 +141,29 @@ func TestChmodRoot(t *testing.T) {
 	}
 	if a := m.stat("errors"); a.Mode != unix.S_IFREG|0o644 || a.Owner != (fuse.Owner{Uid: 3, Gid: 4}) {
 		t.Errorf("errors has %o %v", a.Mode, a.Owner)
+	}
+}
+
+// A chmod and a chown at the same time both count, though the kernel does not do
+// one after the other: each comes by a node of its own.
+func TestChmodBesideChown(t *testing.T) {
+	m := newLAN(t)
+	for _, path := range []string{"", "lan", "lan/port", "lan/ports/2/port"} {
+		byMode, byOwner := m.id(path), m.id(path)
+		for i := range uint32(5000) {
+			var both sync.WaitGroup
+			set := func(id uint64, in fuse.SetAttrIn) {
+				in.InHeader = m.header(id)
+				both.Go(func() { m.SetAttr(nil, &in, &fuse.AttrOut{}) })
+			}
+			mode := i % 0o1000
+			set(byMode, fuse.SetAttrIn{SetAttrInCommon: fuse.SetAttrInCommon{Valid: fuse.FATTR_MODE, Mode: mode}})
+			set(byOwner, fuse.SetAttrIn{SetAttrInCommon: fuse.SetAttrInCommon{Valid: fuse.FATTR_UID | fuse.FATTR_GID, Owner: fuse.Owner{Uid: i, Gid: i + 1}}})
+			both.Wait()
+			if a := m.stat(path); a.Mode&^unix.S_IFMT != mode || a.Owner != (fuse.Owner{Uid: i, Gid: i + 1}) {
+				t.Fatalf("%q: after chmod %04o beside chown %d:%d it has %o %v", path, mode, i, i+1, a.Mode, a.Owner)
+			}
+		}
 	}
 }
 

@@ -38,8 +38,9 @@ type door struct {
 	// used bytes (of its stream form, in a stream).
 	rest *rest
 	// A poller sleeps: NotifyPoll(kh), once.
-	armed bool
-	kh    uint64
+	armed  bool
+	closed bool // of a stream: Release has been called
+	kh     uint64
 	// sends are WRITEs that wait, oldest first.
 	sends []*send
 }

@@ -58,13 +58,19 @@ func (s *send) enlist(behind bool) bool {
 	return s.behind
 }
 
-// forget ends s: the answer is the caller's business.
+// forget ends s: the answer is the caller's business. From then on another write
+// may be at work on the stream's part. If none can come, the part ends with s.
 func (s *send) forget() {
+	s.giveBack()
 	s.Conn.Lock()
 	if i := slices.Index(s.door.sends, s); i >= 0 {
 		s.door.sends = slices.Delete(s.door.sends, i, i+1)
 	}
+	last := s.part != nil && s.door.closed && len(s.door.sends) == 0
 	s.Conn.Unlock()
+	if last {
+		s.part.reset()
+	}
 	s.block.Release()
 }
 
@@ -93,15 +99,20 @@ func (s *send) addSent() {
 	s.Sent = 0
 }
 
-// answer tells what was sent, or errno if that was nothing. The bytes that
-// made an unfinished frame whole were not, if it still is there: the caller
-// keeps them, or else it would wait for a write that may never come.
-func (s *send) answer(errno unix.Errno) {
+// giveBack undoes what this write added to an unfinished frame, if that became
+// whole and was not sent: the caller keeps these bytes, or else the frame would
+// wait for a write that may never come.
+func (s *send) giveBack() {
 	if s.filled > 0 && s.part.whole() {
 		s.part.giveBack(s.filled)
 		s.taken -= s.filled
-		s.filled = 0
 	}
+	s.filled = 0
+}
+
+// answer tells what was sent, or errno if that was nothing.
+func (s *send) answer(errno unix.Errno) {
+	s.giveBack()
 	if s.taken > 0 {
 		s.reply.Written(s.taken)
 	} else {

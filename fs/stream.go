@@ -96,8 +96,15 @@ func (s *stream) Emit(b *frame.Batch, i, j int, token uint64) {
 	g.reply(s.fs.dev.Reply(token))
 }
 
-// Release leaves the network.
+// Release leaves the network. At the end of the mount a write may still go on,
+// on another thread: then forget ends the part.
 func (s *stream) Release() {
 	s.door.Release()
-	s.part.reset()
+	s.conn.Lock()
+	s.closed = true
+	busy := len(s.sends) > 0
+	s.conn.Unlock()
+	if !busy {
+		s.part.reset()
+	}
 }

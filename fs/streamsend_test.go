@@ -221,3 +221,46 @@ func TestStreamSenderRemoved(t *testing.T) {
 	k.wantErrno(k.write(s, form("3")), unix.ECONNRESET)
 	k.take(to, "0")
 }
+
+// A write that ends on another thread, because the sender's port is removed, gives
+// back what it added to a frame before the next write on the same file looks.
+func TestStreamRemovedBesideWrites(t *testing.T) {
+	k, _, _ := blocking(t)
+	n := k.fs.bus.Network("lan")
+	for range 200 {
+		s := k.open("lan/stream", unix.O_WRONLY)
+		number := k.fs.dev.Handle(s).(*stream).number()
+		k.wait(k.writeWith(s, form("0"), 0, unix.O_NONBLOCK)) // now, at the latest, the receiver is full
+		k.wantWritten(k.write(s, form("abc")[:3]), 3)
+		writes := []uint64{k.write(s, form("abc")[3:])}
+		k.waits(writes[0])
+		removed := make(chan error)
+		go func() { removed <- n.RemovePort(number) }()
+		for range 10 {
+			writes = append(writes, k.write(s, form("d")))
+		}
+		if err := <-removed; err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range writes {
+			k.wantErrno(w, unix.ECONNRESET)
+		}
+		k.wantErrno(k.release(s), 0)
+	}
+}
+
+// At the end of a mount files are released while their writes go on as toil: the
+// unfinished frame stays until these have ended.
+func TestStreamReleasedWhileSending(t *testing.T) {
+	k := newKernel(t)
+	k.must("mkdir", k.mkdir("lan"))
+	for range 100 {
+		k.open("lan/port", unix.O_RDONLY)
+	}
+	for range 30 {
+		s := k.open("lan/stream", unix.O_WRONLY)
+		w := k.write(s, strings.Repeat(form("x"), 1000)+form("abc")[:3])
+		k.wantErrno(k.release(s), 0)
+		k.wait(w)
+	}
+}

@@ -158,7 +158,7 @@ func TestReservedPortWaits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p.SetAccess(access)
+	p.ChangeAccess(func(a *bus.Access) { *a = access })
 	l.attach("tap", "lnk0 port=7 pvid=10 vlans=20 isolated=on tpid=0x88a8")
 	check := func(what string) {
 		t.Helper()

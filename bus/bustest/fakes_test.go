@@ -120,6 +120,7 @@ func TestBalance(t *testing.T) {
 
 // What a lab checks at its end: that all was closed and given back.
 func TestLabChecksTheEnd(t *testing.T) {
+	shorten(t)
 	l, err := newLab(hubName)
 	if err != nil {
 		t.Fatal(err)

@@ -120,8 +120,8 @@ func (l *Lab) close() error {
 		err = errors.Join(err, fmt.Errorf("%d frames are queued though nobody is connected", queued))
 	}
 	l.Bus.Shutdown()
-	if used := l.Bus.Memory.Used(); used != 0 {
-		err = errors.Join(err, fmt.Errorf("%d bytes of memory were not given back", used))
+	if !wait(func() bool { return l.Bus.Memory.Used() == 0 }) { // a send that waited may just be ending
+		err = errors.Join(err, fmt.Errorf("%d bytes of memory were not given back", l.Bus.Memory.Used()))
 	}
 	if ports := l.Bus.PortsUsed(); ports != 0 {
 		err = errors.Join(err, fmt.Errorf("%d ports are left", ports))

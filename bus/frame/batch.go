@@ -2,7 +2,6 @@ package frame
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"ipnfs/bus/vnet"
 )
@@ -122,14 +121,20 @@ func (b *Batch) Add(f Frame) {
 // length included.
 func (b *Batch) Offset(i int) int { return b.offset(b.Frames[i].raw) }
 
-// Take copies the frames of from from the i-th on into b, for a sender whose
-// memory does not stay.
-func (b *Batch) Take(from *Batch, i int) {
+// Take makes b a batch of the frames of from from the i-th on, each with a
+// reference of its own, for a sender whose memory does not stay. It returns how many
+// it could not take, as m is at its cap.
+func (b *Batch) Take(m *Memory, from *Batch, i int) (lost int) {
 	b.Reset()
 	b.scattered, b.offloads = true, from.offloads
-	for _, f := range from.Frames[i:] {
-		b.Frames = append(b.Frames, Frame{raw: slices.Clone(f.raw), head: f.head})
+	for ; i < len(from.Frames); i++ {
+		f, ok := from.Keep(m, i)
+		if !ok {
+			return len(from.Frames) - i
+		}
+		b.Frames = append(b.Frames, f)
 	}
+	return 0
 }
 
 // Offloads tells whether some frame is not complete as it lies: see

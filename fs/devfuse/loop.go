@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
@@ -22,6 +23,10 @@ const (
 // has run for too long: every 20 us it wakes to preempt it, which cost 5 % of
 // the operations and made the slowest percent ten times slower.
 const yieldEvery = 128
+
+// coldPatience is how long the end waits for requests that the tree still serves.
+// An attach may hang for ever in a file system that does not answer.
+const coldPatience = 3 * time.Second
 
 // Device is a connection to the kernel by /dev/fuse.
 type Device struct {
@@ -84,9 +89,18 @@ func (d *Device) Do(request []byte) {
 	}
 }
 
-// finish releases what clients can no longer release.
+// finish releases what clients can no longer release. What the tree opens later,
+// it releases itself, as the answer cannot be delivered (answerCold).
 func (d *Device) finish() {
-	d.cold.Wait()
+	served := make(chan struct{})
+	go func() {
+		d.cold.Wait()
+		close(served)
+	}()
+	select {
+	case <-served:
+	case <-time.After(coldPatience):
+	}
 	d.handles.each(func(fh uint64, _ Handle) bool {
 		d.release(fh)
 		return true

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -150,7 +151,7 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// Serve ends only when the tree is done with what it serves.
+// Serve ends when the tree is done with what it serves.
 func TestServeWaitsForTheTree(t *testing.T) {
 	tr, kernel := newTree(t)
 	tr.release = make(chan struct{})
@@ -173,6 +174,25 @@ func TestServeWaitsForTheTree(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("Serve ends with %v", err)
 	}
+}
+
+// A request of the tree that never ends holds up the end for some seconds, and
+// what is open is released.
+func TestServeEndsWithoutTheTree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, f := NewDevice(-1, fuse.NewDefaultRawFileSystem()), &file{}
+		d.Open(f)
+		d.cold.Add(1)
+		defer d.cold.Done()
+		began := time.Now()
+		d.finish()
+		if took := time.Since(began); took < time.Second || took > 5*time.Second {
+			t.Errorf("the end took %v", took)
+		}
+		if f.released != 1 {
+			t.Errorf("released %d times", f.released)
+		}
+	})
 }
 
 // An open whose answer cannot be delivered is undone: nobody will release it.

@@ -81,6 +81,34 @@ func (f *fakeTap) waits() bool {
 	return err == nil && n > 0
 }
 
+// Without memory for what would have to wait the device reads on: that is lost, and
+// counted.
+func TestBlockedWithoutMemory(t *testing.T) {
+	const frames = 50
+	l, sink := blocking(t, 1)
+	a := newFakeTap(t)
+	d := a.start(t, l, Config{})
+	a.bring(t, marked(1, 0))
+	bustest.WaitFor(t, "the receiver to be full", func() bool { return sink.Queued() == 1 })
+	m, charged := l.Net.Memory(), 0
+	for step := 1 << 28; step > 0; step /= 2 {
+		for m.Charge(step) {
+			charged += step
+		}
+	}
+	for i := range frames {
+		a.bring(t, marked(1, 1+i))
+	}
+	bustest.WaitFor(t, "all to be read", func() bool { return d.Port().Stats().Frames == 1+frames })
+	if stats := l.Net.Stats(); stats.Dropped() != frames {
+		t.Errorf("%d frames were lost, want %d", stats.Dropped(), frames)
+	}
+	m.Refund(charged)
+	sink.TakeAll()
+	a.bring(t, marked(1, 99))
+	bustest.WaitFor(t, "a frame to come again", func() bool { return sink.Queued() == 1 })
+}
+
 // Super-frames are cut before they wait.
 func TestBlockedSuperFrames(t *testing.T) {
 	l, sink := blocking(t, 3)
@@ -179,9 +207,7 @@ func TestEndWhileBlocked(t *testing.T) {
 			if n := len(sink.TakeAll()); n > 2 {
 				t.Errorf("%s: %d frames came", what, n)
 			}
-			if used := l.Bus.Memory.Waiting(); used != 0 {
-				t.Errorf("%s: %d bytes of memory are used", what, used)
-			}
+			bustest.WaitFor(t, what+": no memory to be used", func() bool { return l.Bus.Memory.Waiting() == 0 })
 		}
 	}
 }

@@ -158,7 +158,9 @@ func (q *queue) fits(n int) bool {
 // before: a network that makes senders wait makes the interface's queue fill.
 func (q *queue) park(b *bus.Batch, sent int) {
 	p := &bus.Parked{Conn: q.dev.conn}
-	p.Take(b, sent)
+	if !p.Take(b, sent) {
+		return // for want of memory they are lost
+	}
 	p.Resume = func(bool) {
 		q.mu.Lock()
 		defer q.mu.Unlock()

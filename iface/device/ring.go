@@ -8,8 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ringSize is how many operations one call may carry.
-const ringSize = 64
+// ringSize is how many operations one call may carry. maxRefused is how often the
+// kernel may say, for one submit, that it has no memory.
+const (
+	ringSize   = 64
+	maxRefused = 100
+)
 
 // From linux/io_uring.h.
 const (
@@ -130,15 +134,15 @@ func (r *ring) add(op uint8, fd int, addr unsafe.Pointer, n int) {
 }
 
 // submit carries out what was prepared and returns the results in order:
-// bytes, or an errno below zero.
+// bytes, or an errno below zero, EAGAIN if the kernel did not get to it.
 func (r *ring) submit() []int32 {
 	n := r.pending
 	atomic.StoreUint32(r.sqTail, *r.sqTail+n)
 	r.pending = 0
 	for i := range n {
-		r.results[i] = -int32(unix.EIO)
+		r.results[i] = -int32(unix.EAGAIN)
 	}
-	toSubmit, got := uintptr(n), uint32(0)
+	toSubmit, got, refused := uintptr(n), uint32(0), 0
 	for flags := uintptr(0); got < n; flags = enterGetEvents {
 		wait := uintptr(0)
 		if flags != 0 && toSubmit == 0 {
@@ -148,8 +152,13 @@ func (r *ring) submit() []int32 {
 		switch errno {
 		case 0:
 			toSubmit -= min(done, toSubmit)
-		case unix.EINTR, unix.EAGAIN, unix.EBUSY:
+		case unix.EINTR:
+		case unix.EAGAIN, unix.EBUSY:
+			refused++
 		default:
+			refused = maxRefused
+		}
+		if refused >= maxRefused {
 			r.broken = true
 			return r.results[:n]
 		}

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ipnfs/bus"
 	"ipnfs/test/harness"
 )
 
@@ -283,5 +284,50 @@ func TestRingBreaks(t *testing.T) {
 	got := r.submit()
 	if !r.broken || len(got) != 2 || slices.Max(got) >= 0 {
 		t.Errorf("broken %v, results %v", r.broken, got)
+	}
+}
+
+// refuse lets a system call of this thread fail. The goroutine keeps the thread,
+// and both end together.
+func refuse(t testing.TB, call uint32, errno unix.Errno) {
+	runtime.LockOSThread()
+	program := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // seccomp_data.nr
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		t.Error(err)
+	}
+	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&filter)), 0, 0); err != nil {
+		t.Error(err)
+	}
+}
+
+// Where the kernel has no memory left for a call, the call ends: what was to be
+// written is lost, what was to be read stays, and the ring is not used again.
+func TestRingWithoutMemory(t *testing.T) {
+	for _, errno := range []unix.Errno{unix.EAGAIN, unix.EBUSY} {
+		l := &loop{ring: testRing(t)}
+		out, in := pipe(t, 0)
+		done := make(chan bool)
+		go func() {
+			defer close(done)
+			refuse(t, unix.SYS_IO_URING_ENTER, errno)
+			var b bus.Batch
+			for range maxBurst + 1 {
+				b.AddPlain(make([]byte, 60))
+			}
+			if lost, bytes := l.writeBurst(in, b.Frames); lost != maxBurst+1 || bytes != 60*lost || !l.ring.broken {
+				t.Errorf("%v: %d frames of %d bytes were lost; broken: %v", errno, lost, bytes, l.ring.broken)
+			}
+			l.ring.addBytes(opRead, out, make([]byte, 10))
+			if got := l.ring.submit()[0]; unix.Errno(-got) != unix.EAGAIN {
+				t.Errorf("%v: a read came to %d", errno, got)
+			}
+		}()
+		<-done
 	}
 }
