@@ -104,7 +104,7 @@ func (f *form) retag(from Frame) Frame {
 		return from
 	}
 	at, shift := len(f.buf), -strip
-	f.buf = append(f.buf, from.raw[:from.head]...)
+	f.buf = append(f.buf, from.raw[:from.form.HeadLen()]...)
 	f.buf = append(f.buf, data[:addrLen]...)
 	if tag := f.edit.Push; tag != 0 {
 		f.buf = append(f.buf, byte(tag>>24), byte(tag>>16), byte(tag>>8), byte(tag))
@@ -112,17 +112,17 @@ func (f *form) retag(from Frame) Frame {
 	}
 	f.buf = append(f.buf, data[addrLen+strip:]...)
 	raw := f.buf[at:]
-	switch from.head {
-	case vnet.HeaderLen:
+	switch from.form {
+	case Vnet10, Vnet12:
 		vnet.Parse(raw).Shift(shift).Put(raw)
-	case LengthPrefix:
-		n := len(raw) - LengthPrefix
-		if n > MaxPrefixed {
+	case Length2, Length4:
+		n := len(data) + shift
+		if from.form == Length2 && n > MaxPrefixed {
 			return Frame{raw: raw[LengthPrefix:]}
 		}
-		PutLength(raw, n)
+		from.form.putLength(raw, n)
 	}
-	return Frame{raw: raw, head: from.head}
+	return Frame{raw: raw, form: from.form}
 }
 
 // finish makes the frames of b from the i-th on complete, which were carried to

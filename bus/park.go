@@ -47,7 +47,7 @@ func (p *Parked) Take(b *Batch, i int) {
 	p.Batch.Reset()
 	p.Batch.scattered, p.Batch.offloads = true, b.offloads
 	for _, f := range b.Frames[i:] {
-		p.Batch.Frames = append(p.Batch.Frames, Frame{raw: slices.Clone(f.raw), head: f.head})
+		p.Batch.Frames = append(p.Batch.Frames, Frame{raw: slices.Clone(f.raw), form: f.form})
 	}
 }
 
