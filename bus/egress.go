@@ -12,21 +12,13 @@ type Egress struct {
 	split bool
 }
 
-// Edit is a change to the tags of a frame on its way to a port: first Strip
-// tags are taken off behind the MAC addresses, then Push is put there. The
-// zero Edit changes nothing. A policy strips only tags that are there.
-type Edit struct {
-	Strip uint8  // number of tags, 0 to 2
-	Push  uint32 // TPID<<16 | TCI (IEEE 802.1Q 9.3); 0: none
-}
-
 // Flood sends the frame to every port but its own.
 func (e *Egress) Flood() { e.flood = true }
 
 // Add sends the frame to p.
 func (e *Egress) Add(p *Port) { e.ports = append(e.ports, p) }
 
-// AddEdited sends the frame to p with other tags.
+// AddEdited sends the frame to p as an edit changes it.
 func (e *Egress) AddEdited(p *Port, edit Edit) {
 	if edit != (Edit{}) {
 		for len(e.edits) < len(e.ports) {

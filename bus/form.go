@@ -6,7 +6,7 @@ import (
 	"ipnfs/bus/vnet"
 )
 
-// forms are the other shapes of a run of frames: with other tags, or
+// forms are the other shapes of a run of frames: edited, or
 // complete, for receivers that take no super-frames. Each is made once for all
 // receivers that want it.
 type forms struct {
@@ -66,7 +66,7 @@ func (f *form) make(frames []Frame) {
 		from := frames[k]
 		from.block = nil // lent
 		if f.edit != (Edit{}) {
-			from = f.retag(from)
+			from = f.edited(from)
 		}
 		if h, unfinished := from.Offload(); unfinished {
 			if f.plain {
@@ -96,8 +96,8 @@ const (
 	addrLen = 12
 )
 
-// retag copies a frame with other tags.
-func (f *form) retag(from Frame) Frame {
+// edited copies a frame as f.edit wants it.
+func (f *form) edited(from Frame) Frame {
 	data := from.Data()
 	strip := int(f.edit.Strip) * tagLen
 	if len(data) < addrLen+strip {
@@ -112,6 +112,9 @@ func (f *form) retag(from Frame) Frame {
 	}
 	f.buf = append(f.buf, data[addrLen+strip:]...)
 	raw := f.buf[at:]
+	if r := f.edit.Rewrite; r != nil {
+		r.apply(raw[from.form.HeadLen():])
+	}
 	switch from.form {
 	case Vnet10, Vnet12:
 		vnet.Parse(raw).Shift(shift).Put(raw)
