@@ -66,7 +66,7 @@ func (f *form) make(frames []Frame) {
 		from := frames[k]
 		from.block = nil // lent
 		if f.edit != (Edit{}) {
-			from = f.edited(from)
+			f.change(&from)
 		}
 		if h, unfinished := from.Offload(); unfinished {
 			if f.plain {
@@ -96,12 +96,12 @@ const (
 	addrLen = 12
 )
 
-// edited copies a frame as f.edit wants it.
-func (f *form) edited(from Frame) Frame {
+// change makes a frame a copy of it, edited.
+func (f *form) change(from *Frame) {
 	data := from.Data()
 	strip := int(f.edit.Strip) * tagLen
 	if len(data) < addrLen+strip {
-		return from
+		return
 	}
 	at, shift := len(f.buf), -strip
 	f.buf = append(f.buf, from.raw[:from.form.HeadLen()]...)
@@ -121,11 +121,12 @@ func (f *form) edited(from Frame) Frame {
 	case Length2, Length4:
 		n := len(data) + shift
 		if from.form == Length2 && n > MaxPrefixed {
-			return Frame{raw: raw[LengthPrefix:]}
+			raw, from.form = raw[LengthPrefix:], Bare
+		} else {
+			from.form.putLength(raw, n)
 		}
-		from.form.putLength(raw, n)
 	}
-	return Frame{raw: raw, form: from.form}
+	from.raw = raw
 }
 
 // finish makes the frames of b from the i-th on complete, which were carried to

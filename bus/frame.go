@@ -45,16 +45,12 @@ func (f *Frame) Data() []byte { return f.raw[f.form.HeadLen():] }
 // Len returns the length of the frame in bytes.
 func (f *Frame) Len() int { return len(f.raw) - f.form.HeadLen() }
 
-// In returns the frame as it lies with the head of a form in front, and true,
-// if it lies so.
+// In returns the frame with the head of a form in front, and true, if it lies so.
 func (f *Frame) In(form Form) ([]byte, bool) {
-	switch form {
-	case f.form:
-		return f.raw, true
-	case Bare:
+	if form == Bare {
 		return f.Data(), true
 	}
-	return nil, false
+	return f.raw, f.form == form
 }
 
 // Prefixed returns the frame in stream form, its 2-byte length in front, and

@@ -15,24 +15,24 @@ import (
 // was the first to be kept of its batch. Who wants it otherwise writes the head
 // elsewhere, as a piece of its own or before a copy (Frame.CopyIn): never into
 // the Headroom of a Block that others have, too.
-type Form uint8
+type Form uint16
 
-// The forms. The lower 4 bits are the length of the head, so that the path of a
-// frame looks it up nowhere.
+// The forms. The lower byte is the length of the head, so that the path of a frame
+// looks it up nowhere.
 const (
 	Bare    Form = 0                     // no head
-	Length2 Form = 1<<4 | LengthPrefix   // VDE's stream: the length in 2 bytes, big-endian
-	Length4 Form = 2<<4 | 4              // QEMU's stream sockets (net/stream.c): the length in 4 bytes, big-endian
-	VXLAN   Form = 3<<4 | 8              // the header of RFC 7348, section 5, with a network identifier
-	Vnet10  Form = 4<<4 | vnet.HeaderLen // vnet.Header: the legacy one, of Linux's taps and packet sockets
+	Length2 Form = 1<<8 | LengthPrefix   // VDE's stream: the length in 2 bytes, big-endian
+	Length4 Form = 2<<8 | 4              // QEMU's stream sockets (net/stream.c): the length in 4 bytes, big-endian
+	VXLAN   Form = 3<<8 | 8              // the header of RFC 7348, section 5, with a network identifier
+	Vnet10  Form = 4<<8 | vnet.HeaderLen // vnet.Header: the legacy one, of Linux's taps and packet sockets
 	// Vnet12 is vnet.Header and num_buffers, in the host's byte order: that of
 	// vhost-user, and of all devices by virtio 1 (VIRTIO_NET_F_MRG_RXBUF or
 	// VIRTIO_F_VERSION_1; virtio 1.2, 5.1.6).
-	Vnet12 Form = 5<<4 | (vnet.HeaderLen + 2)
+	Vnet12 Form = 5<<8 | (vnet.HeaderLen + 2)
 )
 
 // HeadLen is the length of the head in bytes, at most Headroom.
-func (f Form) HeadLen() int { return int(f & 15) }
+func (f Form) HeadLen() int { return int(uint8(f)) }
 
 // vnet tells whether the head begins with a virtio-net header.
 func (f Form) vnet() bool { return f >= Vnet10 }
