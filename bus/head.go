@@ -27,7 +27,8 @@ const (
 	Vnet10  Form = 4<<8 | vnet.HeaderLen // vnet.Header: the legacy one, of Linux's taps and packet sockets
 	// Vnet12 is vnet.Header and num_buffers, in the host's byte order: that of
 	// vhost-user, and of all devices by virtio 1 (VIRTIO_NET_F_MRG_RXBUF or
-	// VIRTIO_F_VERSION_1; virtio 1.2, 5.1.6).
+	// VIRTIO_F_VERSION_1; virtio 1.2, 5.1.6). Guests send any num_buffers and must
+	// get the right one: who brings a frame of theirs makes it 1.
 	Vnet12 Form = 5<<8 | (vnet.HeaderLen + 2)
 )
 
@@ -59,11 +60,14 @@ func (f *Frame) PutHead(dst []byte, form Form, vni uint32) bool {
 	case Vnet10, Vnet12:
 		h.Put(dst)
 		if form == Vnet12 {
-			binary.NativeEndian.PutUint16(dst[vnet.HeaderLen:], 1) // num_buffers
+			PutBuffers(dst)
 		}
 	}
 	return true
 }
+
+// PutBuffers writes the num_buffers of a frame in one piece to a head of Vnet12.
+func PutBuffers(head []byte) { binary.NativeEndian.PutUint16(head[vnet.HeaderLen:], 1) }
 
 // CopyIn returns a copy of f in a form, in one piece, for a driver that needs
 // it so; the caller owns its reference. It is false if f cannot have that form, as

@@ -173,7 +173,7 @@ func FuzzParseVXLAN(f *testing.F) {
 // in its own form, whether it takes the frames at once or they queue.
 func TestDrivers(t *testing.T) {
 	for from := range allForms {
-		t.Run(fmt.Sprintf("%#x", uint8(from)), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%#x", from), func(t *testing.T) {
 			l := bustest.NewLab(t, hub)
 			sender := &bustest.Driver{Form: from, VNI: vni}
 			l.JoinAs(t, sender, bus.JoinOptions{Send: true})
@@ -233,9 +233,6 @@ func TestDrivers(t *testing.T) {
 					case i >= 4 && isVnet(d.Form):
 						h, _ := bustest.Super{Size: 100, Payload: 250}.Build()
 						h.Put(head)
-					}
-					if from == bus.Vnet12 && d.Form == bus.Vnet12 && i >= 4 {
-						head[10], head[11] = 0, 0 // as it came
 					}
 					if !bytes.Equal(got[i], slices.Concat(head, data)) {
 						t.Errorf("form %#x: frame %d is % x, want % x and % x", d.Form, i, got[i], head, data)

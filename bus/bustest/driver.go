@@ -85,6 +85,9 @@ func (d *Driver) Receive(raw []byte, mtu int) error {
 		if err := vnet.Check(vnet.Parse(lent), data); err != nil {
 			return err
 		}
+		if d.Form == bus.Vnet12 {
+			bus.PutBuffers(lent)
+		}
 	}
 	if len(data) == 0 {
 		return fmt.Errorf("no frame: %x", raw)
