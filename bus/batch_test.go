@@ -8,12 +8,13 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 )
 
 // parse is SetStreamIn written plainly: the frames, the bytes parsed, and
 // whether a frame over mtu comes next. head is how long a length is.
 func parse(head int, span []byte, mtu int) (frames [][]byte, used int, tooLong bool) {
-	for len(frames) < bus.MaxBatch && len(span)-used >= head {
+	for len(frames) < frame.MaxBatch && len(span)-used >= head {
 		n := 0
 		for _, c := range span[used:][:head] {
 			n = n<<8 | int(c)
@@ -72,8 +73,8 @@ func TestSetStream(t *testing.T) {
 		"over the mtu":         {bustest.Stream(long), 0, 0, true},
 		"over it, unfinished":  {[]byte{0xff, 0xff, 1}, 0, 0, true},
 		"one before it":        {bustest.Stream([]byte("a"), long, []byte("b")), 1, 3, true},
-		"as many as go":        {bytes.Repeat([]byte{0, 1, 'x'}, bus.MaxBatch), bus.MaxBatch, 3 * bus.MaxBatch, false},
-		"more than go":         {bytes.Repeat([]byte{0, 1, 'x'}, bus.MaxBatch+1), bus.MaxBatch, 3 * bus.MaxBatch, false},
+		"as many as go":        {bytes.Repeat([]byte{0, 1, 'x'}, frame.MaxBatch), frame.MaxBatch, 3 * frame.MaxBatch, false},
+		"more than go":         {bytes.Repeat([]byte{0, 1, 'x'}, frame.MaxBatch+1), frame.MaxBatch, 3 * frame.MaxBatch, false},
 	} {
 		var b bus.Batch
 		used, tooLong := b.SetStream(c.span, 60)
@@ -107,7 +108,7 @@ func TestSetStreamOfQEMU(t *testing.T) {
 		"over the mtu":       {stream(68<<10 + 1), 0, 0, true},
 		"of 4 GiB":           {[]byte{0xff, 0xff, 0xff, 0xff}, 0, 0, true},
 		"of 2 GiB behind it": {[]byte{0, 0, 0, 1, 'a', 0x80, 0, 0, 0}, 1, 5, true},
-		"as many as go":      {bytes.Repeat([]byte{0, 0, 0, 1, 'x'}, bus.MaxBatch+1), bus.MaxBatch, 5 * bus.MaxBatch, false},
+		"as many as go":      {bytes.Repeat([]byte{0, 0, 0, 1, 'x'}, frame.MaxBatch+1), frame.MaxBatch, 5 * frame.MaxBatch, false},
 	} {
 		var b bus.Batch
 		used, tooLong := b.SetStreamIn(bus.Length4, c.span, 68<<10)
@@ -121,7 +122,7 @@ func TestSetStreamOfQEMU(t *testing.T) {
 func FuzzSetStream(f *testing.F) {
 	f.Add([]byte{0, 1, 'a', 0, 0, 0, 2, 'b', 'c'}, uint16(1500), uint8(3), false)
 	f.Add([]byte{0, 61, 'a'}, uint16(60), uint8(1), false)
-	f.Add(bytes.Repeat([]byte{0, 1, 'x'}, bus.MaxBatch+3), uint16(65535), uint8(200), false)
+	f.Add(bytes.Repeat([]byte{0, 1, 'x'}, frame.MaxBatch+3), uint16(65535), uint8(200), false)
 	f.Add([]byte{0, 0, 0, 1, 'a', 0, 0, 0, 0, 0, 0, 0, 2, 'b', 'c'}, uint16(1500), uint8(3), true)
 	f.Add([]byte{0, 0, 0, 1, 'a', 0xff, 0xff, 0xff, 0xff}, uint16(60), uint8(1), true)
 	f.Fuzz(func(t *testing.T, span []byte, mtu uint16, piece uint8, qemu bool) {
@@ -147,8 +148,8 @@ func FuzzSetStream(f *testing.F) {
 			rest = append(rest, whole[have:have+n]...)
 			have += n
 			frames, used := checkStream(t, &b, form, rest, int(mtu))
-			for _, frame := range frames {
-				want = append(want, bytes.Clone(frame))
+			for _, data := range frames {
+				want = append(want, bytes.Clone(data))
 			}
 			if sent := from.Send(&b); sent != len(frames) {
 				t.Fatalf("%d of %d frames went", sent, len(frames))

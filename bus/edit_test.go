@@ -10,19 +10,21 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/bus/vnet"
 )
 
 // edit carries a frame to a port of its own with an edit, and returns what
 // comes.
-func edit(t *testing.T, frame []byte, e bus.Edit) []byte {
+func edit(t *testing.T, data []byte, e frame.Edit) []byte {
 	t.Helper()
 	ear := &bustest.Recorder{}
 	var port *bus.Port
-	s := script{forward: func(_ *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) { out.AddEdited(port, e) }}
+	s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) { out.AddEdited(port, e) }}
 	l := s.lab(t)
 	port = l.JoinAs(t, ear, bus.JoinOptions{Recv: true}).Port()
-	bustest.Send(l.Join(t, &bustest.Sink{}), frame)
+	bustest.Send(l.Join(t, &bustest.Sink{}), data)
 	if len(ear.Frames()) != 1 {
 		t.Fatalf("%d frames came, want 1", len(ear.Frames()))
 	}
@@ -40,24 +42,24 @@ func TestEdit(t *testing.T) {
 		v6           = "6000000000083a40 fd000000000000000000000000000001 fd000000000000000000000000000002"
 		v6less       = "6000000000083a3f fd000000000000000000000000000001 fd000000000000000000000000000002"
 	)
-	route := bus.Edit{Rewrite: toHost}
+	route := frame.Edit{Rewrite: toHost}
 	for what, c := range map[string]struct {
 		in   string
-		edit bus.Edit
+		edit frame.Edit
 		want string
 	}{
-		"nothing":                       {macs + "0800" + v4, bus.Edit{}, macs + "0800" + v4},
+		"nothing":                       {macs + "0800" + v4, frame.Edit{}, macs + "0800" + v4},
 		"IPv4":                          {macs + "0800" + v4, route, routed + "0800" + v4less},
 		"IPv4, options":                 {macs + "0800" + options, route, routed + "0800" + optionsLess},
 		"IPv4, padded":                  {macs + "0800" + v4 + "eeeeee", route, routed + "0800" + v4less + "eeeeee"},
 		"IPv6":                          {macs + "86dd" + v6, route, routed + "86dd" + v6less},
 		"802.1Q":                        {macs + "81000064 0800" + v4, route, routed + "81000064 0800" + v4less},
 		"QinQ":                          {macs + "88a800c8 81000064 86dd" + v6, route, routed + "88a800c8 81000064 86dd" + v6less},
-		"into a VLAN":                   {macs + "0800" + v4, bus.Edit{Push: 0x810000c8, Rewrite: toHost}, routed + "810000c8 0800" + v4less},
-		"out of one":                    {macs + "81000064 86dd" + v6, bus.Edit{Strip: 1, Rewrite: toHost}, routed + "86dd" + v6less},
-		"into another":                  {macs + "81006064 0800" + v4, bus.Edit{Strip: 1, Push: 0x810060c8, Rewrite: toHost}, routed + "810060c8 0800" + v4less},
-		"out of two, into one":          {macs + "88a800c8 81000064 0800" + v4, bus.Edit{Strip: 2, Push: 0x81000065, Rewrite: toHost}, routed + "81000065 0800" + v4less},
-		"the addresses alone":           {macs + "0800" + v4, bus.Edit{Rewrite: sameHops}, "01005e000002 020000000802 0800" + v4},
+		"into a VLAN":                   {macs + "0800" + v4, frame.Edit{Push: 0x810000c8, Rewrite: toHost}, routed + "810000c8 0800" + v4less},
+		"out of one":                    {macs + "81000064 86dd" + v6, frame.Edit{Strip: 1, Rewrite: toHost}, routed + "86dd" + v6less},
+		"into another":                  {macs + "81006064 0800" + v4, frame.Edit{Strip: 1, Push: 0x810060c8, Rewrite: toHost}, routed + "810060c8 0800" + v4less},
+		"out of two, into one":          {macs + "88a800c8 81000064 0800" + v4, frame.Edit{Strip: 2, Push: 0x81000065, Rewrite: toHost}, routed + "81000065 0800" + v4less},
+		"the addresses alone":           {macs + "0800" + v4, frame.Edit{Rewrite: sameHops}, "01005e000002 020000000802 0800" + v4},
 		"the checksum 0xfeff":           {macs + "0800" + strings.Replace(v4, "66cb", "feff", 1), route, routed + "0800" + strings.Replace(v4less, "67cb", "0000", 1)},
 		"the checksum 0xffff":           {macs + "0800" + strings.Replace(v4, "66cb", "ffff", 1), route, routed + "0800" + strings.Replace(v4less, "67cb", "0100", 1)},
 		"the checksum 0":                {macs + "0800" + strings.Replace(v4, "66cb", "0000", 1), route, routed + "0800" + strings.Replace(v4less, "67cb", "0100", 1)},
@@ -70,7 +72,7 @@ func TestEdit(t *testing.T) {
 		"cut in a tag":                  {macs + "8100 00", route, routed + "8100 00"},
 		"addresses alone":               {macs, route, routed},
 		"cut in its addresses":          {macs[:23], route, macs[:23]},
-		"a tag to strip that is cut":    {macs + "8100 00", bus.Edit{Strip: 1, Rewrite: toHost}, macs + "8100 00"},
+		"a tag to strip that is cut":    {macs + "8100 00", frame.Edit{Strip: 1, Rewrite: toHost}, macs + "8100 00"},
 		"version 6 in a frame of IPv4":  {macs + "0800" + v6, route, routed + "0800" + v6},
 		"an IPv4 header of less than 5": {macs + "0800 44" + v4[2:], route, routed + "0800 44" + v4[2:]},
 	} {
@@ -108,9 +110,9 @@ func TestEditInAllForms(t *testing.T) {
 		for _, e := range edits[1:] {
 			var seen [][]byte
 			var port *bus.Port
-			s := script{forward: func(_ *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) { out.AddEdited(port, e) }}
+			s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) { out.AddEdited(port, e) }}
 			l := s.lab(t)
-			ear := &peeker{see: func(f *bus.Frame) {
+			ear := &peeker{see: func(f *frame.Frame) {
 				raw, _ := f.In(form)
 				seen = append(seen, bytes.Clone(raw))
 			}}
@@ -136,12 +138,12 @@ func TestEditInAllForms(t *testing.T) {
 // Receivers for whom a policy has the same edit share one copy.
 func TestEditsAreShared(t *testing.T) {
 	twin := *toHost
-	plan := []bus.Edit{
+	plan := []frame.Edit{
 		{Rewrite: toHost}, {Rewrite: toHost}, {Strip: 1, Rewrite: toHost}, {Rewrite: &twin}, {}, {Strip: 1, Rewrite: toHost},
 	}
 	copies := []int{0, 0, 1, 2, 3, 1} // which of them are the same
 	var ports []*bus.Port
-	s := script{forward: func(_ *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) {
+	s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 		for i, p := range ports {
 			out.AddEdited(p, plan[i])
 		}
@@ -149,11 +151,11 @@ func TestEditsAreShared(t *testing.T) {
 	l := s.lab(t)
 	at := make([]*byte, len(plan))
 	for i := range plan {
-		ear := &peeker{see: func(f *bus.Frame) { at[i] = unsafe.SliceData(f.Data()) }}
+		ear := &peeker{see: func(f *frame.Frame) { at[i] = unsafe.SliceData(f.Data()) }}
 		ports = append(ports, l.JoinAs(t, ear, bus.JoinOptions{Recv: true}).Port())
 	}
-	frame := bustest.Complete(bustest.Super{Payload: 90, Tags: []uint32{innerTag}}.Raw())[0]
-	bustest.Send(l.Join(t, &bustest.Sink{}), frame)
+	data := bustest.Complete(bustest.Super{Payload: 90, Tags: []uint32{innerTag}}.Raw())[0]
+	bustest.Send(l.Join(t, &bustest.Sink{}), data)
 	for i := range plan {
 		for k := range i {
 			if (at[i] == at[k]) != (copies[i] == copies[k]) {
@@ -165,7 +167,7 @@ func TestEditsAreShared(t *testing.T) {
 
 // An Edit is compared for each frame and receiver.
 func TestEditIsSmall(t *testing.T) {
-	if n := unsafe.Sizeof(bus.Edit{}); n > 16 {
+	if n := unsafe.Sizeof(frame.Edit{}); n > 16 {
 		t.Errorf("an Edit has %d bytes", n)
 	}
 }

@@ -6,6 +6,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/test/harness"
 )
 
@@ -16,21 +18,21 @@ type counter struct {
 }
 
 // Claim takes all.
-func (*counter) Claim(_ *bus.Batch, i, j int) (int, uint64) { return j - i, 0 }
+func (*counter) Claim(_ *frame.Batch, i, j int) (int, uint64) { return j - i, 0 }
 
 // Emit counts.
-func (c *counter) Emit(_ *bus.Batch, i, j int, _ uint64) { c.frames += j - i }
+func (c *counter) Emit(_ *frame.Batch, i, j int, _ uint64) { c.frames += j - i }
 
 // Frames are cut, completed and given other tags in memory that is used again.
 func TestFormsAllocateNothing(t *testing.T) {
 	takes := func() bus.Endpoint { return &counter{} }
 	queues := func() bus.Endpoint { return &bustest.Sink{} }
-	none := func(int) bus.Edit { return bus.Edit{} }
-	each := func(k int) bus.Edit { return edits[k%len(edits)] }
+	none := func(int) frame.Edit { return frame.Edit{} }
+	each := func(k int) frame.Edit { return edits[k%len(edits)] }
 	for what, c := range map[string]struct {
 		ends    func() bus.Endpoint
 		offload func(k int) bool
-		edit    func(k int) bus.Edit
+		edit    func(k int) frame.Edit
 	}{
 		"as they are":             {takes, func(int) bool { return true }, none},
 		"cut":                     {takes, func(int) bool { return false }, none},
@@ -46,7 +48,7 @@ func TestFormsAllocateNothing(t *testing.T) {
 				continue // sync.Pool then forgets at random, on purpose
 			}
 			var ports []*bus.Port
-			s := script{forward: func(_ *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) {
+			s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 				for k, p := range ports {
 					out.AddEdited(p, c.edit(k))
 				}
@@ -66,7 +68,7 @@ func TestFormsAllocateNothing(t *testing.T) {
 					b.AddVnet(raw)
 				}
 				from.Send(&b)
-				b.SetStream(stream, bus.MaxPrefixed)
+				b.SetStream(stream, frame.MaxPrefixed)
 				from.Send(&b)
 				b.Reset()
 			}
@@ -91,7 +93,7 @@ func TestMirrorsAllocateNothing(t *testing.T) {
 	var b bus.Batch
 	frames := bustest.Stream([]byte{3, 1}, []byte{2, 2}, []byte{254, 1}, []byte{254, 2}, []byte{255}, []byte{4}, []byte{0})
 	send := func() {
-		b.SetStream(frames, bus.MaxPrefixed)
+		b.SetStream(frames, frame.MaxPrefixed)
 		conns[0].Send(&b)
 		b.Reset()
 	}
@@ -103,12 +105,12 @@ func TestMirrorsAllocateNothing(t *testing.T) {
 
 // Splitting a stream, writing a head and copying a frame cost none.
 func TestHeadsAllocateNothing(t *testing.T) {
-	m := bus.NewMemory(1 << 20)
+	m := frame.NewMemory(1 << 20)
 	stream := bytes.Repeat([]byte{0, 0, 0, 2, 'a', 'b'}, 20)
-	head := make([]byte, bus.Headroom)
+	head := make([]byte, frame.Headroom)
 	var b bus.Batch
 	all := func() {
-		b.SetStreamIn(bus.Length4, stream, bus.MaxPrefixed)
+		b.SetStreamIn(bus.Length4, stream, frame.MaxPrefixed)
 		for i := range b.Frames {
 			b.Frames[i].PutHead(head, bus.Vnet12, 0)
 			if !harness.Race { // sync.Pool then forgets at random, on purpose

@@ -5,6 +5,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // BenchmarkForms sends a batch to four receivers that look at each frame:
@@ -21,17 +23,17 @@ func BenchmarkForms(b *testing.B) {
 		what    string
 		device  bool
 		offload bool
-		edit    bus.Edit
+		edit    frame.Edit
 	}{
-		{"stream", false, false, bus.Edit{}},
-		{"stream, other tag", false, false, bus.Edit{Strip: 1, Push: newTag}},
-		{"device", true, true, bus.Edit{}},
-		{"device, other tag", true, true, bus.Edit{Strip: 1, Push: newTag}},
-		{"device, completed", true, false, bus.Edit{}},
+		{"stream", false, false, frame.Edit{}},
+		{"stream, other tag", false, false, frame.Edit{Strip: 1, Push: newTag}},
+		{"device", true, true, frame.Edit{}},
+		{"device, other tag", true, true, frame.Edit{Strip: 1, Push: newTag}},
+		{"device, completed", true, false, frame.Edit{}},
 	} {
 		b.Run(c.what, func(b *testing.B) {
 			var ports []*bus.Port
-			s := script{forward: func(_ *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) {
+			s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 				for _, p := range ports {
 					out.AddEdited(p, c.edit)
 				}
@@ -50,7 +52,7 @@ func BenchmarkForms(b *testing.B) {
 						batch.AddVnet(raw)
 					}
 				} else {
-					batch.SetStream(stream, bus.MaxPrefixed)
+					batch.SetStream(stream, frame.MaxPrefixed)
 				}
 				from.Send(&batch)
 			}
@@ -67,7 +69,7 @@ type looker struct {
 }
 
 // Emit looks.
-func (l *looker) Emit(b *bus.Batch, i, j int, _ uint64) {
+func (l *looker) Emit(b *frame.Batch, i, j int, _ uint64) {
 	for k := i; k < j; k++ {
 		f := &b.Frames[k]
 		if raw, ok := f.Prefixed(); ok {
@@ -90,6 +92,6 @@ func BenchmarkSetStream(b *testing.B) {
 	var batch bus.Batch
 	b.ReportAllocs()
 	for b.Loop() {
-		batch.SetStream(stream, bus.MaxPrefixed)
+		batch.SetStream(stream, frame.MaxPrefixed)
 	}
 }

@@ -10,6 +10,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/bus/vnet"
 )
 
@@ -25,16 +27,16 @@ func FuzzRetag(f *testing.F) {
 		f.Add(complete[:19], strip, uint32(1), true)
 		f.Add(complete[:40], strip, uint32(0), true)
 	}
-	f.Fuzz(func(t *testing.T, frame []byte, strip uint8, push uint32, route bool) {
-		if len(frame) == 0 || len(frame) > bus.MaxPrefixed {
+	f.Fuzz(func(t *testing.T, data []byte, strip uint8, push uint32, route bool) {
+		if len(data) == 0 || len(data) > frame.MaxPrefixed {
 			return
 		}
-		edit := bus.Edit{Strip: strip % 3, Push: push}
+		edit := frame.Edit{Strip: strip % 3, Push: push}
 		if route {
 			edit.Rewrite = toHost
 		}
 		var ports []*bus.Port
-		s := script{forward: func(_ *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) {
+		s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 			for _, p := range ports {
 				out.AddEdited(p, edit)
 			}
@@ -45,10 +47,10 @@ func FuzzRetag(f *testing.F) {
 			ports = append(ports, l.JoinAs(t, ear, bus.JoinOptions{Recv: true}).Port())
 		}
 		from := l.Join(t, &bustest.Sink{})
-		bustest.Send(from, frame)
-		bustest.SendBatch(from, frame)
+		bustest.Send(from, data)
+		bustest.SendBatch(from, data)
 		queues.Take(-1)
-		want := retagged(frame, edit)
+		want := retagged(data, edit)
 		for _, ear := range []*bustest.Taper{takes, queues} {
 			got := ear.Shapes()
 			if len(got) != 2 {
@@ -56,7 +58,7 @@ func FuzzRetag(f *testing.F) {
 			}
 			for i, shape := range got {
 				if !bytes.Equal(shape.Data, want) || shape.Header != nil {
-					t.Errorf("%x with edit %+v is %x, want %x", frame, edit, shape.Data, want)
+					t.Errorf("%x with edit %+v is %x, want %x", data, edit, shape.Data, want)
 				}
 				if shape.Length != nil && int(binary.BigEndian.Uint16(shape.Length)) != len(want) {
 					t.Errorf("frame %d has %d bytes and the length % x", i, len(want), shape.Length)
@@ -92,11 +94,11 @@ func FuzzForm(f *testing.F) {
 		if len(raw) < vnet.HeaderLen {
 			return
 		}
-		h, frame := vnet.Parse(raw), raw[vnet.HeaderLen:]
-		if vnet.Check(h, frame) != nil {
+		h, data := vnet.Parse(raw), raw[vnet.HeaderLen:]
+		if vnet.Check(h, data) != nil {
 			return
 		}
-		edit := bus.Edit{Strip: uint8(min(int(strip%3), tagsOf(frame)))}
+		edit := frame.Edit{Strip: uint8(min(int(strip%3), tagsOf(data)))}
 		if tci != 0 {
 			edit.Push = []uint32{0x8100, 0x88a8}[tci%2]<<16 | uint32(tci)
 		}
@@ -104,7 +106,7 @@ func FuzzForm(f *testing.F) {
 			edit.Rewrite = toHost
 		}
 		var all []listener
-		s := script{forward: func(_ *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) {
+		s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 			for _, one := range all {
 				out.AddEdited(one.conn.Port(), one.edit)
 			}
@@ -167,9 +169,9 @@ func FuzzBatch(f *testing.F) {
 			return int(b) % n
 		}
 		var all []listener
-		var plan [][]bus.Edit // by the frame's first byte and listener; 3 tags to strip: it gets none
-		flooded := func(frame byte) bool { return frame%16 == 7 }
-		s := script{forward: func(_ *script, _ *bus.Port, f *bus.Frame, out *bus.Egress) {
+		var plan [][]frame.Edit // by the frame's first byte and listener; 3 tags to strip: it gets none
+		flooded := func(data byte) bool { return data%16 == 7 }
+		s := script{forward: func(_ *script, _ policy.Port, f *frame.Frame, out *policy.Egress) {
 			if n := f.Data()[0]; flooded(n) {
 				out.Flood()
 			} else {
@@ -201,17 +203,17 @@ func FuzzBatch(f *testing.F) {
 		for range 1 + next(4) {
 			var batch [][]byte
 			for range 1 + next(12) {
-				frame := bustest.Super{
+				data := bustest.Super{
 					To: byte(len(plan)), V6: next(2) == 0, UDP: next(2) == 0, Tags: []uint32{outerTag, innerTag}[:next(3)],
 					Payload: 1 + 37*next(100), Size: []int{0, 100, 700, 1448}[next(4)],
 				}
-				raw := frame.Raw()
+				raw := data.Raw()
 				if vnet.Check(vnet.Parse(raw), raw[vnet.HeaderLen:]) != nil || next(4) == 0 {
 					raw = bustest.WithHeader(vnet.Header{}, raw[vnet.HeaderLen:])
 				}
-				edits := make([]bus.Edit, len(all))
+				edits := make([]frame.Edit, len(all))
 				for k := range edits {
-					edits[k] = bus.Edit{Strip: uint8(min(next(3), len(frame.Tags))), Push: []uint32{0, newTag, outerTag}[next(3)],
+					edits[k] = frame.Edit{Strip: uint8(min(next(3), len(data.Tags))), Push: []uint32{0, newTag, outerTag}[next(3)],
 						Rewrite: []*bus.Rewrite{nil, nil, toHost, sameHops}[next(4)]}
 					if next(4) == 0 {
 						edits[k].Strip = 3
@@ -236,7 +238,7 @@ func FuzzBatch(f *testing.F) {
 			one.Take(-1)
 			var want [][]byte
 			for i, raw := range raws {
-				var edit bus.Edit
+				var edit frame.Edit
 				if !flooded(byte(i)) {
 					edit = plan[i][k]
 				}
@@ -253,12 +255,12 @@ func FuzzBatch(f *testing.F) {
 					}
 				}
 				limit := limits[one.Taper]
-				for _, frame := range frames {
+				for _, data := range frames {
 					if len(frames) > 1 {
-						wire = len(frame)
+						wire = len(data)
 					}
 					if limit == 0 || wire <= limit {
-						want = append(want, frame)
+						want = append(want, data)
 					}
 				}
 			}

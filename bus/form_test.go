@@ -8,6 +8,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/bus/vnet"
 )
 
@@ -26,21 +28,21 @@ var (
 )
 
 // edits are all that a policy may ask for, of frames with two tags.
-var edits = []bus.Edit{
+var edits = []frame.Edit{
 	{}, {Strip: 1}, {Strip: 2}, {Push: newTag}, {Strip: 1, Push: newTag}, {Strip: 2, Push: newTag},
 	{Rewrite: toHost}, {Rewrite: sameHops}, {Strip: 1, Push: newTag, Rewrite: toHost}, {Strip: 2, Rewrite: toHost},
 }
 
 // retagged is what an edit makes of a frame, written plainly.
-func retagged(frame []byte, e bus.Edit) []byte {
-	if len(frame) < 12+4*int(e.Strip) {
-		return frame
+func retagged(data []byte, e frame.Edit) []byte {
+	if len(data) < 12+4*int(e.Strip) {
+		return data
 	}
-	out := bytes.Clone(frame[:12])
+	out := bytes.Clone(data[:12])
 	if e.Push != 0 {
 		out = binary.BigEndian.AppendUint32(out, e.Push)
 	}
-	out = append(out, frame[12+4*int(e.Strip):]...)
+	out = append(out, data[12+4*int(e.Strip):]...)
 	if e.Rewrite != nil {
 		rewrite(out, e.Rewrite)
 	}
@@ -71,10 +73,10 @@ func rewrite(frame []byte, r *bus.Rewrite) {
 
 // retaggedRaw is that of a frame with a virtio-net header in front, whose
 // offsets move with the bytes they point to.
-func retaggedRaw(raw []byte, e bus.Edit) []byte {
-	h, frame := vnet.Parse(raw), raw[vnet.HeaderLen:]
-	out := retagged(frame, e)
-	by := len(out) - len(frame)
+func retaggedRaw(raw []byte, e frame.Edit) []byte {
+	h, data := vnet.Parse(raw), raw[vnet.HeaderLen:]
+	out := retagged(data, e)
+	by := len(out) - len(data)
 	if h.HdrLen != 0 {
 		h.HdrLen = uint16(max(int(h.HdrLen)+by, 14)) // no tap takes less than an ethernet header
 	}
@@ -89,7 +91,7 @@ type listener struct {
 	*bustest.Taper
 	conn    *bus.Conn
 	offload bool
-	edit    bus.Edit
+	edit    frame.Edit
 	takes   int // frames at once
 }
 
@@ -100,7 +102,7 @@ func (l listener) String() string {
 // audience joins a receiver of each kind, and makes all frames go to all.
 func audience(t testing.TB, s *script) (*bustest.Lab, []listener) {
 	var all []listener
-	s.forward = func(_ *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) {
+	s.forward = func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 		for i := range all {
 			out.AddEdited(all[i].conn.Port(), all[i].edit)
 		}
@@ -281,18 +283,18 @@ func TestFormsOfStreams(t *testing.T) {
 func TestPushOnTheLongest(t *testing.T) {
 	ear := bustest.NewTaper(-1)
 	var port *bus.Port
-	s := script{forward: func(_ *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) {
-		out.AddEdited(port, bus.Edit{Push: newTag})
+	s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
+		out.AddEdited(port, frame.Edit{Push: newTag})
 	}}
 	l := s.lab(t)
 	port = l.JoinAs(t, ear, bus.JoinOptions{Recv: true}).Port()
 	from := l.Join(t, &bustest.Sink{})
-	for _, n := range []int{bus.MaxPrefixed - 4, bus.MaxPrefixed - 3, bus.MaxPrefixed} {
-		frame := append(bytes.Repeat([]byte{1}, n-1), 2)
-		bustest.SendBatch(from, frame)
+	for _, n := range []int{frame.MaxPrefixed - 4, frame.MaxPrefixed - 3, frame.MaxPrefixed} {
+		data := append(bytes.Repeat([]byte{1}, n-1), 2)
+		bustest.SendBatch(from, data)
 		shapes := ear.Shapes()
 		got := shapes[len(shapes)-1]
-		if want := retagged(frame, bus.Edit{Push: newTag}); !bytes.Equal(got.Data, want) {
+		if want := retagged(data, frame.Edit{Push: newTag}); !bytes.Equal(got.Data, want) {
 			t.Errorf("%d bytes: %d bytes came, want %d", n, len(got.Data), len(want))
 		}
 		if got.Length != nil && int(binary.BigEndian.Uint16(got.Length)) != len(got.Data) {
@@ -306,16 +308,16 @@ func TestTooShortToStrip(t *testing.T) {
 	for _, edit := range edits[1:] {
 		ear := bustest.NewTaper(1)
 		var port *bus.Port
-		s := script{forward: func(_ *script, _ *bus.Port, _ *bus.Frame, out *bus.Egress) { out.AddEdited(port, edit) }}
+		s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) { out.AddEdited(port, edit) }}
 		l := s.lab(t)
 		port = l.JoinAs(t, ear, bus.JoinOptions{Recv: true}).Port()
 		from := l.Join(t, &bustest.Sink{})
 		var want, batch [][]byte
 		for n := 1; n < 30; n++ {
-			frame := bytes.Repeat([]byte{byte(n)}, n)
-			bustest.Send(from, frame)
-			batch = append(batch, frame)
-			want = append(want, retagged(frame, edit))
+			data := bytes.Repeat([]byte{byte(n)}, n)
+			bustest.Send(from, data)
+			batch = append(batch, data)
+			want = append(want, retagged(data, edit))
 		}
 		bustest.SendBatch(from, batch...)
 		ear.Take(-1)
@@ -337,10 +339,10 @@ func TestRunsOfForms(t *testing.T) {
 	const receivers = 4
 	var ports [receivers]*bus.Port
 	// What becomes of a frame at a receiver, by the frame's first byte.
-	plan := func(to byte, k int) (edit bus.Edit, gets bool) {
+	plan := func(to byte, k int) (edit frame.Edit, gets bool) {
 		return edits[(int(to)+k)%len(edits)], int(to)%7 != k && int(to)%5 != 0
 	}
-	s := script{forward: func(_ *script, _ *bus.Port, f *bus.Frame, out *bus.Egress) {
+	s := script{forward: func(_ *script, _ policy.Port, f *frame.Frame, out *policy.Egress) {
 		to := f.Data()[0]
 		if to == 0xff {
 			out.Flood()
@@ -401,7 +403,7 @@ func TestCompleteFramesStay(t *testing.T) {
 	l := bustest.NewLab(t, hub)
 	var seen []*byte
 	for range 2 {
-		l.JoinAs(t, &peeker{see: func(f *bus.Frame) { seen = append(seen, &f.Data()[0]) }}, bus.JoinOptions{Recv: true})
+		l.JoinAs(t, &peeker{see: func(f *frame.Frame) { seen = append(seen, &f.Data()[0]) }}, bus.JoinOptions{Recv: true})
 	}
 	from := l.Join(t, &bustest.Sink{})
 	var b bus.Batch
@@ -420,10 +422,10 @@ func TestCompleteFramesStay(t *testing.T) {
 // peeker is an endpoint that looks at frames where they lie.
 type peeker struct {
 	bustest.Recorder
-	see func(f *bus.Frame)
+	see func(f *frame.Frame)
 }
 
-func (p *peeker) Emit(b *bus.Batch, i, j int, _ uint64) {
+func (p *peeker) Emit(b *frame.Batch, i, j int, _ uint64) {
 	for k := i; k < j; k++ {
 		p.see(&b.Frames[k])
 	}

@@ -3,6 +3,7 @@ package bus
 import (
 	"encoding/binary"
 
+	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
 )
 
@@ -20,11 +21,11 @@ type Form uint16
 // The forms. The lower byte is the length of the head, so that the path of a frame
 // looks it up nowhere.
 const (
-	Bare    Form = 0                     // no head
-	Length2 Form = 1<<8 | LengthPrefix   // VDE's stream: the length in 2 bytes, big-endian
-	Length4 Form = 2<<8 | 4              // QEMU's stream sockets (net/stream.c): the length in 4 bytes, big-endian
-	VXLAN   Form = 3<<8 | 8              // the header of RFC 7348, section 5, with a network identifier
-	Vnet10  Form = 4<<8 | vnet.HeaderLen // vnet.Header: the legacy one, of Linux's taps and packet sockets
+	Bare    Form = 0                         // no head
+	Length2 Form = 1<<8 | frame.LengthPrefix // VDE's stream: the length in 2 bytes, big-endian
+	Length4 Form = 2<<8 | 4                  // QEMU's stream sockets (net/stream.c): the length in 4 bytes, big-endian
+	VXLAN   Form = 3<<8 | 8                  // the header of RFC 7348, section 5, with a network identifier
+	Vnet10  Form = 4<<8 | vnet.HeaderLen     // vnet.Header: the legacy one, of Linux's taps and packet sockets
 	// Vnet12 is vnet.Header and num_buffers, in the host's byte order: that of
 	// vhost-user, and of all devices by virtio 1 (VIRTIO_NET_F_MRG_RXBUF or
 	// VIRTIO_F_VERSION_1; virtio 1.2, 5.1.6). Guests send any num_buffers and must
@@ -46,9 +47,9 @@ const vxlanVNI = 0x08
 // bytes tells no more than MaxPrefixed, and what is left to do to a frame
 // (Offload) only a virtio-net header can say. If not, dst is as it was. vni is for
 // VXLAN, and of 24 bits.
-func (f *Frame) PutHead(dst []byte, form Form, vni uint32) bool {
+func (f *frame.Frame) PutHead(dst []byte, form Form, vni uint32) bool {
 	h, unfinished := f.Offload()
-	if unfinished && !form.vnet() || form == Length2 && f.Len() > MaxPrefixed {
+	if unfinished && !form.vnet() || form == Length2 && f.Len() > frame.MaxPrefixed {
 		return false
 	}
 	switch form {
@@ -72,17 +73,17 @@ func PutBuffers(head []byte) { binary.NativeEndian.PutUint16(head[vnet.HeaderLen
 // CopyIn returns a copy of f in a form, in one piece, for a driver that needs
 // it so; the caller owns its reference. It is false if f cannot have that form, as
 // in PutHead, or m is at its cap.
-func (f *Frame) CopyIn(m *Memory, form Form, vni uint32) (Frame, bool) {
+func (f *frame.Frame) CopyIn(m *frame.Memory, form Form, vni uint32) (frame.Frame, bool) {
 	blk := newBlock(m, f.Len())
 	if blk == nil {
-		return Frame{}, false
+		return frame.Frame{}, false
 	}
-	from := Headroom - form.HeadLen()
-	if !f.PutHead(blk.buf[from:Headroom], form, vni) {
+	from := frame.Headroom - form.HeadLen()
+	if !f.PutHead(blk.buf[from:frame.Headroom], form, vni) {
 		blk.release()
-		return Frame{}, false
+		return frame.Frame{}, false
 	}
-	return Frame{raw: blk.buf[from : Headroom+copy(blk.buf[Headroom:], f.Data())], form: form, block: blk}, true
+	return frame.Frame{raw: blk.buf[from : frame.Headroom+copy(blk.buf[frame.Headroom:], f.Data())], form: form, block: blk}, true
 }
 
 // putLength writes the length of an n byte frame to dst, as a form has it.
@@ -90,7 +91,7 @@ func (f Form) putLength(dst []byte, n int) {
 	if f == Length4 {
 		binary.BigEndian.PutUint32(dst, uint32(n))
 	} else {
-		PutLength(dst, n)
+		frame.PutLength(dst, n)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
 )
 
@@ -29,7 +30,7 @@ var allForms = map[bus.Form][]byte{
 func isVnet(form bus.Form) bool { return form == bus.Vnet10 || form == bus.Vnet12 }
 
 // lies checks that a frame lies in a form, in that and bare only.
-func lies(t *testing.T, f *bus.Frame, form bus.Form, head, data []byte) {
+func lies(t *testing.T, f *frame.Frame, form bus.Form, head, data []byte) {
 	t.Helper()
 	for other := range allForms {
 		raw, ok := f.In(other)
@@ -54,7 +55,7 @@ func TestCopyIn(t *testing.T) {
 			t.Errorf("form %#x has a head of %d bytes, want %d", from, from.HeadLen(), len(fromHead))
 		}
 		for to, head := range allForms {
-			m := bus.NewMemory(1 << 20)
+			m := frame.NewMemory(1 << 20)
 			var b bus.Batch
 			b.AddIn(from, slices.Concat(fromHead, data))
 			lies(t, &b.Frames[0], from, fromHead, data)
@@ -108,20 +109,20 @@ func TestPutHead(t *testing.T) {
 	} {
 		var b bus.Batch
 		b.AddIn(c.from, c.raw)
-		got := bytes.Repeat([]byte{0xee}, bus.Headroom)
+		got := bytes.Repeat([]byte{0xee}, frame.Headroom)
 		want := append(bytes.Clone(c.want), got[len(c.want):]...)
 		if ok := b.Frames[0].PutHead(got, c.to, vni); ok != (c.want != nil) || !bytes.Equal(got, want) {
 			t.Errorf("%s: % x, %v, want % x", what, got[:16], ok, want[:16])
 		}
-		m := bus.NewMemory(1 << 20)
+		m := frame.NewMemory(1 << 20)
 		if f, ok := b.Frames[0].CopyIn(m, c.to, vni); ok != (c.want != nil) {
 			t.Errorf("%s: copied: %v", what, ok)
 		} else if f.Release(); m.Used() != 0 {
 			t.Errorf("%s: %d bytes are left", what, m.Used())
 		}
 	}
-	small := bus.NewFrame(make([]byte, 60))
-	if _, ok := small.CopyIn(bus.NewMemory(100), bus.Length2, 0); ok {
+	small := frame.NewFrame(make([]byte, 60))
+	if _, ok := small.CopyIn(frame.NewMemory(100), bus.Length2, 0); ok {
 		t.Error("a copy passes the cap")
 	}
 }
@@ -199,7 +200,7 @@ func TestDrivers(t *testing.T) {
 			for n := 60; n < 64; n++ {
 				data := bytes.Repeat([]byte{byte(n)}, n)
 				want = append(want, data)
-				f := bus.NewFrame(data)
+				f := frame.NewFrame(data)
 				head := make([]byte, from.HeadLen())
 				f.PutHead(head, from, vni)
 				if err := sender.Receive(append(head, data...), 1500); err != nil {
@@ -249,7 +250,7 @@ func TestSameFormIsNotCopied(t *testing.T) {
 		lent := slices.Concat(head, make([]byte, 60))
 		seen := false
 		l := bustest.NewLab(t, hub)
-		l.JoinAs(t, &peeker{see: func(f *bus.Frame) {
+		l.JoinAs(t, &peeker{see: func(f *frame.Frame) {
 			raw, ok := f.In(form)
 			seen = ok && &raw[0] == &lent[0] && len(raw) == len(lent)
 		}}, bus.JoinOptions{Recv: true, Offload: true})

@@ -9,6 +9,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/bus/vnet"
 )
 
@@ -17,11 +19,11 @@ import (
 // for its host, with the tag of its VLAN. The rest it drops.
 type router struct {
 	ports [2]*bus.Port
-	edits [2]bus.Edit // to the port
+	edits [2]frame.Edit // to the port
 	asked atomic.Int64
 }
 
-func (r *router) forward(_ *script, in *bus.Port, f *bus.Frame, out *bus.Egress) {
+func (r *router) forward(_ *script, in policy.Port, f *frame.Frame, out *policy.Egress) {
 	r.asked.Add(1)
 	to := 0
 	if in == r.ports[0] {
@@ -29,9 +31,9 @@ func (r *router) forward(_ *script, in *bus.Port, f *bus.Frame, out *bus.Egress)
 	}
 	switch hops, ok := vnet.HopLimit(f.Data()); {
 	case !ok || f.Data()[5] != 1:
-		out.Drop(bus.DropFiltered)
+		out.Drop(frame.DropFiltered)
 	case hops <= 1:
-		out.Drop(bus.DropMalformed) // a real one tells the sender (RFC 1812, 5.3.1)
+		out.Drop(frame.DropMalformed) // a real one tells the sender (RFC 1812, 5.3.1)
 	default:
 		out.AddEdited(r.ports[to], r.edits[to])
 	}
@@ -48,7 +50,7 @@ func TestRoute(t *testing.T) {
 		"cut ones that queue":     {queue: true},
 		"senders wait":            {offload: true, block: true},
 	} {
-		r := &router{edits: [2]bus.Edit{
+		r := &router{edits: [2]frame.Edit{
 			{Strip: 1, Push: vlan0, Rewrite: &bus.Rewrite{Dst: [6]byte{2, 0, 0, 0, 0, 0xa0}, Src: [6]byte{2, 0, 0, 0, 0, 1}, HopLimit: true}},
 			{Strip: 1, Push: vlan1, Rewrite: &bus.Rewrite{Dst: [6]byte{2, 0, 0, 0, 0, 0xa1}, Src: [6]byte{2, 0, 0, 0, 1, 1}, HopLimit: true}},
 		}}
@@ -120,7 +122,7 @@ func TestRoute(t *testing.T) {
 		if r.asked.Load() < int64(2*len(sent)) {
 			t.Errorf("%s: the policy was asked for %d frames of %d", what, r.asked.Load(), 2*len(sent))
 		}
-		if d := l.Net.Stats().Barred; d[bus.DropFiltered] != 4 || d[bus.DropMalformed] != 2 {
+		if d := l.Net.Stats().Barred; d[frame.DropFiltered] != 4 || d[frame.DropMalformed] != 2 {
 			t.Errorf("%s: dropped are %v", what, d)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
 )
 
@@ -23,10 +24,10 @@ type Driver struct {
 var _ bus.Endpoint = (*Driver)(nil)
 
 // Claim claims everything.
-func (*Driver) Claim(_ *bus.Batch, i, j int) (int, uint64) { return j - i, 0 }
+func (*Driver) Claim(_ *frame.Batch, i, j int) (int, uint64) { return j - i, 0 }
 
 // Emit writes the frames to the peer, each with its head in front.
-func (d *Driver) Emit(b *bus.Batch, i, j int, _ uint64) {
+func (d *Driver) Emit(b *frame.Batch, i, j int, _ uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for k := i; k < j; k++ {

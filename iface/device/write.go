@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
 )
 
@@ -19,7 +20,7 @@ var pairs = sync.Pool{New: func() any { return new([2]unix.Iovec) }}
 
 // Emit writes the frames to the interface. What it does not take is lost, as
 // on a wire: it is down, or its peer has no room.
-func (d *Device) Emit(b *bus.Batch, i, j int, _ uint64) {
+func (d *Device) Emit(b *frame.Batch, i, j int, _ uint64) {
 	var lost, bytes int
 	d.mu.RLock()
 	if d.closed {
@@ -46,7 +47,7 @@ func (d *Device) Emit(b *bus.Batch, i, j int, _ uint64) {
 
 // pick chooses the queue for frames of one pair of hosts, so that their order
 // is kept. The kernel answers by the queue that it heard from.
-func (d *Device) pick(f *bus.Frame) int {
+func (d *Device) pick(f *frame.Frame) int {
 	sum := 0
 	if data := f.Data(); len(data) >= minFrame {
 		for _, c := range data[:12] {
@@ -58,7 +59,7 @@ func (d *Device) pick(f *bus.Frame) int {
 
 // pieces tells where a frame lies as the kernel wants it, and how many pieces
 // that is; they are put to iov.
-func pieces(iov *[2]unix.Iovec, f *bus.Frame) int {
+func pieces(iov *[2]unix.Iovec, f *frame.Frame) int {
 	if raw, ok := f.Vnet(); ok {
 		iov[0] = unix.Iovec{Base: unsafe.SliceData(raw), Len: uint64(len(raw))}
 		return 1
@@ -73,7 +74,7 @@ func pieces(iov *[2]unix.Iovec, f *bus.Frame) int {
 }
 
 // writeEach writes frames by a call each.
-func writeEach(fd int, frames []bus.Frame) (lost, bytes int) {
+func writeEach(fd int, frames []frame.Frame) (lost, bytes int) {
 	pair := pairs.Get().(*[2]unix.Iovec)
 	for k := range frames {
 		n := pieces(pair, &frames[k])
@@ -88,7 +89,7 @@ func writeEach(fd int, frames []bus.Frame) (lost, bytes int) {
 }
 
 // writeBurst writes frames by as few calls as the ring allows.
-func (l *loop) writeBurst(fd int, frames []bus.Frame) (lost, bytes int) {
+func (l *loop) writeBurst(fd int, frames []frame.Frame) (lost, bytes int) {
 	for len(frames) > 0 {
 		n := min(len(frames), maxBurst)
 		for k := range frames[:n] {
