@@ -11,40 +11,44 @@ import (
 	"ipnfs/bus/frame"
 )
 
-// parse is SetStream written plainly: the frames, the bytes parsed, and
-// whether a frame over mtu comes next.
-func parse(span []byte, mtu int) (frames [][]byte, used int, tooLong bool) {
-	for len(frames) < frame.MaxBatch && len(span)-used >= 2 {
-		n := int(binary.BigEndian.Uint16(span[used:]))
+// parse is SetStreamIn written plainly: the frames, the bytes parsed, and
+// whether a frame over mtu comes next. head is how long a length is.
+func parse(head int, span []byte, mtu int) (frames [][]byte, used int, tooLong bool) {
+	for len(frames) < frame.MaxBatch && len(span)-used >= head {
+		n := 0
+		for _, c := range span[used:][:head] {
+			n = n<<8 | int(c)
+		}
 		if n > mtu {
 			return frames, used, true
 		}
-		if len(span)-used-2 < n {
+		if len(span)-used-head < n {
 			break
 		}
 		if n > 0 {
-			frames = append(frames, span[used+2:used+2+n])
+			frames = append(frames, span[used+head:used+head+n])
 		}
-		used += 2 + n
+		used += head + n
 	}
 	return frames, used, false
 }
 
-func checkStream(t *testing.T, b *bus.Batch, span []byte, mtu int) (frames [][]byte, used int) {
+func checkStream(t *testing.T, b *bus.Batch, form frame.Form, span []byte, mtu int) (frames [][]byte, used int) {
 	t.Helper()
-	frames, wantUsed, wantLong := parse(span, mtu)
-	used, long := b.SetStream(span, mtu)
+	head := form.HeadLen()
+	frames, wantUsed, wantLong := parse(head, span, mtu)
+	used, long := b.SetStreamIn(form, span, mtu)
 	if used != wantUsed || long != wantLong || len(b.Frames) != len(frames) {
-		t.Fatalf("SetStream of %d bytes, mtu %d: used %d, too long %v, %d frames; want %d, %v, %d",
-			len(span), mtu, used, long, len(b.Frames), wantUsed, wantLong, len(frames))
+		t.Fatalf("SetStreamIn(%#x) of %d bytes, mtu %d: used %d, too long %v, %d frames; want %d, %v, %d",
+			form, len(span), mtu, used, long, len(b.Frames), wantUsed, wantLong, len(frames))
 	}
 	for i := range b.Frames {
 		f := &b.Frames[i]
-		form, ok := f.Prefixed()
-		if !ok || !bytes.Equal(form, bustest.Stream(frames[i])) || !bytes.Equal(f.Data(), frames[i]) || f.Len() != len(frames[i]) {
-			t.Fatalf("frame %d is %x, in stream form %x (%v), want %x", i, f.Data(), form, ok, frames[i])
+		raw, ok := f.In(form)
+		if !ok || !bytes.HasSuffix(raw, frames[i]) || len(raw) != head+len(frames[i]) || !bytes.Equal(f.Data(), frames[i]) || f.Len() != len(frames[i]) {
+			t.Fatalf("frame %d is %x, in stream form %x (%v), want %x", i, f.Data(), raw, ok, frames[i])
 		}
-		if at := b.Offset(i); !bytes.Equal(span[at:at+2+len(frames[i])], form) {
+		if at := b.Offset(i); !bytes.Equal(span[at:at+head+len(frames[i])], raw) {
 			t.Fatalf("frame %d is said to begin at %d", i, at)
 		}
 	}
@@ -77,7 +81,7 @@ func TestSetStream(t *testing.T) {
 		if len(b.Frames) != c.frames || used != c.used || tooLong != c.tooLong {
 			t.Errorf("%s: %d frames, used %d, too long %v; want %+v", what, len(b.Frames), used, tooLong, c)
 		}
-		checkStream(t, &b, c.span, 60)
+		checkStream(t, &b, frame.Length2, c.span, 60)
 		b.Reset()
 		if len(b.Frames) != 0 {
 			t.Errorf("%s: %d frames after Reset", what, len(b.Frames))
@@ -85,11 +89,47 @@ func TestSetStream(t *testing.T) {
 	}
 }
 
+func TestSetStreamOfQEMU(t *testing.T) {
+	long := make([]byte, 70<<10)
+	stream := func(n int) []byte { return append(binary.BigEndian.AppendUint32(nil, uint32(n)), long[:n]...) }
+	for what, c := range map[string]struct {
+		span    []byte
+		frames  int
+		used    int
+		tooLong bool
+	}{
+		"nothing":            {nil, 0, 0, false},
+		"most of a length":   {[]byte{0, 0, 0}, 0, 0, false},
+		"a length alone":     {[]byte{0, 0, 0, 5}, 0, 0, false},
+		"a zero length":      {[]byte{0, 0, 0, 0, 0}, 0, 4, false},
+		"one and a half":     {[]byte{0, 0, 0, 1, 'a', 0, 0, 0, 2, 'b'}, 1, 5, false},
+		"over 16 bits":       {stream(1 << 16), 1, 4 + 1<<16, false},
+		"the longest":        {stream(68 << 10), 1, 4 + 68<<10, false},
+		"over the mtu":       {stream(68<<10 + 1), 0, 0, true},
+		"of 4 GiB":           {[]byte{0xff, 0xff, 0xff, 0xff}, 0, 0, true},
+		"of 2 GiB behind it": {[]byte{0, 0, 0, 1, 'a', 0x80, 0, 0, 0}, 1, 5, true},
+		"as many as go":      {bytes.Repeat([]byte{0, 0, 0, 1, 'x'}, frame.MaxBatch+1), frame.MaxBatch, 5 * frame.MaxBatch, false},
+	} {
+		var b bus.Batch
+		used, tooLong := b.SetStreamIn(frame.Length4, c.span, 68<<10)
+		if len(b.Frames) != c.frames || used != c.used || tooLong != c.tooLong {
+			t.Errorf("%s: %d frames, used %d, too long %v; want %d, %d, %v", what, len(b.Frames), used, tooLong, c.frames, c.used, c.tooLong)
+		}
+		checkStream(t, &b, frame.Length4, c.span, 68<<10)
+	}
+}
+
 func FuzzSetStream(f *testing.F) {
-	f.Add([]byte{0, 1, 'a', 0, 0, 0, 2, 'b', 'c'}, uint16(1500), uint8(3))
-	f.Add([]byte{0, 61, 'a'}, uint16(60), uint8(1))
-	f.Add(bytes.Repeat([]byte{0, 1, 'x'}, frame.MaxBatch+3), uint16(65535), uint8(200))
-	f.Fuzz(func(t *testing.T, span []byte, mtu uint16, piece uint8) {
+	f.Add([]byte{0, 1, 'a', 0, 0, 0, 2, 'b', 'c'}, uint16(1500), uint8(3), false)
+	f.Add([]byte{0, 61, 'a'}, uint16(60), uint8(1), false)
+	f.Add(bytes.Repeat([]byte{0, 1, 'x'}, frame.MaxBatch+3), uint16(65535), uint8(200), false)
+	f.Add([]byte{0, 0, 0, 1, 'a', 0, 0, 0, 0, 0, 0, 0, 2, 'b', 'c'}, uint16(1500), uint8(3), true)
+	f.Add([]byte{0, 0, 0, 1, 'a', 0xff, 0xff, 0xff, 0xff}, uint16(60), uint8(1), true)
+	f.Fuzz(func(t *testing.T, span []byte, mtu uint16, piece uint8, qemu bool) {
+		form := frame.Length2
+		if qemu {
+			form = frame.Length4
+		}
 		span = span[:min(len(span), 8192)]
 		l := bustest.NewLab(t, hub)
 		takes, queues := &bustest.Recorder{}, &bustest.Sink{}
@@ -107,9 +147,9 @@ func FuzzSetStream(f *testing.F) {
 			n := min(1+int(piece), len(whole)-have)
 			rest = append(rest, whole[have:have+n]...)
 			have += n
-			frames, used := checkStream(t, &b, rest, int(mtu))
-			for _, frame := range frames {
-				want = append(want, bytes.Clone(frame))
+			frames, used := checkStream(t, &b, form, rest, int(mtu))
+			for _, data := range frames {
+				want = append(want, bytes.Clone(data))
 			}
 			if sent := from.Send(&b); sent != len(frames) {
 				t.Fatalf("%d of %d frames went", sent, len(frames))

@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"bytes"
 	"testing"
 
 	"ipnfs/bus"
@@ -98,6 +99,29 @@ func TestMirrorsAllocateNothing(t *testing.T) {
 	}
 	send()
 	if n := testing.AllocsPerRun(200, send); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// Splitting a stream, writing a head and copying a frame cost none.
+func TestHeadsAllocateNothing(t *testing.T) {
+	m := frame.NewMemory(1 << 20)
+	stream := bytes.Repeat([]byte{0, 0, 0, 2, 'a', 'b'}, 20)
+	head := make([]byte, frame.Headroom)
+	var b bus.Batch
+	all := func() {
+		b.SetStreamIn(frame.Length4, stream, frame.MaxPrefixed)
+		for i := range b.Frames {
+			b.Frames[i].PutHead(head, frame.Vnet12, 0)
+			if !harness.Race { // sync.Pool then forgets at random, on purpose
+				f, _ := b.Frames[i].CopyIn(m, frame.VXLAN, 7)
+				f.Release()
+			}
+		}
+		b.Reset()
+	}
+	all()
+	if n := testing.AllocsPerRun(200, all); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

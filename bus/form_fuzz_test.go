@@ -15,21 +15,26 @@ import (
 	"ipnfs/bus/vnet"
 )
 
-// FuzzRetag gives any frame any other tags, whether they are there or not, on
-// all ways that frames without a virtio-net header come.
+// FuzzRetag gives any frame any other tags, whether they are there or not, and
+// rewrites it whether it is IP or not, on all ways that frames without a virtio-net header come.
 func FuzzRetag(f *testing.F) {
 	complete := bustest.Complete(bustest.Super{Payload: 20, Tags: []uint32{outerTag, innerTag}}.Raw())[0]
 	for strip := range uint8(3) {
-		f.Add(complete, strip, uint32(0))
-		f.Add(complete, strip, uint32(newTag))
-		f.Add(complete[:11], strip, uint32(newTag))
-		f.Add(complete[:19], strip, uint32(1))
+		f.Add(complete, strip, uint32(0), true)
+		f.Add(complete, strip, uint32(newTag), false)
+		f.Add(complete, strip, uint32(newTag), true)
+		f.Add(complete[:11], strip, uint32(newTag), true)
+		f.Add(complete[:19], strip, uint32(1), true)
+		f.Add(complete[:40], strip, uint32(0), true)
 	}
-	f.Fuzz(func(t *testing.T, data []byte, strip uint8, push uint32) {
+	f.Fuzz(func(t *testing.T, data []byte, strip uint8, push uint32, route bool) {
 		if len(data) == 0 || len(data) > frame.MaxPrefixed {
 			return
 		}
 		edit := frame.Edit{Strip: strip % 3, Push: push}
+		if route {
+			edit.Rewrite = toHost
+		}
 		var ports []*bus.Port
 		s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
 			for _, p := range ports {
@@ -75,13 +80,14 @@ func tagsOf(frame []byte) (n int) {
 }
 
 // FuzzForm sends any frame with any header that is believed, to receivers
-// that want it whole and cut, with other tags.
+// that want it whole and cut, with other tags and routed.
 func FuzzForm(f *testing.F) {
 	for _, raw := range mixedBatch() {
 		raw = raw[:min(len(raw), 4000)]
 		for strip := range uint8(3) {
 			f.Add(raw, strip, uint16(0x2001))
 			f.Add(raw, strip, uint16(0))
+			f.Add(raw, strip|0x80, uint16(0x2001))
 		}
 	}
 	f.Fuzz(func(t *testing.T, raw []byte, strip uint8, tci uint16) {
@@ -95,6 +101,9 @@ func FuzzForm(f *testing.F) {
 		edit := frame.Edit{Strip: uint8(min(int(strip%3), tagsOf(data)))}
 		if tci != 0 {
 			edit.Push = []uint32{0x8100, 0x88a8}[tci%2]<<16 | uint32(tci)
+		}
+		if strip&0x80 != 0 {
+			edit.Rewrite = toHost
 		}
 		var all []listener
 		s := script{forward: func(_ *script, _ policy.Port, _ *frame.Frame, out *policy.Egress) {
@@ -114,6 +123,16 @@ func FuzzForm(f *testing.F) {
 		}
 		from := l.Join(t, &bustest.Sink{})
 		bustest.SendVnet(from, raw, raw)
+		// To edit a super-frame is to edit each frame it stands for.
+		if !h.Plain() {
+			cut := bustest.Complete(raw)
+			for i := range cut {
+				cut[i] = retagged(cut[i], edit)
+			}
+			if of := bustest.Complete(retaggedRaw(raw, edit)); !slices.EqualFunc(of, cut, bytes.Equal) {
+				t.Errorf("edit %+v: the frames of it edited are\n% x, the frames edited\n% x", edit, of, cut)
+			}
+		}
 		for _, one := range all {
 			one.Take(-1)
 			one.wantRaws(t, [][]byte{raw, raw}, false)
@@ -194,7 +213,8 @@ func FuzzBatch(f *testing.F) {
 				}
 				edits := make([]frame.Edit, len(all))
 				for k := range edits {
-					edits[k] = frame.Edit{Strip: uint8(min(next(3), len(data.Tags))), Push: []uint32{0, newTag, outerTag}[next(3)]}
+					edits[k] = frame.Edit{Strip: uint8(min(next(3), len(data.Tags))), Push: []uint32{0, newTag, outerTag}[next(3)],
+						Rewrite: []*frame.Rewrite{nil, nil, toHost, sameHops}[next(4)]}
 					if next(4) == 0 {
 						edits[k].Strip = 3
 					}

@@ -21,8 +21,17 @@ const (
 	newTag   = 0x8100_4fff
 )
 
+// What a router may do to a frame.
+var (
+	toHost   = &frame.Rewrite{Dst: [6]byte{2, 0, 0, 0, 7, 1}, Src: [6]byte{2, 0, 0, 0, 8, 1}, HopLimit: true}
+	sameHops = &frame.Rewrite{Dst: [6]byte{1, 0, 0x5e, 0, 0, 2}, Src: [6]byte{2, 0, 0, 0, 8, 2}}
+)
+
 // edits are all that a policy may ask for, of frames with two tags.
-var edits = []frame.Edit{{}, {Strip: 1}, {Strip: 2}, {Push: newTag}, {Strip: 1, Push: newTag}, {Strip: 2, Push: newTag}}
+var edits = []frame.Edit{
+	{}, {Strip: 1}, {Strip: 2}, {Push: newTag}, {Strip: 1, Push: newTag}, {Strip: 2, Push: newTag},
+	{Rewrite: toHost}, {Rewrite: sameHops}, {Strip: 1, Push: newTag, Rewrite: toHost}, {Strip: 2, Rewrite: toHost},
+}
 
 // retagged is what an edit makes of a frame, written plainly.
 func retagged(data []byte, e frame.Edit) []byte {
@@ -33,7 +42,33 @@ func retagged(data []byte, e frame.Edit) []byte {
 	if e.Push != 0 {
 		out = binary.BigEndian.AppendUint32(out, e.Push)
 	}
-	return append(out, data[12+4*int(e.Strip):]...)
+	out = append(out, data[12+4*int(e.Strip):]...)
+	if e.Rewrite != nil {
+		rewrite(out, e.Rewrite)
+	}
+	return out
+}
+
+// rewrite does the same for a Rewrite, in place. The checksum of IPv4 changes
+// as in Linux's ip_decrease_ttl.
+func rewrite(frame []byte, r *frame.Rewrite) {
+	copy(frame, r.Dst[:])
+	copy(frame[6:], r.Src[:])
+	at := 12 + 4*min(7, tagsOf(frame))
+	if !r.HopLimit || len(frame) < at+2+20 {
+		return
+	}
+	switch ip := frame[at+2:]; {
+	case string(frame[at:at+2]) == "\x08\x00" && ip[0] >= 0x45 && ip[0] <= 0x4f && len(ip) >= int(ip[0]-0x40)*4 && ip[8] > 0:
+		ip[8]--
+		sum := int(binary.BigEndian.Uint16(ip[10:])) + 0x100
+		if sum >= 0xffff {
+			sum++
+		}
+		binary.BigEndian.PutUint16(ip[10:], uint16(sum))
+	case string(frame[at:at+2]) == "\x86\xdd" && ip[0]>>4 == 6 && len(ip) >= 40 && ip[7] > 0:
+		ip[7]--
+	}
 }
 
 // retaggedRaw is that of a frame with a virtio-net header in front, whose

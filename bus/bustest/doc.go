@@ -3,8 +3,9 @@
 // must do.
 //
 //   - Recorder takes every frame at once, Sink never takes one (they queue),
-//     Puller takes as many as it was asked to, like reads that wait. Events
-//     subscribes to a network and remembers.
+//     Puller takes as many as it was asked to, like reads that wait. Driver
+//     speaks a form (frame.Form) as a socket or a device does. Events subscribes to
+//     a network and remembers.
 //   - Fake is a policy with all optional parts, registered as "fake".
 //   - TestPolicy and TestEndpoint run the suites (policy.go, endpoint.go). A
 //     suite is a list of checks that return an error, so that the tests of

@@ -1,10 +1,6 @@
 package frame
 
-import (
-	"encoding/binary"
-
-	"ipnfs/bus/vnet"
-)
+import "ipnfs/bus/vnet"
 
 // MaxBatch is the most frames one Batch carries; a longer call is several.
 const MaxBatch = 1024
@@ -52,19 +48,26 @@ func (b *Batch) SetFrame(data []byte) {
 // a frame longer than mtu bytes and says so. used is the number of bytes
 // parsed: what follows is the beginning of a frame, an over-long one, or more.
 func (b *Batch) SetStream(span []byte, mtu int) (used int, tooLong bool) {
+	return b.SetStreamIn(Length2, span, mtu)
+}
+
+// SetStreamIn is SetStream for frames in a form with a length: Length2 or
+// Length4.
+func (b *Batch) SetStreamIn(form Form, span []byte, mtu int) (used int, tooLong bool) {
 	b.Reset()
 	b.span = span
-	for len(b.Frames) < MaxBatch && len(span)-used >= LengthPrefix {
-		n := int(binary.BigEndian.Uint16(span[used:]))
-		if n > mtu {
+	head := form.HeadLen()
+	for len(b.Frames) < MaxBatch && len(span)-used >= head {
+		length := form.length(span[used:])
+		if length > uint32(mtu) {
 			return used, true
 		}
-		n += LengthPrefix
+		n := head + int(length)
 		if len(span)-used < n {
 			break
 		}
-		if n > LengthPrefix {
-			b.Frames = append(b.Frames, Frame{raw: span[used:][:n], head: LengthPrefix})
+		if n > head {
+			b.Frames = append(b.Frames, Frame{raw: span[used:][:n], form: form})
 		}
 		used += n
 	}
@@ -92,20 +95,20 @@ func (b *Batch) releaseFrames(n int) {
 	}
 }
 
-// AddVnet adds a frame with a virtio-net header in front, which the caller has
-// checked (vnet.Check). raw is lent. All frames of the batch must be added so,
-// or by AddPlain.
-func (b *Batch) AddVnet(raw []byte) {
+// AddIn adds a frame that lies anywhere, with the head of a form in front.
+// raw is lent, and has the head at least. The caller has checked a virtio-net
+// header (vnet.Check) and a length. All frames of the batch must be added so.
+func (b *Batch) AddIn(form Form, raw []byte) {
 	b.scattered = true
-	b.offloads = b.offloads || !vnet.Parse(raw).Plain()
-	b.Frames = append(b.Frames, Frame{raw: raw, head: vnet.HeaderLen})
+	b.offloads = b.offloads || form.vnet() && !vnet.Parse(raw).Plain()
+	b.Frames = append(b.Frames, Frame{raw: raw, form: form})
 }
 
-// AddPlain adds a complete frame, which is lent, to a batch of AddVnet.
-func (b *Batch) AddPlain(data []byte) {
-	b.scattered = true
-	b.Frames = append(b.Frames, Frame{raw: data})
-}
+// AddVnet is AddIn for a frame with a virtio-net header of 10 bytes in front.
+func (b *Batch) AddVnet(raw []byte) { b.AddIn(Vnet10, raw) }
+
+// AddPlain is AddIn for a complete frame without a head.
+func (b *Batch) AddPlain(data []byte) { b.AddIn(Bare, data) }
 
 // Add adds a frame that has a reference of its own, which the batch takes over,
 // to a batch of frames that were added so.
@@ -195,8 +198,8 @@ func (b *Batch) keptFrame(i int) Frame {
 	f := b.Frames[i]
 	at := Headroom + b.offset(f.raw) - b.keptBase
 	end := at + len(f.raw)
-	if f.head == 0 && at == Headroom && len(f.raw) <= MaxPrefixed {
-		f.head = LengthPrefix
+	if f.form == Bare && at == Headroom && len(f.raw) <= MaxPrefixed {
+		f.form = Length2
 		at -= LengthPrefix
 	}
 	f.raw, f.block = b.kept.buf[at:end], b.kept

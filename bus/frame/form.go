@@ -6,7 +6,7 @@ import (
 	"ipnfs/bus/vnet"
 )
 
-// forms are the other shapes of a run of frames: with other tags, or
+// forms are the other shapes of a run of frames: edited, or
 // complete, for receivers that take no super-frames. Each is made once for all
 // receivers that want it.
 type forms struct {
@@ -68,7 +68,7 @@ func (f *form) make(frames []Frame) {
 		from := frames[k]
 		from.block = nil // lent
 		if f.edit != (Edit{}) {
-			from = f.retag(from)
+			f.change(&from)
 		}
 		if h, unfinished := from.Offload(); unfinished {
 			if f.plain {
@@ -98,15 +98,15 @@ const (
 	addrLen = 12
 )
 
-// retag copies a frame with other tags.
-func (f *form) retag(from Frame) Frame {
+// change makes a frame a copy of it, edited.
+func (f *form) change(from *Frame) {
 	data := from.Data()
 	strip := int(f.edit.Strip) * tagLen
 	if len(data) < addrLen+strip {
-		return from
+		return
 	}
 	at, shift := len(f.buf), -strip
-	f.buf = append(f.buf, from.raw[:from.head]...)
+	f.buf = append(f.buf, from.raw[:from.form.HeadLen()]...)
 	f.buf = append(f.buf, data[:addrLen]...)
 	if tag := f.edit.Push; tag != 0 {
 		f.buf = append(f.buf, byte(tag>>24), byte(tag>>16), byte(tag>>8), byte(tag))
@@ -114,17 +114,21 @@ func (f *form) retag(from Frame) Frame {
 	}
 	f.buf = append(f.buf, data[addrLen+strip:]...)
 	raw := f.buf[at:]
-	switch from.head {
-	case vnet.HeaderLen:
-		vnet.Parse(raw).Shift(shift).Put(raw)
-	case LengthPrefix:
-		n := len(raw) - LengthPrefix
-		if n > MaxPrefixed {
-			return Frame{raw: raw[LengthPrefix:]}
-		}
-		PutLength(raw, n)
+	if r := f.edit.Rewrite; r != nil {
+		r.apply(raw[from.form.HeadLen():])
 	}
-	return Frame{raw: raw, head: from.head}
+	switch from.form {
+	case Vnet10, Vnet12:
+		vnet.Parse(raw).Shift(shift).Put(raw)
+	case Length2, Length4:
+		n := len(data) + shift
+		if from.form == Length2 && n > MaxPrefixed {
+			raw, from.form = raw[LengthPrefix:], Bare
+		} else {
+			from.form.putLength(raw, n)
+		}
+	}
+	from.raw = raw
 }
 
 // Finish makes the frames of b from the i-th on complete, which were carried to

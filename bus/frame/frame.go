@@ -15,7 +15,8 @@ const MaxPrefixed = 1<<16 - 1
 
 // Headroom is what every Block keeps free in front of its first frame, in
 // bytes: room for a length, or for a virtio-net header and what a cable puts
-// before it.
+// before it. In a block that receivers share only copySpan writes there, before
+// anybody has it.
 const Headroom = 64
 
 // Frame limits in bytes. MaxFrame is the most that one FUSE WRITE carries
@@ -30,8 +31,8 @@ const (
 // reference-counted, or, if block is nil, to the caller who lends them until
 // the call returns. Nobody changes the bytes after the frame was sent.
 type Frame struct {
-	raw   []byte // the prefix, if any, and the data
-	head  int    // bytes of prefix: 0, LengthPrefix or vnet.HeaderLen
+	raw   []byte // the head, if any, and the data
+	form  Form   // says what the head is
 	block *Block
 }
 
@@ -39,24 +40,32 @@ type Frame struct {
 func NewFrame(data []byte) Frame { return Frame{raw: data} }
 
 // Data returns the bytes of the frame; they live as long as the frame does.
-func (f *Frame) Data() []byte { return f.raw[f.head:] }
+func (f *Frame) Data() []byte { return f.raw[f.form.HeadLen():] }
 
 // Len returns the length of the frame in bytes.
-func (f *Frame) Len() int { return len(f.raw) - f.head }
+func (f *Frame) Len() int { return len(f.raw) - f.form.HeadLen() }
+
+// In returns the frame with the head of a form in front, and true, if it lies so.
+func (f *Frame) In(form Form) ([]byte, bool) {
+	if form == Bare {
+		return f.Data(), true
+	}
+	return f.raw, f.form == form
+}
 
 // Prefixed returns the frame in stream form, its 2-byte length in front, and
 // true, if the length lies there already. Frames of one batch then lie one
 // behind the other and can leave as one piece.
-func (f *Frame) Prefixed() ([]byte, bool) { return f.raw, f.head == LengthPrefix }
+func (f *Frame) Prefixed() ([]byte, bool) { return f.In(Length2) }
 
 // Vnet returns the frame with the virtio-net header that lies in front of it,
 // and true, if it came with one.
-func (f *Frame) Vnet() ([]byte, bool) { return f.raw, f.head == vnet.HeaderLen }
+func (f *Frame) Vnet() ([]byte, bool) { return f.In(Vnet10) }
 
 // Offload returns the header that says what is left to do to the frame, and
 // true, if something is: it is to be cut, or its checksum completed.
 func (f *Frame) Offload() (vnet.Header, bool) {
-	if f.head != vnet.HeaderLen {
+	if !f.form.vnet() {
 		return vnet.Header{}, false
 	}
 	h := vnet.Parse(f.raw)

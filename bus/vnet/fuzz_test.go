@@ -26,6 +26,7 @@ func FuzzCheck(f *testing.F) {
 			return
 		}
 		tryAppend(t, h, frame)
+		lowersEach(t, h, frame)
 		if bytes, _ := vnet.Size(h, frame); h.GSOType != vnet.None && bytes > vnet.MaxAppend {
 			t.Errorf("%+v of %d bytes becomes %d", h, len(frame), bytes)
 		}

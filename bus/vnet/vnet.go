@@ -10,6 +10,7 @@
 //     fraglist GRO, SCTP.
 //   - append.go: segmentation, as Linux does it in software.
 //   - layers.go: the headers in front of TCP and UDP, those of tunnels too.
+//   - hop.go: the hop limit of a packet, which a router lowers.
 //   - sum.go: the Internet checksum.
 //
 // Everything is a pure function of its arguments, allocates nothing, and is

@@ -63,8 +63,11 @@ func pieces(iov *[2]unix.Iovec, f *frame.Frame) int {
 		iov[0] = unix.Iovec{Base: unsafe.SliceData(raw), Len: uint64(len(raw))}
 		return 1
 	}
-	data := f.Data()
-	iov[0] = unix.Iovec{Base: &noHeader[0], Len: uint64(len(noHeader))}
+	header, data := &noHeader[0], f.Data()
+	if raw, ok := f.In(frame.Vnet12); ok {
+		header = &raw[0] // it begins with the header that the kernel wants
+	}
+	iov[0] = unix.Iovec{Base: header, Len: vnet.HeaderLen}
 	iov[1] = unix.Iovec{Base: unsafe.SliceData(data), Len: uint64(len(data))}
 	return 2
 }
