@@ -263,7 +263,7 @@ func (c *Conn) carry(s *snapshot, b *Batch, e *policy.Egress, i, j int, kick boo
 			}
 		}
 	}
-	b.ReleaseForms()
+	b.ReleaseVariants()
 	c.finish(b, e, i, j, takers)
 	return j - i
 }
@@ -311,7 +311,7 @@ func (c *Conn) deliverLossless(s *snapshot, b *Batch, e *policy.Egress, i, j int
 			}
 		}
 	}
-	b.ReleaseForms()
+	b.ReleaseVariants()
 	c.finish(b, e, i, i+n, takers)
 	clear(b.targets)
 	if excess && kick {
@@ -342,15 +342,15 @@ func (c *Conn) unreserve(n int) {
 // transmit gives frames i to j, which came by port in, to a receiver in the form
 // it wants, by way of the stages of its port below a rank.
 func (b *Batch) transmit(in *Port, below Rank, i, j int, to target, reserved int) (eased, took bool) {
-	form := &b.Batch
+	out := &b.Batch
 	if plain := b.Offloads() && !to.offload; plain || to.edit != (frame.Edit{}) {
-		form = b.Form(i, j, to.edit, plain)
-		i, j = 0, len(form.Frames)
+		out = b.Variant(i, j, to.edit, plain)
+		i, j = 0, len(out.Frames)
 	}
 	if all := to.stages.Load(); all != nil {
-		return to.offerThrough(all, in, below, form, i, j, reserved)
+		return to.offerThrough(all, in, below, out, i, j, reserved)
 	}
-	return to.offer(form, i, j, reserved)
+	return to.offer(out, i, j, reserved)
 }
 
 // offer gives b.Frames[i:j] to c: to its endpoint if that takes them at once,

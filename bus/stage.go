@@ -201,7 +201,7 @@ func (c *Conn) Deliver(b *Batch, rank Rank) {
 		return
 	}
 	b.transmit(nil, rank, 0, len(b.Frames), target{c, frame.Edit{}}, 0)
-	b.ReleaseForms()
+	b.ReleaseVariants()
 }
 
 // LoseHeld counts n frames that a stage held of c and that go no further: as left

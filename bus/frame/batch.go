@@ -31,8 +31,8 @@ type Batch struct {
 	keptFrom int
 	keptBase int // offset in span of what stands at Headroom in kept
 
-	forms forms
-	whole *form // what Finish has made
+	variants variants
+	whole    *variant // what Finish has made
 }
 
 // SetFrame makes b a batch of the one frame data, lent by the caller.

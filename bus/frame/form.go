@@ -1,145 +1,113 @@
 package frame
 
 import (
-	"slices"
+	"encoding/binary"
 
 	"ipnfs/bus/vnet"
 )
 
-// forms are the other shapes of a run of frames: edited, or
-// complete, for receivers that take no super-frames. Each is made once for all
-// receivers that want it.
-type forms struct {
-	list []*form
-	used int
-}
+// Form says what lies in front of a frame: its head. Who takes frames in a
+// form passes one that lies so as it is, in one piece (Frame.In), and puts the
+// head in front of another (Frame.PutHead).
+//
+// N receivers share one frame, and nobody changes a byte of it, so it lies in
+// one form, for all of them: the one it came in, or Length2 if it came bare and
+// was the first to be kept of its batch. Who wants it otherwise writes the head
+// elsewhere, as a piece of its own or before a copy (Frame.CopyIn): never into
+// the Headroom of a Block that others have, too.
+type Form uint16
 
-type form struct {
-	edit  Edit
-	plain bool
-	batch Batch
-	buf   []byte // what the frames that differ from the original lie in
-	lens  []int
-}
-
-// ReleaseForms forgets what Form has made; its memory stays for the next run.
-func (b *Batch) ReleaseForms() {
-	fs := &b.forms
-	for _, f := range fs.list[:fs.used] {
-		f.batch.Reset()
-	}
-	fs.used = 0
-}
-
-// Form returns frames i to j of b with other tags and, if plain, complete. It
-// lives until ReleaseForms; until then i and j must be the same at each call.
-func (b *Batch) Form(i, j int, edit Edit, plain bool) *Batch {
-	fs := &b.forms
-	for _, f := range fs.list[:fs.used] {
-		if f.edit == edit && f.plain == plain {
-			return &f.batch
-		}
-	}
-	if fs.used == len(fs.list) {
-		fs.list = append(fs.list, &form{})
-	}
-	f := fs.list[fs.used]
-	fs.used++
-	f.edit, f.plain = edit, plain
-	f.batch.Reset()
-	f.make(b.Frames[i:j])
-	f.batch.Scratch = b.Scratch
-	return &f.batch
-}
-
-// make fills f.batch. The room is taken before, so that it does not move.
-func (f *form) make(frames []Frame) {
-	room := 0
-	for k := range frames {
-		room += len(frames[k].raw) + tagLen
-		if h, ok := frames[k].Offload(); ok && f.plain {
-			bytes, n := vnet.Size(h, frames[k].Data())
-			room += bytes + n*tagLen
-		}
-	}
-	f.buf = slices.Grow(f.buf[:0], room)
-	f.batch.scattered = true
-	for k := range frames {
-		from := frames[k]
-		from.block = nil // lent
-		if f.edit != (Edit{}) {
-			f.change(&from)
-		}
-		if h, unfinished := from.Offload(); unfinished {
-			if f.plain {
-				f.cut(h, from.Data())
-				continue
-			}
-			f.batch.offloads = true
-		}
-		f.batch.Frames = append(f.batch.Frames, from)
-	}
-}
-
-// cut adds the complete frames of a super-frame.
-func (f *form) cut(h vnet.Header, data []byte) {
-	at := len(f.buf)
-	f.buf, f.lens = vnet.Append(f.buf, f.lens[:0], h, data)
-	for _, n := range f.lens {
-		f.batch.Frames = append(f.batch.Frames, Frame{raw: f.buf[at:][:n]})
-		at += n
-	}
-}
-
-// tagLen is the length of a VLAN tag, and addrLen of what stands in front of
-// it: the two MAC addresses.
+// The forms. The lower byte is the length of the head, so that the path of a frame
+// looks it up nowhere.
 const (
-	tagLen  = 4
-	addrLen = 12
+	Bare    Form = 0                     // no head
+	Length2 Form = 1<<8 | LengthPrefix   // VDE's stream: the length in 2 bytes, big-endian
+	Length4 Form = 2<<8 | 4              // QEMU's stream sockets (net/stream.c): the length in 4 bytes, big-endian
+	VXLAN   Form = 3<<8 | 8              // the header of RFC 7348, section 5, with a network identifier
+	Vnet10  Form = 4<<8 | vnet.HeaderLen // vnet.Header: the legacy one, of Linux's taps and packet sockets
+	// Vnet12 is vnet.Header and num_buffers, in the host's byte order: that of
+	// vhost-user, and of all devices by virtio 1 (VIRTIO_NET_F_MRG_RXBUF or
+	// VIRTIO_F_VERSION_1; virtio 1.2, 5.1.6). Guests send any num_buffers and must
+	// get the right one: who brings a frame of theirs makes it 1.
+	Vnet12 Form = 5<<8 | (vnet.HeaderLen + 2)
 )
 
-// change makes a frame a copy of it, edited.
-func (f *form) change(from *Frame) {
-	data := from.Data()
-	strip := int(f.edit.Strip) * tagLen
-	if len(data) < addrLen+strip {
-		return
+// HeadLen is the length of the head in bytes, at most Headroom.
+func (f Form) HeadLen() int { return int(uint8(f)) }
+
+// vnet tells whether the head begins with a virtio-net header.
+func (f Form) vnet() bool { return f >= Vnet10 }
+
+// vxlanVNI is the flag of a VXLAN header that says that it has an identifier.
+const vxlanVNI = 0x08
+
+// PutHead writes to dst, of form.HeadLen() bytes or more, what must stand in
+// front of f in a form, and tells whether f can have that form: a length of 2
+// bytes tells no more than MaxPrefixed, and what is left to do to a frame
+// (Offload) only a virtio-net header can say. If not, dst is as it was. vni is for
+// VXLAN, and of 24 bits.
+func (f *Frame) PutHead(dst []byte, form Form, vni uint32) bool {
+	h, unfinished := f.Offload()
+	if unfinished && !form.vnet() || form == Length2 && f.Len() > MaxPrefixed {
+		return false
 	}
-	at, shift := len(f.buf), -strip
-	f.buf = append(f.buf, from.raw[:from.form.HeadLen()]...)
-	f.buf = append(f.buf, data[:addrLen]...)
-	if tag := f.edit.Push; tag != 0 {
-		f.buf = append(f.buf, byte(tag>>24), byte(tag>>16), byte(tag>>8), byte(tag))
-		shift += tagLen
-	}
-	f.buf = append(f.buf, data[addrLen+strip:]...)
-	raw := f.buf[at:]
-	if r := f.edit.Rewrite; r != nil {
-		r.apply(raw[from.form.HeadLen():])
-	}
-	switch from.form {
-	case Vnet10, Vnet12:
-		vnet.Parse(raw).Shift(shift).Put(raw)
+	switch form {
 	case Length2, Length4:
-		n := len(data) + shift
-		if from.form == Length2 && n > MaxPrefixed {
-			raw, from.form = raw[LengthPrefix:], Bare
-		} else {
-			from.form.putLength(raw, n)
+		form.putLength(dst, f.Len())
+	case VXLAN:
+		binary.BigEndian.PutUint32(dst, vxlanVNI<<24)
+		binary.BigEndian.PutUint32(dst[4:], vni<<8)
+	case Vnet10, Vnet12:
+		h.Put(dst)
+		if form == Vnet12 {
+			PutBuffers(dst)
 		}
 	}
-	from.raw = raw
+	return true
 }
 
-// Finish makes the frames of b from the i-th on complete, which were carried to
-// nobody yet. It is for networks where senders wait, as what they have sent is
-// counted in frames, and for a policy that wants to see each.
-func (b *Batch) Finish(i int) {
-	if b.whole == nil {
-		b.whole = &form{plain: true}
+// PutBuffers writes the num_buffers of a frame in one piece to a head of Vnet12.
+func PutBuffers(head []byte) { binary.NativeEndian.PutUint16(head[vnet.HeaderLen:], 1) }
+
+// CopyIn returns a copy of f in a form, in one piece, for a driver that needs
+// it so; the caller owns its reference. It is false if f cannot have that form, as
+// in PutHead, or m is at its cap.
+func (f *Frame) CopyIn(m *Memory, form Form, vni uint32) (Frame, bool) {
+	blk := newBlock(m, f.Len())
+	if blk == nil {
+		return Frame{}, false
 	}
-	b.whole.batch.Reset()
-	b.whole.make(b.Frames[i:])
-	b.Frames = append(b.Frames[:i], b.whole.batch.Frames...)
-	b.offloads = i > 0
+	from := Headroom - form.HeadLen()
+	if !f.PutHead(blk.buf[from:Headroom], form, vni) {
+		blk.release()
+		return Frame{}, false
+	}
+	return Frame{raw: blk.buf[from : Headroom+copy(blk.buf[Headroom:], f.Data())], form: form, block: blk}, true
+}
+
+// putLength writes the length of an n byte frame to dst, as a form has it.
+func (f Form) putLength(dst []byte, n int) {
+	if f == Length4 {
+		binary.BigEndian.PutUint32(dst, uint32(n))
+	} else {
+		PutLength(dst, n)
+	}
+}
+
+// length reads it.
+func (f Form) length(head []byte) uint32 {
+	if f == Length4 {
+		return binary.BigEndian.Uint32(head)
+	}
+	return uint32(binary.BigEndian.Uint16(head))
+}
+
+// ParseVXLAN reads the identifier from the VXLAN header that a datagram starts
+// with; what follows it is the frame. ok is false if there is none. Reserved
+// bits are ignored, as RFC 7348, section 5 wants it.
+func ParseVXLAN(datagram []byte) (vni uint32, ok bool) {
+	if len(datagram) < VXLAN.HeadLen() || datagram[0]&vxlanVNI == 0 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(datagram[4:]) >> 8, true
 }
