@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	bpflink "github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
@@ -222,6 +223,36 @@ func TestGrabRefused(t *testing.T) {
 	if promiscuous(t, l.ns, other) != 0 || programs(t, l.ns, other) != 0 {
 		t.Error("a refusal left traces")
 	}
+}
+
+// A program is not taken for a grab for its name alone.
+func TestGrabBesideNamesake(t *testing.T) {
+	l := newLab(t)
+	w := newWire(t, l)
+	index := facts(t, l.ns, w.near).Index
+	nstest.In(t, l.ns, func() error {
+		p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+			Name: "ipnfs_grab", Type: ebpf.SchedCLS, License: "BSD",
+			Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()}, // TCX_NEXT
+		})
+		if err != nil {
+			return err
+		}
+		defer p.Close()
+		namesake, err := bpflink.AttachTCX(bpflink.TCXOptions{Interface: index, Program: p, Attach: ebpf.AttachTCXIngress})
+		if err == nil {
+			t.Cleanup(func() { namesake.Close() })
+		}
+		return err
+	})
+	seen := &bustest.Recorder{}
+	l.Join(t, seen)
+	l.attach("grab", w.near)
+	if w.gets(w.send(t, seen)) {
+		t.Error("the host still sees the frames")
+	}
+	l.detach("grab", w.near)
+	l.attach("grab", w.near+" copy")
 }
 
 // An interface stays up or down as it is, also when it changes or goes.

@@ -11,8 +11,10 @@ import (
 	"ipnfs/bus"
 )
 
-// programName is what the program is called, in all processes of ipnfs: so
-// they know each other's. The kernel takes 15 bytes.
+// programName is what the program is called, in all processes of ipnfs. They know
+// each other's by this name and by the tag, the kernel's hash of the instructions:
+// a version that changes these does not see older ones. Another's program with both
+// drops all frames, too, and so is a grab. The kernel takes 15 bytes.
 const programName = "ipnfs_grab"
 
 // tcxDrop is TCX_DROP of linux/bpf.h: the frame goes no further.
@@ -23,12 +25,7 @@ const tcxDrop = 2
 // sockets have seen it by then. It ends when it is closed, at the latest with
 // the process. The interface is in the namespace of the calling thread.
 func hide(index int) (link.Link, error) {
-	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name:         programName,
-		Type:         ebpf.SchedCLS,
-		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, tcxDrop), asm.Return()},
-		License:      "BSD",
-	})
+	program, err := newHider()
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -48,6 +45,30 @@ func hide(index int) (link.Link, error) {
 	}
 }
 
+// newHider loads the program of hide.
+func newHider() (*ebpf.Program, error) {
+	return ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name:         programName,
+		Type:         ebpf.SchedCLS,
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, tcxDrop), asm.Return()},
+		License:      "BSD",
+	})
+}
+
+// isHider tells whether a program is that of hide, in whichever process.
+func isHider(info *ebpf.ProgramInfo) bool {
+	if info.Name != programName {
+		return false
+	}
+	ours, err := newHider()
+	if err != nil {
+		return true // it cannot be told: rather not two at one interface
+	}
+	defer closeProgram(ours)
+	own, err := ours.Info()
+	return err != nil || own.Tag == info.Tag
+}
+
 // ingress lists the programs at an interface's ingress. It is Busy if one is
 // that of hide.
 func ingress(index int) (*link.QueryResult, error) {
@@ -62,7 +83,7 @@ func ingress(index int) (*link.QueryResult, error) {
 		}
 		info, err := program.Info()
 		closeProgram(program)
-		if err == nil && info.Name == programName {
+		if err == nil && isHider(info) {
 			return nil, bus.Errorf(bus.Busy, "it is grabbed already, by another ipnfs")
 		}
 	}
