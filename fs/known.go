@@ -13,49 +13,48 @@ import (
 type known struct {
 	mu    sync.Mutex
 	nets  map[uint32]uint64    // lookups of all nodes of a network, by its id
-	ports map[uint64]knownPort // nodes of ports/N and its files, by node id
+	nodes map[uint64]knownNode // fresh ones, and those of ports/N and its files, by node id
 }
 
-// knownPort is what a node id within ports/ means.
-type knownPort struct {
-	port    *bus.Port
-	life    uint64 // of the policy that serves the file, 0 if none does
+// knownNode is what a node id in nodes means.
+type knownNode struct {
+	port    *bus.Port // nil outside of ports/
+	life    uint64    // of the policy that serves the file, 0 if none does
 	lookups uint64
 }
 
-// maxTries bounds the search for a free id within ports/: who has most of the
-// ids of one file open gets no more of them.
+// maxTries bounds the search for a free id: who has most of the ids of one file
+// open gets no more of them.
 const maxTries = 64
 
 func newKnown() known {
-	return known{nets: map[uint32]uint64{}, ports: map[uint64]knownPort{}}
+	return known{nets: map[uint32]uint64{}, nodes: map[uint64]knownNode{}}
 }
 
 // enter counts a lookup of n. It gives n the lowest bits of its id, or returns
 // false if there are none left.
 func (k *known) enter(n *node) bool {
 	n.refresh()
-	if n.net == nil {
-		return true
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if n.row.ofPort() && !k.enterPort(n) {
+	if (n.row.ofPort() || n.row.fresh()) && !k.enterNode(n) {
 		return false
 	}
-	k.nets[n.net.ID()]++
+	if n.net != nil {
+		k.nets[n.net.ID()]++
+	}
 	return true
 }
 
-// enterPort is enter for what is in ports/. A node that is not fresh has one id
-// for as long as it is known. k.mu is held.
-func (k *known) enterPort(n *node) bool {
+// enterNode is enter for what is in nodes. A node that is not fresh has one id for
+// as long as it is known. k.mu is held.
+func (k *known) enterNode(n *node) bool {
 	const tags = 1<<portShift - 1
 	for range maxTries {
-		is, taken := k.ports[n.id]
+		is, taken := k.nodes[n.id]
 		same := is.port == n.port && is.life == n.life
 		if !taken || same && !n.row.fresh() {
-			k.ports[n.id] = knownPort{n.port, n.life, is.lookups + 1}
+			k.nodes[n.id] = knownNode{n.port, n.life, is.lookups + 1}
 			return true
 		}
 		n.id = n.id&^tags | (n.id+1)&tags
@@ -67,7 +66,7 @@ func (k *known) enterPort(n *node) bool {
 func (k *known) port(id uint64) (port *bus.Port, life uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	is := k.ports[id]
+	is := k.nodes[id]
 	return is.port, is.life
 }
 
@@ -81,11 +80,11 @@ func (k *known) forget(id, lookups uint64) {
 	} else {
 		delete(k.nets, net)
 	}
-	is, ok := k.ports[id]
+	is, ok := k.nodes[id]
 	if is.lookups -= min(is.lookups, lookups); is.lookups > 0 {
-		k.ports[id] = is
+		k.nodes[id] = is
 	} else if ok {
-		delete(k.ports, id)
+		delete(k.nodes, id)
 	}
 }
 
