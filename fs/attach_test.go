@@ -78,6 +78,12 @@ func (a *attacher) List(n *bus.Network) string {
 	return strings.Join(slices.Sorted(maps.Values(a.sets[n])), "\n")
 }
 
+func (a *attacher) lastCaller() bus.Caller {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.calls[len(a.calls)-1]
+}
+
 func (a *attacher) waits() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -139,14 +145,22 @@ func TestAttachCaller(t *testing.T) {
 	in.Uid, in.Gid, in.Pid = 5, 6, uint32(unix.Gettid())
 	_, status = m.Write(nil, in, []byte("mine"))
 	ok(t, "write", status)
-	taps.mu.Lock()
-	defer taps.mu.Unlock()
-	by := taps.calls[len(taps.calls)-1]
+	by := taps.lastCaller()
 	if by.Kind != "tap" || by.UID != 5 || by.GID != 6 || by.PID != uint32(os.Getpid()) || by.Thread != in.Pid || by.Comm == "" || by.Since.IsZero() {
 		t.Errorf("the caller is %+v", by)
 	}
 	if r := by.Rights; !r.Known || r.UID != 5 || r.GID != 6 {
 		t.Errorf("his rights are %+v", r)
+	}
+
+	// The same user, of whom it was unknown at the open what he may do.
+	open.Pid = 0
+	ok(t, "open", m.Open(nil, open, &out))
+	in.Fh = out.Fh
+	_, status = m.Write(nil, in, []byte("-mine"))
+	ok(t, "write", status)
+	if r := taps.lastCaller().Rights; r.Known || r.Effective != 0 {
+		t.Errorf("whoever opened the file had no rights that are known; in a write they are %+v", r)
 	}
 }
 
