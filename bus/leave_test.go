@@ -120,31 +120,17 @@ func TestShutdown(t *testing.T) {
 // A network that is not to persist ends with its last port, also if that was
 // taken off.
 func TestEvictionEndsNetwork(t *testing.T) {
-	b := bus.New(bus.DefaultLimits())
-	n, err := b.Create("lan", hub, bus.Access{}, bus.Access{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := n.Change(func(s *bus.Settings) { s.Persist, s.Queue, s.Overflow = false, 1, bus.Disconnect }); err != nil {
-		t.Fatal(err)
-	}
-	slow, err := n.Join(&bustest.Sink{}, bus.JoinOptions{Recv: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	from, err := n.Join(&bustest.Sink{}, bus.JoinOptions{Send: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var last bus.Batch
-	last.SetFrame([]byte{1})
-	from.Send(&last)
-	from.Close()
-	if b.Network("lan") != n {
+	var s script
+	l := s.lab(t)
+	set(t, l, func(s *bus.Settings) { s.Persist, s.Queue, s.Overflow = false, 1, bus.Disconnect })
+	slow := l.JoinAs(t, &bustest.Sink{}, bus.JoinOptions{Recv: true})
+	s.tick = func(s *script) { s.env.Send(slow.Port(), []byte{1}) }
+	l.Bus.Tick(epoch)
+	if slow.Gone() || l.Bus.Network("lab") != l.Net {
 		t.Fatal("it ended with a port")
 	}
-	slow.Close()
-	if b.Network("lan") != nil {
+	l.Bus.Tick(epoch)
+	if !slow.Gone() || l.Bus.Network("lab") != nil {
 		t.Error("it did not end with its last port")
 	}
 }

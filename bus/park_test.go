@@ -469,3 +469,22 @@ func TestMixedReceivers(t *testing.T) {
 		t.Errorf("received %s, want [1][0]", got)
 	}
 }
+
+// Super-frames that wait give back their memory, though they are cut for the receivers.
+func TestParkedSuperFrames(t *testing.T) {
+	l, sinks, from := lossless(t, 1, 100)
+	var b bus.Batch
+	b.AddVnet(bustest.Super{To: 0xff, Size: 1000, Payload: 9500}.Raw())
+	p := &parked{}
+	p.Conn, p.Resume = from, func(sent bool) { p.calls.Add(1); p.sent.Store(sent) }
+	p.Take(&b, 0) // as if the network were being changed
+	b.Reset()
+	p.Park()
+	p.want(t, "there is room", "sent")
+	if n := len(sinks[0].TakeAll()); n != 10 {
+		t.Errorf("%d frames came, want 10", n)
+	}
+	if used := l.Net.Memory().Waiting(); used != 0 {
+		t.Errorf("%d bytes are still held", used)
+	}
+}

@@ -12,9 +12,9 @@ import (
 )
 
 // programName is what the program is called, in all processes of ipnfs. They know
-// each other's by the name and the tag, the kernel's hash of the instructions: who
-// changes these lets older processes not be seen. A program of another's making
-// that has both hides all frames, too. The kernel takes 15 bytes.
+// each other's by this name and by the tag, the kernel's hash of the instructions:
+// a version that changes these does not see older ones. Another's program with both
+// drops all frames, too, and so is a grab. The kernel takes 15 bytes.
 const programName = "ipnfs_grab"
 
 // tcxDrop is TCX_DROP of linux/bpf.h: the frame goes no further.

@@ -33,6 +33,7 @@ type Batch struct {
 
 	variants variants
 	whole    *variant // what Finish has made
+	replaced []Frame  // by it: references that are held until Reset
 }
 
 // SetFrame makes b a batch of the one frame data, lent by the caller.
@@ -83,6 +84,10 @@ func (b *Batch) Reset() {
 	b.releaseFrames(len(b.Frames))
 	clear(b.Frames)
 	b.Frames = b.Frames[:0]
+	for i := range b.replaced {
+		b.replaced[i].Release()
+	}
+	b.replaced = b.replaced[:0]
 	b.span, b.scattered, b.offloads = nil, false, false
 }
 

@@ -140,6 +140,11 @@ func (b *Batch) Finish(i int) {
 	}
 	b.whole.batch.Reset()
 	b.whole.make(b.Frames[i:])
+	for _, f := range b.Frames[i:] {
+		if f.block != nil {
+			b.replaced = append(b.replaced, f)
+		}
+	}
 	b.Frames = append(b.Frames[:i], b.whole.batch.Frames...)
 	b.offloads = i > 0
 }

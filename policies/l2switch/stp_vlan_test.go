@@ -175,3 +175,23 @@ func TestTooManyTrees(t *testing.T) {
 		l.wantHeard(fmt.Sprint("VLAN ", vlan), "x", by...)
 	}
 }
+
+// There may be no more than maxTreePorts ports in all trees together: each costs
+// time at every tick, and when a port joins or leaves.
+func TestTooManyTreePorts(t *testing.T) {
+	l := newLab(t, Name+" vlan=on", maxTreePorts/maxTrees)
+	for n := range l.stations {
+		l.set(fmt.Sprintf("%d/vlans=1-%d", n+1, maxTrees))
+	}
+	l.set("stp=per-vlan")
+	var events bustest.Events
+	if err := l.Net.Subscribe(&events); err != nil {
+		t.Fatal(err)
+	}
+	l.join(bus.JoinOptions{}) // in one VLAN
+	if linesOf(strings.Join(events.Lines(), "\n"), "what=refused vlan=1") == 0 {
+		t.Errorf("nobody is told: %q", events.Lines())
+	}
+	l.set("stp=off")
+	l.checkRefusals([]refusal{{"stp", "per-vlan", fail.NoSpace}})
+}
