@@ -1,6 +1,6 @@
 package bus
 
-import "sync"
+import "strings"
 
 // Caller is who wrote a command, as the kernel told.
 type Caller struct {
@@ -13,12 +13,12 @@ type Caller struct {
 }
 
 // Attacher serves one file of a network's directory that is a set of things
-// attached to the network, such as tap. Safe for concurrent use; calls may
-// take as long as the kernel needs to make a device.
+// attached to the network, such as tap: File.Set. Safe for concurrent use; calls
+// may take as long as the kernel needs to make a device.
 type Attacher interface {
 	// Attach makes what a command describes (NAME [key=value...]) a port, or
 	// refuses it and changes nothing. It has to check the caller's rights: x on
-	// port is all that was checked before.
+	// port is all that was checked before. Caller.Kind is the file's name.
 	Attach(n *Network, by Caller, command string) error
 	// Detach takes the thing that a command describes (NAME [key=value...]) off
 	// the network.
@@ -28,25 +28,29 @@ type Attacher interface {
 	List(n *Network) string
 }
 
-var (
-	attacherMu sync.Mutex
-	attachers  = map[string]Attacher{}
-)
-
-// RegisterAttacher makes a the server of file; called from init of its
-// package. A second registration of a file panics.
-func RegisterAttacher(file string, a Attacher) {
-	attacherMu.Lock()
-	defer attacherMu.Unlock()
-	if _, twice := attachers[file]; twice {
-		panic("bus: attacher of " + file + " registered twice")
-	}
-	attachers[file] = a
+// setReader makes the reader of the file that a serves.
+func setReader(a Attacher) func(At) string {
+	return func(at At) string { return a.List(at.Network) }
 }
 
-// AttacherOf returns who serves file, or nil.
-func AttacherOf(file string) Attacher {
-	attacherMu.Lock()
-	defer attacherMu.Unlock()
-	return attachers[file]
+// setWriter makes the writer of the file that a serves: NAME or +NAME attaches,
+// -NAME detaches, with options.
+func setWriter(file string, a Attacher) func(At, Caller, string) error {
+	return func(at At, by Caller, command string) error {
+		by.Kind = file
+		what, remove := strings.CutPrefix(command, "-")
+		if !remove {
+			what = strings.TrimPrefix(command, "+")
+		}
+		words := strings.Fields(what)
+		switch {
+		case len(words) == 0 || !strings.HasPrefix(what, words[0]):
+			return Errorf(Invalid, "%q: a name must follow the sign", command)
+		case strings.ContainsAny(words[0][:1], "+-"):
+			return Errorf(Invalid, "%q: a name does not begin with a sign", words[0])
+		case !remove:
+			return a.Attach(at.Network, by, what)
+		}
+		return a.Detach(at.Network, by, what)
+	}
 }

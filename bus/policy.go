@@ -99,6 +99,7 @@ type PortKnob struct {
 type PolicyType struct {
 	Name    string
 	Summary string // one line for people
+	Feature bool   // Name is a word in the file features
 	// New makes an instance for a network, with the arguments that stood
 	// behind the name (key=value). It refuses what it does not know.
 	New func(args map[string]string) (Policy, error)

@@ -29,7 +29,14 @@ type attacher struct {
 
 var taps = &attacher{sets: map[*bus.Network]map[string]string{}}
 
-func init() { bus.RegisterAttacher("tap", taps) }
+var _ bus.Attacher = taps
+
+func init() {
+	bus.RegisterFile(bus.File{
+		Place: bus.InNetwork, Name: "tap", Summary: "names that are kept", Rule: bus.Setting, Set: taps,
+		Can: func() bool { return false },
+	})
+}
 
 func (a *attacher) Attach(n *bus.Network, by bus.Caller, command string) error {
 	name, options, _ := strings.Cut(command, " ")
@@ -180,22 +187,5 @@ func TestSlowAttach(t *testing.T) {
 	all.Wait()
 	if got := m.read("lan/tap"); got != "tap0 slow\ntap1 slow\n" {
 		t.Errorf("in the end tap shows %q", got)
-	}
-}
-
-// A file whose server is not in this build is not there, and says so to who
-// invents its id.
-func TestAttachersThatAreNotThere(t *testing.T) {
-	m := newLAN(t)
-	grab := rowOf(inNet, "grab")
-	if grab.there() {
-		t.Skip("this build serves grab")
-	}
-	n := m.node(makeID(grab, m.bus.Network("lan"), nil, 0))
-	if !n.gone {
-		t.Error("grab is found by its id")
-	}
-	if text := m.read("features"); strings.Contains(text, "grab") || strings.Contains(text, "tap\n") != (unix.Access("/dev/net/tun", unix.F_OK) == nil) {
-		t.Errorf("features are %q", text)
 	}
 }

@@ -53,7 +53,7 @@ func (f *FS) makeNetwork(in *fuse.MkdirIn, name string) error {
 }
 
 // taken tells whether a name in the root directory is a file's, now or later.
-func taken(name string) bool { return rowOf(inRoot, name) != nil || reservedNames[name] }
+func taken(name string) bool { return rowOf(bus.InRoot, name) != nil || reservedNames[name] }
 
 func reservePort(dir *node, name string) error {
 	number, err := strconv.Atoi(name)

@@ -40,7 +40,7 @@ func (f *FS) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse
 func (h *dirHandle) fill(f *FS, dir *node) fuse.Status {
 	many := 0
 	switch dir.inside() {
-	case inRoot:
+	case bus.InRoot:
 		many = len(f.bus.Networks())
 	case inPorts:
 		many = len(dir.net.Ports())
@@ -78,15 +78,15 @@ func (f *FS) list(dir *node) []fuse.DirEntry {
 		addNode(&node{id: makeID(r, net, port, 0), row: r}, name)
 	}
 	in := dir.inside()
-	for i := range table {
-		if r := &table[i]; r.in == in && r.name != "" && r.there() {
+	for i := range tree().rows {
+		if r := &tree().rows[i]; r.in == in && r.name != "" {
 			add(r, r.name, dir.net, dir.port)
 		}
 	}
 	switch in {
-	case inRoot:
+	case bus.InRoot:
 		for _, n := range f.bus.Networks() {
-			add(rowOf(inRoot, ""), n.Name(), n, nil)
+			add(rowOf(bus.InRoot, ""), n.Name(), n, nil)
 		}
 	case inPorts:
 		for _, number := range dir.net.Ports() {
@@ -104,18 +104,18 @@ func (f *FS) list(dir *node) []fuse.DirEntry {
 }
 
 // inside is the place of what stands in a directory.
-func (n *node) inside() place {
+func (n *node) inside() bus.Place {
 	switch {
 	case n.row == nil:
-		return inRoot
+		return bus.InRoot
 	case n.row.kind == netDir:
-		return inNet
+		return bus.InNetwork
 	case n.row.kind == portsDir:
 		return inPorts
 	case n.row.kind == policyDir:
 		return inPolicy
 	}
-	return inPort
+	return bus.InPort
 }
 
 // ReadDir gives the listing from an offset on.
@@ -146,7 +146,7 @@ func (f *FS) addFile(h any) uint64 {
 	defer f.mu.Unlock()
 	f.lastFile++
 	f.files[f.lastFile] = h
-	if h, ok := h.(*textHandle); ok && h.node.row.fresh() {
+	if h, ok := h.(*textHandle); ok && h.node.row.live {
 		f.byNode[h.node.id] = h
 	}
 	return f.lastFile

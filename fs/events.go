@@ -36,7 +36,7 @@ type events struct {
 	kh      uint64
 }
 
-func (f *FS) openEvents(n *node, in *fuse.OpenIn) (uint64, error) {
+func openEvents(f *FS, n *node, in *fuse.OpenIn) (uint64, error) {
 	if in.Flags&unix.O_ACCMODE != unix.O_RDONLY {
 		return 0, bus.Errorf(bus.Denied, "events can only be read")
 	}

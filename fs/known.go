@@ -54,7 +54,7 @@ func (k *known) enterPort(n *node) bool {
 	for range maxTries {
 		is, taken := k.ports[n.id]
 		same := is.port == n.port && is.life == n.life
-		if !taken || same && !n.row.fresh() {
+		if !taken || same && !n.row.live {
 			k.ports[n.id] = knownPort{n.port, n.life, is.lookups + 1}
 			return true
 		}

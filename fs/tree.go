@@ -111,10 +111,10 @@ func (f *FS) child(dir *node, name string) (node, bool) {
 	case dir.gone || name == "":
 		return n, false
 	case dir.row == nil:
-		n.row = rowOf(inRoot, name)
+		n.row = rowOf(bus.InRoot, name)
 		if n.row == nil {
 			n.net = f.bus.Network(name)
-			n.row = rowOf(inRoot, "")
+			n.row = rowOf(bus.InRoot, "")
 			if n.net == nil {
 				return n, false
 			}
@@ -133,7 +133,7 @@ func (f *FS) child(dir *node, name string) (node, bool) {
 			return n, false
 		}
 	}
-	if n.row == nil || !n.row.there() {
+	if n.row == nil {
 		return n, false
 	}
 	n.id = makeID(n.row, n.net, n.port, 0)
@@ -163,7 +163,7 @@ func (f *FS) entry(n *node, out *fuse.EntryOut) fuse.Status {
 	*out = fuse.EntryOut{NodeId: n.id}
 	f.attr(n, &out.Attr)
 	switch {
-	case n.row.fresh():
+	case n.row.live:
 		out.Size = lookupSize // no text is made for a mere look
 	case n.row.isText():
 		setSize(&out.Attr, len(n.row.read(f, n)))

@@ -3,6 +3,8 @@ package iface
 import (
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"ipnfs/bus"
 	"ipnfs/iface/device"
 	"ipnfs/iface/link"
@@ -10,9 +12,22 @@ import (
 )
 
 func init() {
-	bus.RegisterAttacher("tap", &attacher{kind: "tap", device: device.Tap, open: openTap})
-	bus.RegisterAttacher("grab", &attacher{kind: "grab", device: device.Packet, open: openGrab})
+	register("the taps that are ports of the network", haveTun,
+		&attacher{kind: "tap", device: device.Tap, open: openTap})
+	register("the other network interfaces that are ports of the network", nil,
+		&attacher{kind: "grab", device: device.Packet, open: openGrab})
 }
+
+func register(summary string, can func() bool, a *attacher) {
+	bus.RegisterFile(bus.File{
+		Place: bus.InNetwork, Name: a.kind, Summary: summary, Rule: bus.Setting, Set: a, Can: can,
+	})
+}
+
+// haveTun tells whether taps can be made.
+func haveTun() bool { return unix.Access("/dev/net/tun", unix.F_OK) == nil }
+
+var _ bus.Attacher = (*attacher)(nil)
 
 // attacher serves one file.
 type attacher struct {

@@ -18,6 +18,7 @@ func init() {
 	bus.RegisterPolicy(bus.PolicyType{
 		Name:    Name,
 		Summary: "an ethernet switch: learns addresses; VLANs, RSTP, multicast groups",
+		Feature: true,
 		New:     New,
 	})
 }
