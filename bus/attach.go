@@ -2,13 +2,12 @@ package bus
 
 import "strings"
 
-// Caller is who wrote a command, as the kernel told.
+// Caller is who wrote a command or connected, as the kernel told: package creds
+// makes one.
 type Caller struct {
 	Info
-	// Thread is the thread that makes the call, 0 if it cannot be known. Its
-	// /proc entry stays its own until the call is answered.
-	Thread uint32
-	// Rights are what he may do, as far as whoever opened the file may, too.
+	// Rights are what he may do; of a command, as far as whoever opened the file
+	// may, too.
 	Rights Credentials
 }
 

@@ -149,7 +149,7 @@ func TestAttachCaller(t *testing.T) {
 	taps.mu.Lock()
 	defer taps.mu.Unlock()
 	by := taps.calls[len(taps.calls)-1]
-	if by.Kind != "tap" || by.UID != 5 || by.GID != 6 || by.PID != uint32(os.Getpid()) || by.Thread != in.Pid || by.Comm == "" || by.Since.IsZero() {
+	if by.Kind != "tap" || by.UID != 5 || by.GID != 6 || by.PID != uint32(os.Getpid()) || by.Rights.Thread != in.Pid || by.Comm == "" || by.Since.IsZero() {
 		t.Errorf("the caller is %+v", by)
 	}
 	if r := by.Rights; !r.Known || r.UID != 5 || r.GID != 6 {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/creds"
 )
 
 // errnos says which errno each kind of refusal is.
@@ -152,7 +153,7 @@ func everybody(uint32) bool { return true }
 // refuse records a refusal in the root's errors and the network's, and gives
 // the errno.
 func (f *FS) refuse(n *node, caller *fuse.InHeader, command string, err error) fuse.Status {
-	pid := callerInfo(caller).PID
+	pid := creds.Info(caller.Pid, caller.Uid, caller.Gid).PID
 	line := func(path string) string {
 		return fmt.Sprintf("%s %d %d %s: %s: %s\n", bus.Stamp(time.Now()), caller.Uid, pid, path, printable(command), printable(err.Error()))
 	}

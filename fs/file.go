@@ -36,6 +36,8 @@ func (f *FS) at(n *node) bus.At { return bus.At{Bus: f.bus, Network: n.net, Port
 // callerOf is who makes a request, with what he may do as far as whoever opened
 // the file may, too.
 func callerOf(in *fuse.InHeader, opener *bus.Credentials) (bus.Caller, error) {
-	rights, err := creds.Of(in.Pid, in.Uid, in.Gid).Under(*opener)
-	return bus.Caller{Info: callerInfo(in), Thread: in.Pid, Rights: rights}, err
+	by := creds.Of(in.Pid, in.Uid, in.Gid)
+	var err error
+	by.Rights, err = by.Rights.Under(*opener)
+	return by, err
 }

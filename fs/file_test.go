@@ -127,7 +127,7 @@ func TestRegisteredFileHearsTheCaller(t *testing.T) {
 	ok(t, "write", status)
 	fakes.mu.Lock()
 	defer fakes.mu.Unlock()
-	if by := fakes.by; by.UID != 1 || by.Thread != open.Pid || !by.Rights.Known || by.Comm == "" {
+	if by := fakes.by; by.UID != 1 || by.Rights.Thread != open.Pid || !by.Rights.Known || by.Comm == "" {
 		t.Errorf("the caller is %+v", by)
 	}
 }

@@ -37,7 +37,7 @@ func (f *FS) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.St
 		out.OpenFlags = fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH
 		h := &textHandle{node: n, account: f.accounts.enter(in.Uid)}
 		if n.row.signed {
-			h.opener = creds.Of(in.Pid, in.Uid, in.Gid)
+			h.opener = creds.Of(in.Pid, in.Uid, in.Gid).Rights
 		}
 		out.Fh = f.addFile(h)
 		if n.row.live && in.Flags&unix.O_ACCMODE != unix.O_WRONLY {
@@ -65,7 +65,7 @@ func openStream(f *FS, n *node, in *fuse.OpenIn) (uint64, error) {
 
 // join connects a door that takes frames of at most maxLen bytes; 0: any.
 func (f *FS) join(n *node, in *fuse.OpenIn, h joined, maxLen int) (uint64, error) {
-	o := bus.JoinOptions{Info: callerInfo(&in.InHeader), MaxLen: maxLen}
+	o := bus.JoinOptions{Info: creds.Info(in.Pid, in.Uid, in.Gid), MaxLen: maxLen}
 	o.Info.Kind = n.row.name
 	switch in.Flags & unix.O_ACCMODE {
 	case unix.O_RDONLY:
