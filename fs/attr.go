@@ -58,11 +58,11 @@ func (f *FS) attr(n *node, out *fuse.Attr) {
 	a := f.access(n)
 	*out = fuse.Attr{
 		Ino: n.ino(), Nlink: 1, Blksize: 4096,
-		Mode: unix.S_IFREG | a.Mode, Owner: fuse.Owner{Uid: a.UID, Gid: a.GID},
+		Mode: unix.S_IFDIR | a.Mode, Owner: fuse.Owner{Uid: a.UID, Gid: a.GID},
 		Atime: uint64(f.started.Unix()), Mtime: uint64(f.started.Unix()), Ctime: uint64(f.started.Unix()),
 	}
-	if n.row == nil || n.row.isDir() {
-		out.Mode = unix.S_IFDIR | a.Mode
+	if n.row != nil {
+		out.Mode = n.row.format() | a.Mode
 	}
 	if n.gone {
 		out.Nlink = 0

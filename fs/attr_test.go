@@ -74,6 +74,8 @@ func TestDerivedModes(t *testing.T) {
 				want = unix.S_IFREG | mode
 			case r.name == "stream":
 				want = unix.S_IFREG | mode&^0o111
+			case r.kind == socket:
+				want = unix.S_IFSOCK | (mode|mode>>1)&0o222
 			case r.name == "peek":
 				want = unix.S_IFREG | mode&0o444&(mode<<2)
 			case r.write == nil, readOnly[path]:

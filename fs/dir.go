@@ -68,18 +68,14 @@ func (h *dirHandle) release(f *FS) {
 func (f *FS) list(dir *node) []fuse.DirEntry {
 	entries := []fuse.DirEntry{{Name: ".", Mode: unix.S_IFDIR}, {Name: "..", Mode: unix.S_IFDIR}}
 	addNode := func(n *node, name string) {
-		mode := uint32(unix.S_IFREG)
-		if n.row.isDir() {
-			mode = unix.S_IFDIR
-		}
-		entries = append(entries, fuse.DirEntry{Name: name, Mode: mode, Ino: n.ino()})
+		entries = append(entries, fuse.DirEntry{Name: name, Mode: n.row.format(), Ino: n.ino()})
 	}
 	add := func(r *row, name string, net *bus.Network, port *bus.Port) {
 		addNode(&node{id: makeID(r, net, port, 0), row: r}, name)
 	}
 	in := dir.inside()
 	for i := range tree().rows {
-		if r := &tree().rows[i]; r.in == in && r.name != "" {
+		if r := &tree().rows[i]; r.in == in && r.name != "" && f.sockets.there(dir.net, r) {
 			add(r, r.name, dir.net, dir.port)
 		}
 	}

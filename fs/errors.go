@@ -197,6 +197,9 @@ func (f *FS) errorsOf(net *bus.Network) *errorLog {
 	return l
 }
 
+// ended tells whether a network has ended.
+func (f *FS) ended(net *bus.Network) bool { return f.bus.NetworkByID(net.ID()) != net }
+
 // dropErrors drops the logs of networks that have ended. No lock is held while
 // it looks.
 func (f *FS) dropErrors() {
@@ -204,7 +207,7 @@ func (f *FS) dropErrors() {
 	logs := maps.Clone(f.netErrors.logs)
 	f.netErrors.mu.Unlock()
 	for net, l := range logs {
-		if f.bus.NetworkByID(net.ID()) == net {
+		if !f.ended(net) {
 			continue
 		}
 		f.netErrors.mu.Lock()

@@ -13,8 +13,12 @@ func registered(file bus.File) row {
 	r := row{
 		name: file.Name, in: file.Place, rule: file.Rule, live: file.Live,
 		emptyOK: file.Empty, signed: file.Write != nil,
-		read: func(f *FS, n *node) string { return line(file.Read(f.at(n))) },
 	}
+	if file.Socket {
+		r.kind = socket
+		return r
+	}
+	r.read = func(f *FS, n *node) string { return line(file.Read(f.at(n))) }
 	if file.Cost != nil {
 		r.cost = func(f *FS, n *node) int { return file.Cost(f.at(n)) }
 	}

@@ -13,8 +13,9 @@ import (
 )
 
 // fakeServer stands for a package that serves files: a value for the mount, one for
-// each network and one for each port, and what those only may see who may receive
-// and manage. Its set of things attached is taps.
+// each network and one for each port, what those only may see who may receive and
+// manage, and a socket for those who may receive or send. Its set of things attached
+// is taps.
 type fakeServer struct {
 	mu     sync.Mutex
 	values map[bus.At]string
@@ -35,6 +36,9 @@ func init() {
 		Rule: func(port uint32) uint32 { return port & 0o444 & (port << 2) },
 		Read: fakes.peek,
 		Cost: func(at bus.At) int { return 1000 * len(fakes.read(at)) },
+	}, {
+		Place: bus.InNetwork, Name: "plug", Summary: "a socket", Socket: true,
+		Rule: func(port uint32) uint32 { return (port | port>>1) & 0o222 },
 	}} {
 		bus.RegisterFile(f)
 	}
@@ -105,8 +109,10 @@ func TestRegisteredFiles(t *testing.T) {
 			t.Errorf("%s is empty and reads %q", path, got)
 		}
 	}
-	if m.id("lan/dial") != m.id("lan/dial") || m.id("lan/ports/2/gauge") == m.id("lan/ports/2/gauge") {
-		t.Error("what is live has one node, or what is not has several")
+	for path, live := range map[string]bool{"lan/dial": false, "lan/ports/2/gauge": true, "lan/peek": true} {
+		if first, next := m.id(path), m.id(path); (first != next) != live {
+			t.Errorf("%s is node %x and then %x; live: %v", path, first, next, live)
+		}
 	}
 }
 
@@ -169,7 +175,7 @@ func TestRegisteredNamesAreTaken(t *testing.T) {
 // lets them work.
 func TestRegisteredFeatures(t *testing.T) {
 	got := strings.Fields(newMemory(t, testOptions()).read("features"))
-	for word, want := range map[string]bool{"poll": true, "dial": true, "switch": true, hub: false, "tap": false} {
+	for word, want := range map[string]bool{"poll": true, "dial": true, "plug": true, "switch": true, hub: false, "tap": false} {
 		if slices.Contains(got, word) != want {
 			t.Errorf("features are %v; %s: want %v", got, word, want)
 		}

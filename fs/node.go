@@ -26,7 +26,8 @@ import (
 // opener of a door, or of a set such as tap, must not have the same inode.
 // And the kernel keeps the size and the pages that sendfile(2) and splice(2)
 // read with the inode: of a text that changes by itself each reader must have
-// his own. Settings have one inode each, so that locks and watches work there.
+// his own. Settings have one inode each, so that locks and watches work there; a
+// socket has one while it is bound.
 //
 // No id is given again while the kernel knows a node of it (FS.known). The
 // kernel remembers that a directory was removed for as long as it remembers the
@@ -124,6 +125,10 @@ func (f *FS) node(id uint64) node {
 	if n.row.in != bus.InRoot || n.row.kind == netDir {
 		n.net = f.bus.NetworkByID(netOf(id))
 		n.gone = n.gone || n.net == nil
+	}
+	if n.row.kind == socket && !n.gone {
+		bound, _ := f.sockets.id(n.net, n.row)
+		n.gone = bound != id
 	}
 	if n.row.ofPort() && !n.gone {
 		n.port, n.life = f.known.port(id)

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -30,8 +31,8 @@ func TestTable(t *testing.T) {
 		if r.emptyOK && r.write == nil {
 			t.Errorf("%q takes an empty line, but cannot be written", r.name)
 		}
-		if one := r.isDir() != r.isText() != (r.open != nil); !one {
-			t.Errorf("%q must be one of a directory, a text and a door", r.name)
+		if one := r.isDir() != r.isText() != (r.open != nil) != (r.kind == socket); !one {
+			t.Errorf("%q must be one of a directory, a text, a door and a socket", r.name)
 		}
 		if found := rowOf(r.in, r.name); found != r {
 			t.Errorf("%q is not found by its name, or stands twice in one directory", r.name)
@@ -118,6 +119,7 @@ func newLAN(t testing.TB) *memory {
 	ok(t, "policy", m.write("lan/policy", fakePolicy))
 	ok(t, "mkdir lan/ports/2", m.mkdir("lan/ports/2", 0))
 	ok(t, "mkdir lan/ports/1024", m.mkdir("lan/ports/1024", 0))
+	ok(t, "bind lan/plug", m.mknod("lan/plug", unix.S_IFSOCK|0o755, uint32(os.Getpid())))
 	return m
 }
 

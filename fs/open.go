@@ -45,6 +45,8 @@ func (f *FS) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.St
 			// size that came with it. The text may be longer by now.
 			f.dev.Grow(n.id, openSize)
 		}
+	case n.row.kind == socket:
+		return fuse.Status(unix.ENXIO)
 	default:
 		return fuse.EISDIR
 	}

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
 )
@@ -20,6 +21,7 @@ type kind uint8
 
 const (
 	regular   kind = iota
+	socket         // is there while it is bound: see socket.go
 	netDir         // NET/
 	portsDir       // NET/ports/
 	portDir        // NET/ports/N/
@@ -56,7 +58,18 @@ type row struct {
 	index uint8 // its number, and of its slot 0
 }
 
-func (r *row) isDir() bool { return r.kind != regular }
+func (r *row) isDir() bool { return r.kind >= netDir }
+
+// format is the type of the file in a mode.
+func (r *row) format() uint32 {
+	switch {
+	case r.isDir():
+		return unix.S_IFDIR
+	case r.kind == socket:
+		return unix.S_IFSOCK
+	}
+	return unix.S_IFREG
+}
 
 // isText tells whether the row is read and written as text.
 func (r *row) isText() bool { return r.read != nil }
