@@ -27,6 +27,19 @@ type Attacher interface {
 	List(n *Network) string
 }
 
+// AttacherOf returns who serves the set of that name in networks' directories, or
+// nil.
+func AttacherOf(name string) Attacher {
+	fileMu.Lock()
+	defer fileMu.Unlock()
+	for _, f := range files {
+		if f.Place == InNetwork && f.Name == name {
+			return f.Set
+		}
+	}
+	return nil
+}
+
 // setReader makes the reader of the file that a serves.
 func setReader(a Attacher) func(At) string {
 	return func(at At) string { return a.List(at.Network) }

@@ -87,6 +87,9 @@ func TestSetCommands(t *testing.T) {
 	if !f.Live || f.Read(At{}) != "all" {
 		t.Errorf("it is registered as %+v", f)
 	}
+	if AttacherOf("set") != s || AttacherOf("other") != nil {
+		t.Error("it is not found by its name, or another is")
+	}
 	for command, want := range map[string]string{
 		"x": "+x", "+x up": "+x up", "-x": "-x", "-x  netns=y": "-x  netns=y", // each is told by an error of ours
 		"+": "", "-": "", "+ x": "", "- x": "", "--x": "", "-+x": "", "+-x": "", "++x": "",

@@ -36,7 +36,7 @@ func daemon(commands string) {
 	}
 	fmt.Println("ready")
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		first, _, _ := strings.Cut(attacherOf("tap").List(n), "\n")
+		first, _, _ := strings.Cut(bus.AttacherOf("tap").List(n), "\n")
 		fmt.Println(first)
 	}
 }

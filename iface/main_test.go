@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -102,18 +101,12 @@ func namespaceOf(t *testing.T, by bus.Caller) *netns.NS {
 	return ns
 }
 
-// attacherOf returns who serves a file.
-func attacherOf(file string) bus.Attacher {
-	files := bus.Files()
-	return files[slices.IndexFunc(files, func(f bus.File) bool { return f.Name == file })].Set
-}
-
 func attach(n *bus.Network, by bus.Caller, file, command string) error {
-	return attacherOf(file).Attach(n, by, command)
+	return bus.AttacherOf(file).Attach(n, by, command)
 }
 
 func detach(n *bus.Network, by bus.Caller, file, name string) error {
-	return attacherOf(file).Detach(n, by, name)
+	return bus.AttacherOf(file).Detach(n, by, name)
 }
 
 // want attaches, or is refused with an error of that kind.
@@ -143,7 +136,7 @@ func (l *lab) detach(file, name string) {
 }
 
 func (l *lab) list(file string) []string {
-	return strings.Split(attacherOf(file).List(l.Net), "\n")
+	return strings.Split(bus.AttacherOf(file).List(l.Net), "\n")
 }
 
 // wantList waits until List shows one line with these words, or is empty.
