@@ -21,11 +21,11 @@ const (
 // and group are those of port, or of the root directory.
 type Rule func(port uint32) (mode uint32)
 
-// Report is the Rule of what can only be read: all may.
-func Report(uint32) uint32 { return 0o444 }
+// ReadOnly is the Rule of what can only be read: all may.
+func ReadOnly(uint32) uint32 { return 0o444 }
 
-// Setting is the Rule of what all may read, and those who manage may write.
-func Setting(port uint32) uint32 { return 0o444 | ForManagers(port) }
+// Managed is the Rule of what all may read, and those who manage may write.
+func Managed(port uint32) uint32 { return 0o444 | ForManagers(port) }
 
 // ForManagers gives w to the classes that have x on port.
 func ForManagers(port uint32) uint32 { return port & 0o111 << 1 }

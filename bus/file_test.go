@@ -28,7 +28,7 @@ func (s *set) Detach(_ *Network, by Caller, command string) error {
 func (s *set) List(*Network) string { return "all" }
 
 func TestRegisterFileRefuses(t *testing.T) {
-	good := File{Place: InPort, Name: "f", Summary: "s", Rule: Report, Read: text}
+	good := File{Place: InPort, Name: "f", Summary: "s", Rule: ReadOnly, Read: text}
 	for name, change := range map[string]func(f *File){
 		"no name":                   func(f *File) { f.Name = "" },
 		"a path":                    func(f *File) { f.Name = "a/b" },
@@ -63,7 +63,7 @@ func TestFiles(t *testing.T) {
 		{Place: InPort, Name: "a"}, {Place: InNetwork, Name: "b", Can: func() bool { return false }},
 		{Place: InNetwork, Name: "a"}, {Place: InRoot, Name: "c"},
 	} {
-		f.Summary, f.Rule, f.Read = "s", Report, text
+		f.Summary, f.Rule, f.Read = "s", ReadOnly, text
 		RegisterFile(f)
 	}
 	var names []string
@@ -82,7 +82,7 @@ func TestFiles(t *testing.T) {
 func TestSetCommands(t *testing.T) {
 	withFiles(t)
 	s := &set{}
-	RegisterFile(File{Place: InNetwork, Name: "set", Summary: "s", Rule: Setting, Set: s})
+	RegisterFile(File{Place: InNetwork, Name: "set", Summary: "s", Rule: Managed, Set: s})
 	f := Files()[0]
 	if !f.Live || f.Read(At{}) != "all" {
 		t.Errorf("it is registered as %+v", f)
@@ -104,7 +104,7 @@ func TestSetCommands(t *testing.T) {
 
 func TestRules(t *testing.T) {
 	for port, want := range map[uint32][2]uint32{0o000: {0o444, 0o444}, 0o110: {0o444, 0o664}, 0o766: {0o444, 0o644}, 0o777: {0o444, 0o666}} {
-		if got := [2]uint32{Report(port), Setting(port)}; got != want {
+		if got := [2]uint32{ReadOnly(port), Managed(port)}; got != want {
 			t.Errorf("port has %o: a report has %o, a setting %o, want %o", port, got[0], got[1], want)
 		}
 	}

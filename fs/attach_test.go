@@ -33,7 +33,7 @@ var _ bus.Attacher = taps
 
 func init() {
 	bus.RegisterFile(bus.File{
-		Place: bus.InNetwork, Name: "tap", Summary: "names that are kept", Rule: bus.Setting, Set: taps,
+		Place: bus.InNetwork, Name: "tap", Summary: "names that are kept", Rule: bus.Managed, Set: taps,
 		Can: func() bool { return false },
 	})
 }

@@ -26,7 +26,7 @@ type fakeServer struct {
 var fakes = &fakeServer{values: map[bus.At]string{}}
 
 func init() {
-	value := bus.File{Summary: "a value", Rule: bus.Setting, Read: fakes.read, Write: fakes.write, Empty: true}
+	value := bus.File{Summary: "a value", Rule: bus.Managed, Read: fakes.read, Write: fakes.write, Empty: true}
 	lamp, dial, gauge := value, value, value
 	lamp.Place, lamp.Name = bus.InRoot, "lamp"
 	dial.Place, dial.Name = bus.InNetwork, "dial"

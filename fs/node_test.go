@@ -47,7 +47,7 @@ func TestTable(t *testing.T) {
 // node id.
 func TestTableOfFiles(t *testing.T) {
 	file := func(name string) bus.File {
-		return bus.File{Place: bus.InNetwork, Name: name, Read: func(bus.At) string { return "" }, Rule: bus.Report}
+		return bus.File{Place: bus.InNetwork, Name: name, Read: func(bus.At) string { return "" }, Rule: bus.ReadOnly}
 	}
 	var many []bus.File
 	for len(many) < maxRows+1 {
@@ -61,7 +61,7 @@ func TestTableOfFiles(t *testing.T) {
 		"as many as there are numbers":  {many[:fits], false},
 		"one more":                      {many[:fits+1], true},
 		"a name of the tree's":          {[]bus.File{file("mtu")}, true},
-		"a name that is kept for later": {[]bus.File{{Name: "policies.d", Rule: bus.Report}}, true},
+		"a name that is kept for later": {[]bus.File{{Name: "policies.d", Rule: bus.ReadOnly}}, true},
 		"a name of another directory's": {[]bus.File{file("mirror")}, false},
 	} {
 		func() {

@@ -20,7 +20,7 @@ func init() {
 
 func register(summary string, can func() bool, a *attacher) {
 	bus.RegisterFile(bus.File{
-		Place: bus.InNetwork, Name: a.kind, Summary: summary, Rule: bus.Setting, Set: a, Can: can,
+		Place: bus.InNetwork, Name: a.kind, Summary: summary, Rule: bus.Managed, Set: a, Can: can,
 	})
 }
 
