@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"ipnfs/words"
 )
 
 // Policy decides where the frames of one network go. Each network has its
@@ -134,26 +136,19 @@ func Policies() []PolicyType {
 
 // NewPolicy makes a policy from a specification: NAME [key=value...].
 func NewPolicy(spec string) (Policy, error) {
-	words := strings.Fields(spec)
-	if len(words) == 0 {
+	name, rest := words.Name(spec)
+	if name == "" {
 		return nil, Errorf(Invalid, "no policy named: one of %s", policyNames())
 	}
 	policyMu.Lock()
-	t, ok := policyTypes[words[0]]
+	t, ok := policyTypes[name]
 	policyMu.Unlock()
 	if !ok {
-		return nil, Errorf(Unknown, "unknown policy %q: one of %s", words[0], policyNames())
+		return nil, Errorf(Unknown, "unknown policy %q: one of %s", name, policyNames())
 	}
-	args := map[string]string{}
-	for _, word := range words[1:] {
-		key, value, ok := strings.Cut(word, "=")
-		if !ok || key == "" {
-			return nil, Errorf(Invalid, "policy argument %q: must be key=value", word)
-		}
-		if _, twice := args[key]; twice {
-			return nil, Errorf(Invalid, "policy argument %q given twice", key)
-		}
-		args[key] = value
+	args, err := words.Args(rest)
+	if err != nil {
+		return nil, err
 	}
 	p, err := t.New(args)
 	if err != nil {

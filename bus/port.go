@@ -1,6 +1,10 @@
 package bus
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"ipnfs/words"
+)
 
 // Access is who may do what: an owner, a group and the nine mode bits, read
 // as IPN did: r = receive, w = send, x = manage. The bus stores it; the door
@@ -120,7 +124,7 @@ func (p *Port) Queue() int {
 // SetQueue overrides the network's queue for this port; 0 ends that.
 func (p *Port) SetQueue(frames int) error {
 	if frames != 0 {
-		if err := CheckRange("queue", frames, 1, MaxQueue); err != nil {
+		if err := words.Check("queue", frames, 1, MaxQueue); err != nil {
 			return err
 		}
 	}

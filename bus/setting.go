@@ -1,9 +1,11 @@
 package bus
 
 import (
-	"strings"
+	"cmp"
 	"unicode"
 	"unicode/utf8"
+
+	"ipnfs/words"
 )
 
 // Overflow says what a frame for a receiver whose queue is full means.
@@ -23,12 +25,8 @@ func (o Overflow) String() string { return overflowNames[o] }
 
 // ParseOverflow is the inverse of String.
 func ParseOverflow(s string) (Overflow, error) {
-	for i, name := range overflowNames {
-		if s == name {
-			return Overflow(i), nil
-		}
-	}
-	return 0, Errorf(Invalid, "unknown overflow %q: one of %s", s, strings.Join(overflowNames[:], ", "))
+	i, err := words.OneOf("overflow", s, overflowNames[:]...)
+	return Overflow(i), err
 }
 
 // LinkTypes are what a network may say its frames are, for captures.
@@ -61,29 +59,12 @@ func DefaultSettings() Settings {
 }
 
 // CheckRange returns a Range error unless lo <= v <= hi.
-func CheckRange(what string, v, lo, hi int) error {
-	if v < lo || v > hi {
-		return Errorf(Range, "%s %d is out of range: %d to %d", what, v, lo, hi)
-	}
-	return nil
-}
+func CheckRange(what string, v, lo, hi int) error { return words.Check(what, v, lo, hi) }
 
 func (s *Settings) check() error {
-	if err := CheckRange("mtu", s.MTU, MinMTU, MaxFrame); err != nil {
-		return err
-	}
-	if err := CheckRange("queue", s.Queue, 1, MaxQueue); err != nil {
-		return err
-	}
-	if err := CheckRange("maxports", s.MaxPorts, 1, MaxPorts); err != nil {
-		return err
-	}
-	for _, t := range LinkTypes {
-		if s.LinkType == t {
-			return nil
-		}
-	}
-	return Errorf(Invalid, "unknown linktype %q: one of %s", s.LinkType, strings.Join(LinkTypes, ", "))
+	_, err := words.OneOf("linktype", s.LinkType, LinkTypes...)
+	return cmp.Or(words.Check("mtu", s.MTU, MinMTU, MaxFrame), words.Check("queue", s.Queue, 1, MaxQueue),
+		words.Check("maxports", s.MaxPorts, 1, MaxPorts), err)
 }
 
 // CheckName tells whether name may name a network: 1 to MaxName bytes of

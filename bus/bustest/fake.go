@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ipnfs/bus"
+	"ipnfs/words"
 )
 
 // FakeName is the name under which Fake is registered.
@@ -158,20 +159,18 @@ func (f *Fake) list(has func(n int) bool) string {
 }
 
 func (f *Fake) mute(command string) error {
-	number, add := strings.CutPrefix(command, "+")
-	if !add {
-		var remove bool
-		if number, remove = strings.CutPrefix(command, "-"); !remove {
-			return bus.Errorf(bus.Invalid, "mute takes +N or -N, not %q", command)
-		}
-	}
-	n, err := strconv.Atoi(number)
+	sign, number, err := words.Signed(command)
 	if err != nil {
-		return bus.Errorf(bus.Invalid, "%q is no port number", number)
-	}
-	if err := bus.CheckRange("port", n, 1, len(f.muted)-1); err != nil {
 		return err
 	}
+	if sign == 0 {
+		return bus.Errorf(bus.Invalid, "mute takes +N or -N, not %q", command)
+	}
+	n, err := words.Int("port", number, 1, len(f.muted)-1)
+	if err != nil {
+		return err
+	}
+	add := sign == '+'
 	f.muted[n].Store(add)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -194,7 +193,7 @@ func (f *Fake) Knobs() []bus.Knob {
 }
 
 func (f *Fake) setLimit(value string) error {
-	n, err := number("limit", value, 100)
+	n, err := words.Int("limit", value, 0, 100)
 	if err != nil {
 		return err
 	}
@@ -202,15 +201,6 @@ func (f *Fake) setLimit(value string) error {
 	defer f.mu.Unlock()
 	f.limit = n
 	return nil
-}
-
-// number reads a value from 0 to a limit.
-func number(what, value string, limit int) (int, error) {
-	n, err := strconv.Atoi(value)
-	if err != nil {
-		return 0, bus.Errorf(bus.Invalid, "%s %q is no number", what, value)
-	}
-	return n, bus.CheckRange(what, n, 0, limit)
 }
 
 // PortKnobs are tag and silent.
@@ -249,7 +239,7 @@ func (f *Fake) tagOf(p *bus.Port) string {
 }
 
 func (f *Fake) setTag(p *bus.Port, value string) error {
-	n, err := number("tag", value, 4094)
+	n, err := words.Int("tag", value, 0, 4094)
 	if err != nil {
 		return err
 	}
