@@ -167,6 +167,13 @@ func (p *Port) limitsLocked() (queue int, overflow Overflow) {
 	return queue, overflow
 }
 
+// own is what the port has of its own: 0, nil if it has not.
+func (p *Port) own() (queue int, overflow *Overflow) {
+	p.net.lock()
+	defer p.net.mu.Unlock()
+	return p.queue, p.overflow
+}
+
 func (p *Port) configureConnsLocked() {
 	queue, overflow := p.limitsLocked()
 	for _, c := range p.conns {

@@ -1,12 +1,11 @@
 package fs
 
 import (
-	"strings"
-
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"ipnfs/bus"
 	"ipnfs/creds"
+	"ipnfs/words"
 )
 
 // tap and grab: sets of things that are attached to the network. Who serves
@@ -25,18 +24,12 @@ func writeAttached(_ *FS, n *node, in *fuse.InHeader, command string) error {
 	by := bus.Caller{Info: callerInfo(in), Thread: in.Pid, Rights: rights}
 	by.Kind = n.row.name
 	a := bus.AttacherOf(n.row.name)
-	what, remove := strings.CutPrefix(command, "-")
-	if !remove {
-		what = strings.TrimPrefix(command, "+")
-	}
-	words := strings.Fields(what)
+	sign, what, err := words.Signed(command)
 	switch {
-	case len(words) == 0 || !strings.HasPrefix(what, words[0]):
-		return bus.Errorf(bus.Invalid, "%q: a name must follow the sign", command)
-	case strings.ContainsAny(words[0][:1], "+-"):
-		return bus.Errorf(bus.Invalid, "%q: a name does not begin with a sign", words[0])
-	case !remove:
-		return a.Attach(n.net, by, what)
+	case err != nil:
+		return err
+	case sign == '-':
+		return a.Detach(n.net, by, what)
 	}
-	return a.Detach(n.net, by, what)
+	return a.Attach(n.net, by, what)
 }
