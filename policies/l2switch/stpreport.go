@@ -7,6 +7,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/policies/l2switch/stp"
+	"ipnfs/words"
 )
 
 // The files switch/stp and ports/N/stp.
@@ -40,7 +41,7 @@ func (t *tree) portLine(number int) string {
 		return ""
 	}
 	line := fmt.Sprintf("vlan=%d role=%s state=%s designated=%s/%s edge=%s received=%d sent=%d", t.vlan,
-		strings.ToLower(st.Role.String()), strings.ToLower(st.State.String()), st.DesignatedBridge, st.DesignatedPort, onOff(st.Edge), st.Received, st.Sent)
+		strings.ToLower(st.Role.String()), strings.ToLower(st.State.String()), st.DesignatedBridge, st.DesignatedPort, words.FormatOnOff(st.Edge), st.Received, st.Sent)
 	if st.Invalid > 0 {
 		line += fmt.Sprintf(" invalid=%d", st.Invalid)
 	}
@@ -53,46 +54,22 @@ func (t *tree) portLine(number int) string {
 	return line
 }
 
-func onOff(on bool) string {
-	if on {
-		return "on"
-	}
-	return "off"
-}
-
 // writeSTP takes a mode, and settings of the bridge.
 func (s *Switch) writeSTP(command string) error {
 	want, c := s.mode.Load().stp, s.spanning.config
-	for _, word := range strings.Fields(command) {
-		if i := indexOf(stpModes, word); i >= 0 {
-			want = stpMode(i)
-			continue
-		}
-		name, value, ok := strings.Cut(word, "=")
-		var err error
-		switch {
-		case !ok:
-			err = bus.Errorf(bus.Invalid, "unknown word %q: off, rstp, per-vlan, or priority=, hello=, max_age=, forward_delay=, tx_hold=, mac=", word)
-		case name == "priority":
-			var v int
-			v, err = parseInt(name, value, 0, 61440)
-			c.Priority = uint16(v)
-		case name == "hello":
-			c.HelloTime, err = parseInt(name, value, 1, 2)
-		case name == "max_age":
-			c.MaxAge, err = parseInt(name, value, 6, 40)
-		case name == "forward_delay":
-			c.ForwardDelay, err = parseInt(name, value, 4, 30)
-		case name == "tx_hold":
-			c.TxHoldCount, err = parseInt(name, value, 1, 10)
-		case name == "mac":
-			c.MAC, err = parseMAC(value)
-		default:
-			err = bus.Errorf(bus.Invalid, "unknown setting %q: one of priority, hello, max_age, forward_delay, tx_hold, mac", name)
-		}
-		if err != nil {
-			return err
-		}
+	options := words.Options{
+		words.One("priority", &c.Priority, words.Between[uint16](0, 61440)),
+		words.One("hello", &c.HelloTime, words.Between(1, 2)),
+		words.One("max_age", &c.MaxAge, words.Between(6, 40)),
+		words.One("forward_delay", &c.ForwardDelay, words.Between(4, 30)),
+		words.One("tx_hold", &c.TxHoldCount, words.Between(1, 10)),
+		words.One("mac", &c.MAC, words.MAC),
+	}
+	for i, name := range stpModes {
+		options = append(options, words.Option{Key: name, Set: func(string) error { want = stpMode(i); return nil }})
+	}
+	if err := options.Read(words.Split(command), nil); err != nil {
+		return err
 	}
 	if want == stpPerVLAN && !s.mode.Load().vlans {
 		return bus.Errorf(bus.Invalid, "a tree for each VLAN needs VLANs: echo on > switch/vlan first")
@@ -110,7 +87,7 @@ func portSTPString(c stp.PortConfig) string {
 		edge = "auto"
 	}
 	return fmt.Sprintf("cost=%d priority=%d edge=%s p2p=%s guard=%s root_guard=%s", c.Cost, c.Priority, edge,
-		onOff(c.PointToPoint), onOff(c.Guard), onOff(c.RootGuard))
+		words.FormatOnOff(c.PointToPoint), words.FormatOnOff(c.Guard), words.FormatOnOff(c.RootGuard))
 }
 
 // readPortSTP shows a port's settings, and then how it is in each of its trees.
@@ -127,47 +104,28 @@ func (s *Switch) readPortSTP(b *bus.Port) string {
 // parsePortSTP reads settings of a port into c.
 func parsePortSTP(config *config, command string) error {
 	c := &config.stp
-	for _, word := range strings.Fields(command) {
-		name, value, _ := strings.Cut(word, "=")
-		var err error
-		switch name {
-		case "cost":
-			var v int
-			v, err = parseInt(name, value, 1, 200_000_000)
-			c.Cost = uint32(v)
-		case "priority":
-			var v int
-			v, err = parseInt(name, value, 0, 240)
-			c.Priority = uint8(v)
-		case "edge":
-			c.AdminEdge, c.AutoEdge = value == "on", value != "off"
+	err := words.Options{
+		words.One("cost", &c.Cost, words.Between[uint32](1, 200_000_000)),
+		words.One("priority", &c.Priority, words.Between[uint8](0, 240)),
+		{Key: "edge", Value: true, Set: func(value string) error {
+			i, err := words.OneOf("edge", value, "off", "auto", "on")
+			c.AdminEdge, c.AutoEdge = i == 2, i != 0
 			config.set |= setEdge
-			if value != "auto" {
-				_, err = parseOnOff(name, value)
-			}
-		case "p2p":
-			c.PointToPoint, err = parseOnOff(name, value)
-		case "guard":
-			c.Guard, err = parseOnOff(name, value)
-		case "root_guard":
-			c.RootGuard, err = parseOnOff(name, value)
-			config.set |= setRootGuard
-		default:
-			err = bus.Errorf(bus.Invalid, "unknown setting %q: cost=, priority=, edge=on|off|auto, p2p=, guard=, root_guard=on|off", name)
-		}
-		if err != nil {
 			return err
-		}
+		}},
+		words.One("p2p", &c.PointToPoint, words.OnOff),
+		words.One("guard", &c.Guard, words.OnOff),
+		{Key: "root_guard", Value: true, Set: func(value string) (err error) {
+			c.RootGuard, err = words.OnOff("root_guard", value)
+			config.set |= setRootGuard
+			return err
+		}},
+	}.Read(words.Split(command), nil)
+	if err != nil {
+		return err
 	}
 	if err := c.Check(); err != nil {
 		return bus.Errorf(bus.Range, "%v", err)
 	}
 	return nil
-}
-
-func parseOnOff(name, value string) (bool, error) {
-	if value != "on" && value != "off" {
-		return false, bus.Errorf(bus.Invalid, "%s=%s: must be on or off", name, value)
-	}
-	return value == "on", nil
 }

@@ -6,12 +6,12 @@ import (
 	"maps"
 	"net"
 	"runtime"
-	"slices"
 	"strings"
 	"unsafe"
 
 	"ipnfs/bus"
 	"ipnfs/policies/l2switch/fdb"
+	"ipnfs/words"
 )
 
 // Tables are what the switch knows.
@@ -54,23 +54,20 @@ type command struct {
 	args        map[string]string
 }
 
-// parseCommand reads a command with at most one value and the given keys.
-func parseCommand(text string, keys ...string) (command, error) {
+// parseCommand reads a command with at most one value and the given arguments.
+func parseCommand(text string, args ...words.Option) (command, error) {
 	c := command{args: map[string]string{}}
-	for i, word := range strings.Fields(text) {
-		key, value, isArg := strings.Cut(word, "=")
-		switch {
-		case i == 0:
-			c.word = word
-		case isArg && slices.Contains(keys, key) && c.args[key] == "":
-			c.args[key] = value
-		case !isArg && c.value == "" && len(c.args) == 0:
-			c.value = word
-		default:
-			return c, bus.Errorf(bus.Invalid, "%q has no place in the command %s", word, c.word)
-		}
+	word, rest := words.Name(text)
+	c.word = word
+	if len(rest) > 0 && !rest[0].Valued {
+		c.value, rest = rest[0].Key, rest[1:]
 	}
-	return c, nil
+	for i := range args {
+		a := &args[i]
+		a.Value = true
+		a.Set = func(value string) error { c.args[a.Key] = value; return nil }
+	}
+	return c, words.Options(args).Read(rest, nil)
 }
 
 // vlanArg is the command's VLAN: 0 on a switch without VLANs.
@@ -89,7 +86,7 @@ func (s *Switch) vlanArg(c command) (uint16, error) {
 
 // portArg is the command's port, which must be there.
 func (s *Switch) portArg(c command) (*port, error) {
-	number, err := parseInt("port", c.args["port"], 1, bus.MaxPorts)
+	number, err := words.Int("port", c.args["port"], 1, bus.MaxPorts)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +98,7 @@ func (s *Switch) portArg(c command) (*port, error) {
 }
 
 func (s *Switch) writeFDB(text string) error {
-	c, err := parseCommand(text, "port", "vlan")
+	c, err := parseCommand(text, words.Option{Key: "port"}, words.Option{Key: "vlan"})
 	if err != nil {
 		return err
 	}
@@ -111,7 +108,7 @@ func (s *Switch) writeFDB(text string) error {
 	}
 	switch c.word {
 	case "add", "del":
-		mac, err := parseMAC(c.value)
+		mac, err := words.MAC("address", c.value)
 		if err != nil {
 			return err
 		}
@@ -198,7 +195,7 @@ func orNone(list []string) string {
 const maxVLANName = 32
 
 func (s *Switch) writeVLANs(text string) error {
-	c, err := parseCommand(text, "name")
+	c, err := parseCommand(text, words.Option{Key: "name", Empty: true})
 	if err != nil {
 		return err
 	}
@@ -281,16 +278,3 @@ func (s *Switch) readCounters() string {
 }
 
 func macString(mac [6]byte) string { return net.HardwareAddr(mac[:]).String() }
-
-// parseMAC reads the address of one station.
-func parseMAC(text string) (mac [6]byte, err error) {
-	hw, err := net.ParseMAC(text)
-	if err != nil || len(hw) != 6 {
-		return mac, bus.Errorf(bus.Invalid, "%q is no MAC address: 02:00:00:00:00:01 is one", text)
-	}
-	copy(mac[:], hw)
-	if mac[0]&1 != 0 || mac == [6]byte{} {
-		return mac, bus.Errorf(bus.Invalid, "%s is no station's address: it is a group's or zero", text)
-	}
-	return mac, nil
-}
