@@ -61,9 +61,6 @@ func DefaultSettings() Settings {
 	return Settings{MTU: DefaultMTU, Queue: DefaultQueue, MaxPorts: DefaultPorts, Persist: true, LinkType: LinkTypes[0]}
 }
 
-// CheckRange returns a Range error unless lo <= v <= hi.
-func CheckRange(what string, v, lo, hi int) error { return words.Check(what, v, lo, hi) }
-
 func (s *Settings) check() error {
 	_, err := words.OneOf("linktype", s.LinkType, LinkTypes...)
 	return cmp.Or(words.Check("mtu", s.MTU, MinMTU, MaxFrame), words.Check("queue", s.Queue, 1, MaxQueue),
