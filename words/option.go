@@ -39,7 +39,7 @@ func Text(_, text string) (string, error) { return text, nil }
 func (o Options) Read(list []Word, other func(Word) error) error {
 	seen := map[string]bool{}
 	for _, w := range list {
-		option, key := o.find(w.Key), w.Key
+		option, key := o.Find(w.Key), w.Key
 		if option == nil && other == nil {
 			return invalid("there is no option %q: one of %s", w.Key, o)
 		}
@@ -65,7 +65,8 @@ func (o Options) Read(list []Word, other func(Word) error) error {
 	return nil
 }
 
-func (o Options) find(key string) *Option {
+// Find returns the option of that key, or nil.
+func (o Options) Find(key string) *Option {
 	for i := range o {
 		if o[i].Key == key {
 			return &o[i]
@@ -74,13 +75,16 @@ func (o Options) find(key string) *Option {
 	return nil
 }
 
-// String lists the options for people: KEY= for those with a value.
-func (o Options) String() string {
+// Names lists the options for people: KEY= for those with a value.
+func (o Options) Names() []string {
 	names := make([]string, len(o))
 	for i, option := range o {
 		if names[i] = option.Key; option.Value {
 			names[i] += "="
 		}
 	}
-	return strings.Join(names, ", ")
+	return names
 }
+
+// String is Names with commas between.
+func (o Options) String() string { return strings.Join(o.Names(), ", ") }
