@@ -39,7 +39,7 @@ func TestSigned(t *testing.T) {
 	}
 	for command, want := range map[string]string{
 		"": `"": a name must follow the sign`, "+": `"+": a name must follow the sign`, "- tap0": `"- tap0": a name must follow the sign`,
-		"+-tap0": `"-tap0": a name does not begin with a sign`, "--a b": `"-a": a name does not begin with a sign`,
+		"+-tap0": `"-tap0": a name does not begin with a sign`, "++a": `"+a": a name does not begin with a sign`, "--a b": `"-a": a name does not begin with a sign`,
 	} {
 		if _, _, err := Signed(command); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", command, err, want)
