@@ -1,6 +1,10 @@
 package bus
 
-import "sync"
+import (
+	"maps"
+	"slices"
+	"sync"
+)
 
 // Caller is who wrote a command, as the kernel told.
 type Caller struct {
@@ -28,6 +32,12 @@ type Attacher interface {
 	List(n *Network) string
 }
 
+// Saver is an Attacher that tells how to attach again what is attached.
+type Saver interface {
+	// Save lists commands for Attach, in order. Each names its port.
+	Save(n *Network) []string
+}
+
 var (
 	attacherMu sync.Mutex
 	attachers  = map[string]Attacher{}
@@ -49,4 +59,11 @@ func AttacherOf(file string) Attacher {
 	attacherMu.Lock()
 	defer attacherMu.Unlock()
 	return attachers[file]
+}
+
+// Attachers lists the files that are served, by name.
+func Attachers() []string {
+	attacherMu.Lock()
+	defer attacherMu.Unlock()
+	return slices.Sorted(maps.Keys(attachers))
 }

@@ -192,6 +192,14 @@ func (p *Port) Access() Access {
 	return *p.net.door.Load()
 }
 
+// OwnAccess returns the rights that SetAccess gave the port, which are not to be
+// changed there; nil: none.
+func (p *Port) OwnAccess() *Access {
+	p.net.lock()
+	defer p.net.mu.Unlock()
+	return p.access
+}
+
 // SetAccess gives the port rights of its own, for as long as it exists.
 func (p *Port) SetAccess(a Access) {
 	p.net.lock()

@@ -1,6 +1,7 @@
 package bustest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -142,7 +143,7 @@ func (f *Fake) Tables() []bus.Table {
 		{Name: "ports", Read: func() string {
 			return f.list(func(n int) bool { return f.ports[n].Load() != nil })
 		}},
-		{Name: "mute", Write: f.mute, Read: func() string {
+		{Name: "mute", Write: f.mute, Save: f.saveMute, Read: func() string {
 			return f.list(func(n int) bool { return f.muted[n].Load() })
 		}},
 	}
@@ -156,6 +157,15 @@ func (f *Fake) list(has func(n int) bool) string {
 		}
 	}
 	return b.String()
+}
+
+func (f *Fake) saveMute() (commands []string) {
+	for n := range f.muted {
+		if f.muted[n].Load() {
+			commands = append(commands, fmt.Sprintf("+%d", n))
+		}
+	}
+	return commands
 }
 
 func (f *Fake) mute(command string) error {
@@ -206,7 +216,7 @@ func (f *Fake) setLimit(value string) error {
 // PortKnobs are tag and silent.
 func (f *Fake) PortKnobs() []bus.PortKnob {
 	return []bus.PortKnob{
-		{Name: "tag", Get: f.tagOf, Set: f.setTag},
+		{Name: "tag", Get: f.tagOf, Set: f.setTag, Save: f.saveTag},
 		{Name: "silent", Get: func(p *bus.Port) string {
 			n := p.Number()
 			return strconv.FormatBool(n < len(f.muted) && f.muted[n].Load())
@@ -229,13 +239,16 @@ func (f *Fake) SavePort(p *bus.Port) func() {
 	}
 }
 
-func (f *Fake) tagOf(p *bus.Port) string {
+func (f *Fake) tagOf(p *bus.Port) string { return cmp.Or(f.saveTag(p), "0") }
+
+// saveTag is the tag that was set.
+func (f *Fake) saveTag(p *bus.Port) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if t, ok := f.tags[p.Number()]; ok && t.life == p.Life() {
 		return strconv.Itoa(t.value)
 	}
-	return "0"
+	return ""
 }
 
 func (f *Fake) setTag(p *bus.Port, value string) error {

@@ -34,11 +34,7 @@ func (s *Switch) PortKnobs() []bus.PortKnob {
 			c.rates, err = parseRates(value, c.rates)
 			return err
 		}),
-		s.portKnob("fdb_max", func(c *config) string { return limitString(c.fdbMax) }, func(c *config, value string) (err error) {
-			c.set |= setFDBMax
-			c.fdbMax, err = words.IntOr("fdb_max", value, "off", 1, fdb.MaxLimit)
-			return err
-		}),
+		s.portFDBMax(),
 		s.portKnob("mrouter", func(c *config) string { return mrouterString(c.mrouter) }, func(c *config, value string) error {
 			i, err := words.OneOf("mrouter", value, "auto", "on")
 			c.mrouter = i == 1
@@ -47,6 +43,7 @@ func (s *Switch) PortKnobs() []bus.PortKnob {
 		{
 			Name: "stp",
 			Get:  s.readPortSTP,
+			Save: s.saver(func(c *config) string { return portSTPString(c.stp, c.set) }),
 			Set: func(b *bus.Port, value string) error {
 				c := *s.configOf(b)
 				if err := parsePortSTP(&c, value); err != nil {
@@ -64,6 +61,21 @@ func (s *Switch) PortKnobs() []bus.PortKnob {
 	}
 }
 
+func (s *Switch) portFDBMax() bus.PortKnob {
+	k := s.portKnob("fdb_max", func(c *config) string { return limitString(c.fdbMax) }, func(c *config, value string) (err error) {
+		c.set |= setFDBMax
+		c.fdbMax, err = words.IntOr("fdb_max", value, "off", 1, fdb.MaxLimit)
+		return err
+	})
+	k.Save = s.saver(func(c *config) string {
+		if c.set&setFDBMax == 0 {
+			return "" // it follows from the kind of port
+		}
+		return limitString(c.fdbMax)
+	})
+	return k
+}
+
 func limitString(limit int) string {
 	if limit == 0 {
 		return "off"
@@ -78,11 +90,22 @@ func mrouterString(on bool) string {
 	return "auto"
 }
 
+// saver makes get tell nothing of a port that nobody has set up.
+func (s *Switch) saver(get func(*config) string) func(*bus.Port) string {
+	return func(b *bus.Port) string {
+		if c := s.configOf(b); c.charged || s.kept[b] != nil {
+			return get(c)
+		}
+		return ""
+	}
+}
+
 // portKnob makes a knob of what is in a port's config.
 func (s *Switch) portKnob(name string, get func(*config) string, set func(*config, string) error) bus.PortKnob {
 	return bus.PortKnob{
 		Name: name,
 		Get:  func(b *bus.Port) string { return get(s.configOf(b)) },
+		Save: s.saver(get),
 		Set: func(b *bus.Port, value string) error {
 			c := *s.configOf(b)
 			if err := set(&c, value); err != nil {

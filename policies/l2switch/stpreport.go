@@ -2,7 +2,6 @@ package l2switch
 
 import (
 	"fmt"
-	"net"
 	"strings"
 
 	"ipnfs/bus"
@@ -15,9 +14,7 @@ import (
 // readSTP shows the settings, in the words that a write takes, and then each tree.
 func (s *Switch) readSTP() string {
 	var b strings.Builder
-	c := s.spanning.config
-	fmt.Fprintf(&b, "%s priority=%d hello=%d max_age=%d forward_delay=%d tx_hold=%d mac=%s\n", stpModes[s.mode.Load().stp],
-		c.Priority, c.HelloTime, c.MaxAge, c.ForwardDelay, c.TxHoldCount, net.HardwareAddr(c.MAC[:]))
+	fmt.Fprintln(&b, s.settingsOfSTP())
 	for _, t := range s.spanning.sorted() {
 		st := t.bridge.Status()
 		fmt.Fprintf(&b, "tree vlan=%d bridge=%s root=%s cost=%d root_port=%d changes=%d", t.vlan, st.BridgeID, st.RootID, st.RootCost, st.RootPort, st.TopologyChanges)
@@ -32,6 +29,13 @@ func (s *Switch) readSTP() string {
 		}
 	}
 	return b.String()
+}
+
+// settingsOfSTP are all words that a write takes.
+func (s *Switch) settingsOfSTP() string {
+	c := s.spanning.config
+	return fmt.Sprintf("%s priority=%d hello=%d max_age=%d forward_delay=%d tx_hold=%d mac=%s", stpModes[s.mode.Load().stp],
+		c.Priority, c.HelloTime, c.MaxAge, c.ForwardDelay, c.TxHoldCount, macString(c.MAC))
 }
 
 // portLine tells how a port is in a tree.
@@ -77,22 +81,30 @@ func (s *Switch) writeSTP(command string) error {
 	return s.setMode(want, c)
 }
 
-// The settings of a port, as a write takes them.
-func portSTPString(c stp.PortConfig) string {
-	edge := "off"
-	switch {
-	case c.AdminEdge:
-		edge = "on"
-	case c.AutoEdge:
-		edge = "auto"
+// The settings of a port, as a write takes them: of those that may follow from
+// the kind of port the ones of set.
+func portSTPString(c stp.PortConfig, set uint8) string {
+	text := fmt.Sprintf("cost=%d priority=%d", c.Cost, c.Priority)
+	if set&setEdge != 0 {
+		edge := "off"
+		switch {
+		case c.AdminEdge:
+			edge = "on"
+		case c.AutoEdge:
+			edge = "auto"
+		}
+		text += " edge=" + edge
 	}
-	return fmt.Sprintf("cost=%d priority=%d edge=%s p2p=%s guard=%s root_guard=%s", c.Cost, c.Priority, edge,
-		words.FormatOnOff(c.PointToPoint), words.FormatOnOff(c.Guard), words.FormatOnOff(c.RootGuard))
+	text += fmt.Sprintf(" p2p=%s guard=%s", words.FormatOnOff(c.PointToPoint), words.FormatOnOff(c.Guard))
+	if set&setRootGuard != 0 {
+		text += " root_guard=" + words.FormatOnOff(c.RootGuard)
+	}
+	return text
 }
 
 // readPortSTP shows a port's settings, and then how it is in each of its trees.
 func (s *Switch) readPortSTP(b *bus.Port) string {
-	text := portSTPString(s.configOf(b).stp)
+	text := portSTPString(s.configOf(b).stp, setEdge|setRootGuard)
 	for _, t := range s.spanning.sorted() {
 		if line := t.portLine(b.Number()); line != "" {
 			text += "\n" + line

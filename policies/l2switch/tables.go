@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -17,9 +18,9 @@ import (
 // Tables are what the switch knows.
 func (s *Switch) Tables() []bus.Table {
 	return []bus.Table{
-		{Name: "fdb", Read: s.readFDB, Write: s.writeFDB, OfFrames: true, Cost: s.costOfFDB},
-		{Name: "vlans", Read: s.readVLANs, Write: s.writeVLANs},
-		{Name: "stp", Read: s.readSTP, Write: s.writeSTP},
+		{Name: "fdb", Read: s.readFDB, Write: s.writeFDB, Save: s.saveFDB, Late: true, OfFrames: true, Cost: s.costOfFDB},
+		{Name: "vlans", Read: s.readVLANs, Write: s.writeVLANs, Save: s.saveVLANs},
+		{Name: "stp", Read: s.readSTP, Write: s.writeSTP, Save: func() []string { return []string{s.settingsOfSTP()} }},
 		{Name: "groups", Read: s.groups.Text, Write: s.writeGroups, OfFrames: true},
 		{Name: "counters", Read: s.readCounters},
 	}
@@ -46,6 +47,18 @@ func (s *Switch) readFDB() string {
 		fmt.Fprintf(&b, "%s vlan=%d port=%d %s\n", macString(e.MAC), e.VLAN, e.Port, age)
 	}
 	return b.String()
+}
+
+// saveFDB lists the static entries. Those from before VLANs were switched on or
+// off do not count now and are left out.
+func (s *Switch) saveFDB() (commands []string) {
+	vlans := s.mode.Load().vlans
+	for _, e := range s.fdb.Entries() {
+		if e.Static && (e.VLAN != 0) == vlans {
+			commands = append(commands, fmt.Sprintf("add %s port=%d vlan=%d", macString(e.MAC), e.Port, e.VLAN))
+		}
+	}
+	return commands
 }
 
 // command is one that names things: WORD [VALUE] [key=value...].
@@ -182,6 +195,15 @@ func (s *Switch) readVLANs() string {
 		fmt.Fprintf(&b, "%d name=%s untagged=%s tagged=%s\n", v, bus.Quote(names[v]), orNone(untagged), orNone(tagged))
 	}
 	return b.String()
+}
+
+// saveVLANs lists the VLANs that were added.
+func (s *Switch) saveVLANs() (commands []string) {
+	names := *s.names.Load()
+	for _, v := range slices.Sorted(maps.Keys(names)) {
+		commands = append(commands, fmt.Sprintf("add %d name=%s", v, names[v]))
+	}
+	return commands
 }
 
 func orNone(list []string) string {
