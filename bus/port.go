@@ -10,8 +10,9 @@ import (
 // as IPN did: r = receive, w = send, x = manage. The bus stores it; the door
 // through which a caller comes enforces it.
 type Access struct {
-	Mode     uint32 // the low 9 bits; for a directory also set-gid and sticky
-	UID, GID uint32
+	Mode uint32 `json:"mode"` // the low 9 bits; for a directory also set-gid and sticky
+	UID  uint32 `json:"uid"`
+	GID  uint32 `json:"gid"`
 }
 
 // Port is a number on a network. It exists while something is connected to

@@ -83,11 +83,12 @@ var rules = []struct {
 	{"fs/devfuse", []string{"github.com/hanwen/go-fuse/v2/", "golang.org/x/sys/"}},
 	{"fs", []string{"ipnfs/words", "ipnfs/bus", "ipnfs/creds", "ipnfs/fs/devfuse", "github.com/hanwen/go-fuse/v2/", "golang.org/x/sys/"}},
 	{"creds", []string{"ipnfs/bus"}},
+	{"state", []string{"ipnfs/bus"}},
 	{"policies", []string{"ipnfs/words", "ipnfs/bus"}},
 	{"iface", []string{"ipnfs/words", "ipnfs/bus", "ipnfs/bus/vnet", "ipnfs/iface/", "*"}},
 	{"cable", []string{"ipnfs/words", "ipnfs/bus", "*"}},
 	{"capture", []string{"ipnfs/bus", "*"}},
-	{"cmd", []string{"ipnfs/words", "ipnfs/bus", "ipnfs/fs", "ipnfs/fs/devfuse", "ipnfs/policies/", "ipnfs/iface", "ipnfs/cable/", "ipnfs/capture", "*"}},
+	{"cmd", []string{"ipnfs/words", "ipnfs/bus", "ipnfs/state", "ipnfs/fs", "ipnfs/fs/devfuse", "ipnfs/policies/", "ipnfs/iface", "ipnfs/cable/", "ipnfs/capture", "*"}},
 	{"test", []string{"ipnfs/", "*"}},
 }
 
@@ -154,6 +155,9 @@ func TestRules(t *testing.T) {
 		{"fs", "ipnfs/creds", true},
 		{"creds", "ipnfs/bus", true},
 		{"creds", "golang.org/x/sys/unix", false},
+		{"state", "ipnfs/bus", true},
+		{"state", "ipnfs/policies/l2switch", false},
+		{"state", "ipnfs/iface", false},
 		{"bus", "ipnfs/creds", false},
 		{"fs", "ipnfs/policies/broadcast", false},
 		{"fs", "github.com/sirupsen/logrus", false},
