@@ -1,6 +1,6 @@
 package bus
 
-import "strings"
+import "ipnfs/words"
 
 // Caller is who wrote a command or connected, as the kernel told: package creds
 // makes one.
@@ -27,6 +27,12 @@ type Attacher interface {
 	List(n *Network) string
 }
 
+// Saver is an Attacher that tells how to attach again what is attached.
+type Saver interface {
+	// Save lists commands for Attach, in order. Each names its port.
+	Save(n *Network) []string
+}
+
 // AttacherOf returns who serves the set of that name in networks' directories, or
 // nil.
 func AttacherOf(name string) Attacher {
@@ -40,6 +46,16 @@ func AttacherOf(name string) Attacher {
 	return nil
 }
 
+// Attachers lists the names of the sets in networks' directories, in order.
+func Attachers() (names []string) {
+	for _, f := range Files() {
+		if f.Set != nil {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
 // setReader makes the reader of the file that a serves.
 func setReader(a Attacher) func(At) string {
 	return func(at At) string { return a.List(at.Network) }
@@ -50,19 +66,13 @@ func setReader(a Attacher) func(At) string {
 func setWriter(file string, a Attacher) func(At, Caller, string) error {
 	return func(at At, by Caller, command string) error {
 		by.Kind = file
-		what, remove := strings.CutPrefix(command, "-")
-		if !remove {
-			what = strings.TrimPrefix(command, "+")
-		}
-		words := strings.Fields(what)
+		sign, what, err := words.Signed(command)
 		switch {
-		case len(words) == 0 || !strings.HasPrefix(what, words[0]):
-			return Errorf(Invalid, "%q: a name must follow the sign", command)
-		case strings.ContainsAny(words[0][:1], "+-"):
-			return Errorf(Invalid, "%q: a name does not begin with a sign", words[0])
-		case !remove:
-			return a.Attach(at.Network, by, what)
+		case err != nil:
+			return err
+		case sign == '-':
+			return a.Detach(at.Network, by, what)
 		}
-		return a.Detach(at.Network, by, what)
+		return a.Attach(at.Network, by, what)
 	}
 }

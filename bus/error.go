@@ -3,6 +3,8 @@ package bus
 import (
 	"errors"
 	"fmt"
+
+	"ipnfs/words"
 )
 
 // Kind classes an error by what the caller may do about it. A file system
@@ -41,11 +43,18 @@ func Errorf(kind Kind, format string, args ...any) error {
 	return &Error{kind, fmt.Sprintf(format, args...)}
 }
 
-// KindOf returns the kind of err, or 0 if it is no Error.
+// KindOf returns the kind of err, or 0 if it is no refusal. One of words is
+// Invalid or Range.
 func KindOf(err error) Kind {
 	var e *Error
-	if errors.As(err, &e) {
+	var w *words.Error
+	switch {
+	case errors.As(err, &e):
 		return e.Kind
+	case errors.As(err, &w) && w.Range:
+		return Range
+	case w != nil:
+		return Invalid
 	}
 	return 0
 }

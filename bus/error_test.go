@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/words"
 )
 
 func TestKindOf(t *testing.T) {
@@ -23,6 +24,12 @@ func TestKindOf(t *testing.T) {
 		}
 		if err.Error() != "because of 7" {
 			t.Errorf("the text is %q", err.Error())
+		}
+	}
+	for text, want := range map[string]bus.Kind{"x": bus.Invalid, "0": bus.Range, "1": 0} {
+		_, err := words.Int("n", text, 1, 9)
+		if k := bus.KindOf(err); k != want {
+			t.Errorf("%v of words has kind %d, want %d", err, k, want)
 		}
 	}
 	if k := bus.KindOf(errors.New("plain")); k != 0 {

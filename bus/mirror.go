@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"ipnfs/words"
 )
 
 // mirror is a port that gets a copy of every frame that others send or are
@@ -31,7 +33,7 @@ func (p *Port) SetMirror(numbers []int) error {
 	slices.Sort(list)
 	list = slices.Compact(list)
 	for _, number := range list {
-		if err := CheckRange("port", number, 1, MaxPorts); err != nil {
+		if err := words.Check("port", number, 1, MaxPorts); err != nil {
 			return err
 		}
 		if number == p.number {

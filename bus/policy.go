@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"ipnfs/words"
 )
 
 // Policy decides where the frames of one network go. Each network has its
@@ -70,12 +72,18 @@ type Table struct {
 	Read func() string
 	// Write applies one command whole or refuses it; nil: read only.
 	Write func(command string) error
+	// Save lists commands for Write that make again what people put into the
+	// table, in order; nil: there is nothing of that kind.
+	Save func() []string
+	// Late: what Save lists speaks of connected ports, so it is for a time when
+	// they are connected again.
+	Late bool
 	// OfFrames: it shows what stands in frames, such as addresses. Who may not
 	// receive may not read it.
 	OfFrames bool
 	// Cost is of a table that may be long and has a lock of its own: about how
-	// many bytes Read takes to make the text. Read is then called without the
-	// network's lock, and the policy may be out of force by then.
+	// many bytes Read takes to make the text. Read and Save are then called without
+	// the network's lock, and the policy may be out of force by then.
 	Cost func() int
 }
 
@@ -93,6 +101,9 @@ type PortKnob struct {
 	Get  func(p *Port) string
 	// Set takes the first line of what Get gives; nil: read only.
 	Set func(p *Port, value string) error
+	// Save is what Set takes to make the value so again, empty if it is not p's
+	// own; nil: the first line of what Get gives.
+	Save func(p *Port) string
 }
 
 // PolicyType is a policy that networks may choose by name.
@@ -135,26 +146,19 @@ func Policies() []PolicyType {
 
 // NewPolicy makes a policy from a specification: NAME [key=value...].
 func NewPolicy(spec string) (Policy, error) {
-	words := strings.Fields(spec)
-	if len(words) == 0 {
+	name, rest := words.Name(spec)
+	if name == "" {
 		return nil, Errorf(Invalid, "no policy named: one of %s", policyNames())
 	}
 	policyMu.Lock()
-	t, ok := policyTypes[words[0]]
+	t, ok := policyTypes[name]
 	policyMu.Unlock()
 	if !ok {
-		return nil, Errorf(Unknown, "unknown policy %q: one of %s", words[0], policyNames())
+		return nil, Errorf(Unknown, "unknown policy %q: one of %s", name, policyNames())
 	}
-	args := map[string]string{}
-	for _, word := range words[1:] {
-		key, value, ok := strings.Cut(word, "=")
-		if !ok || key == "" {
-			return nil, Errorf(Invalid, "policy argument %q: must be key=value", word)
-		}
-		if _, twice := args[key]; twice {
-			return nil, Errorf(Invalid, "policy argument %q given twice", key)
-		}
-		args[key] = value
+	args, err := words.Args(rest)
+	if err != nil {
+		return nil, err
 	}
 	p, err := t.New(args)
 	if err != nil {

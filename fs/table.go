@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 
@@ -149,7 +150,7 @@ func managedRule(port uint32) uint32 { return 0o555 | bus.ForManagers(port) }
 
 // ownRows are the files that the tree serves itself.
 func ownRows() []row {
-	return []row{
+	return slices.Concat([]row{
 		{name: "version", in: bus.InRoot, rule: bus.ReadOnly, read: readVersion},
 		{name: "features", in: bus.InRoot, rule: bus.ReadOnly, read: readFeatures},
 		{name: "policies", in: bus.InRoot, rule: bus.ReadOnly, read: readPolicies},
@@ -160,18 +161,7 @@ func ownRows() []row {
 		{name: "port", in: bus.InNetwork, open: openPort, live: true},
 		{name: "stream", in: bus.InNetwork, rule: doorRule, open: openStream, live: true},
 		{name: "policy", in: bus.InNetwork, rule: bus.Managed, read: readPolicy, write: writePolicy, live: true},
-		{name: "mtu", in: bus.InNetwork, rule: bus.Managed,
-			read:  number(func(s *bus.Settings) int { return s.MTU }),
-			write: change(func(s *bus.Settings, v int) { s.MTU = v })},
-		{name: "queue", in: bus.InNetwork, rule: bus.Managed,
-			read:  number(func(s *bus.Settings) int { return s.Queue }),
-			write: change(func(s *bus.Settings, v int) { s.Queue = v })},
-		{name: "overflow", in: bus.InNetwork, rule: bus.Managed, read: readOverflow, write: writeOverflow},
-		{name: "maxports", in: bus.InNetwork, rule: bus.Managed,
-			read:  number(func(s *bus.Settings) int { return s.MaxPorts }),
-			write: change(func(s *bus.Settings, v int) { s.MaxPorts = v })},
-		{name: "persist", in: bus.InNetwork, rule: bus.Managed, read: readPersist, write: writePersist},
-		{name: "linktype", in: bus.InNetwork, rule: bus.Managed, read: readLinkType, write: writeLinkType},
+	}, settingRows(bus.InNetwork, bus.NetworkSettings, func(n *node) *bus.Network { return n.net }), []row{
 		{name: "stats", in: bus.InNetwork, rule: bus.Managed, read: readStats, write: resetStats, live: true},
 		{name: "events", in: bus.InNetwork, rule: bus.ReadOnly, open: openEvents},
 		{name: "errors", in: bus.InNetwork, rule: bus.Managed, read: readErrors, write: clearErrors, emptyOK: true, live: true},
@@ -183,14 +173,11 @@ func ownRows() []row {
 		{name: "port", in: bus.InPort, open: openPort, live: true},
 		{name: "info", in: bus.InPort, rule: bus.ReadOnly, read: readPortInfo, live: true, cost: costOfPortInfo},
 		{name: "stats", in: bus.InPort, rule: bus.Managed, read: readPortStats, write: resetPortStats, live: true},
-		{name: "name", in: bus.InPort, rule: bus.Managed, read: readPortName, write: writePortName, emptyOK: true},
-		{name: "queue", in: bus.InPort, rule: bus.Managed, read: readPortQueue, write: writePortQueue, live: true},
-		{name: "overflow", in: bus.InPort, rule: bus.Managed, read: readPortOverflow, write: writePortOverflow, live: true},
-		{name: "mirror", in: bus.InPort, rule: bus.Managed, read: readMirror, write: writeMirror, emptyOK: true},
+	}, settingRows(bus.InPort, bus.PortSettings, func(n *node) *bus.Port { return n.port }), []row{
 		{in: bus.InPort, rule: bus.Managed, read: readValue, write: writeValue, emptyOK: true, live: true, slots: 32},
 
 		{in: inPolicy, rule: bus.Managed, read: readValue, write: writeValue, emptyOK: true, live: true, slots: 48},
-	}
+	})
 }
 
 // reservedNames are names in the root directory that no network may have,

@@ -42,7 +42,7 @@ type attacher struct {
 // Attach is bus.Attacher's.
 func (t *attacher) Attach(n *bus.Network, by bus.Caller, command string) error {
 	a := &attachment{
-		kind: t.kind, net: n, by: by.Info,
+		kind: t.kind, command: command, net: n, by: by.Info,
 		ready: make(chan struct{}), done: make(chan struct{}),
 	}
 	c := identify(by)

@@ -9,6 +9,12 @@ import (
 	"ipnfs/iface/link"
 )
 
+// The options that a refusal of an unknown one tells.
+const (
+	tapUsage  = "port=, name=, netns=, mac=, mtu=, addr=, up, owner=, group=, persist, queues="
+	grabUsage = "port=, name=, netns=, copy"
+)
+
 func TestParseTap(t *testing.T) {
 	for command, want := range map[string]tapCommand{
 		"tap0":            {name: "tap0", queues: 1},
@@ -98,7 +104,7 @@ func TestParseRefused(t *testing.T) {
 		"t port=":                           bus.Invalid,
 		"t port=x":                          bus.Invalid,
 		"t port=0":                          bus.Range,
-		"t port=-1":                         bus.Range,
+		"t port=-1":                         bus.Invalid,
 		"t port=65537":                      bus.Range,
 		"t port=1 port=2":                   bus.Invalid,
 		"t name=":                           bus.Invalid,
@@ -113,7 +119,7 @@ func TestParseRefused(t *testing.T) {
 		"t mtu=x":                           bus.Invalid,
 		"t mtu=1500b":                       bus.Invalid,
 		"t mtu=67":                          bus.Range,
-		"t mtu=-1":                          bus.Range,
+		"t mtu=-1":                          bus.Invalid,
 		"t mtu=65522":                       bus.Range,
 		"t mtu=1500 mtu=1500":               bus.Invalid,
 		"t queues=0":                        bus.Range,

@@ -1,6 +1,7 @@
 package bustest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"ipnfs/bus"
+	"ipnfs/words"
 )
 
 // FakeName is the name under which Fake is registered.
@@ -141,7 +143,7 @@ func (f *Fake) Tables() []bus.Table {
 		{Name: "ports", Read: func() string {
 			return f.list(func(n int) bool { return f.ports[n].Load() != nil })
 		}},
-		{Name: "mute", Write: f.mute, Read: func() string {
+		{Name: "mute", Write: f.mute, Save: f.saveMute, Read: func() string {
 			return f.list(func(n int) bool { return f.muted[n].Load() })
 		}},
 	}
@@ -157,21 +159,28 @@ func (f *Fake) list(has func(n int) bool) string {
 	return b.String()
 }
 
-func (f *Fake) mute(command string) error {
-	number, add := strings.CutPrefix(command, "+")
-	if !add {
-		var remove bool
-		if number, remove = strings.CutPrefix(command, "-"); !remove {
-			return bus.Errorf(bus.Invalid, "mute takes +N or -N, not %q", command)
+func (f *Fake) saveMute() (commands []string) {
+	for n := range f.muted {
+		if f.muted[n].Load() {
+			commands = append(commands, fmt.Sprintf("+%d", n))
 		}
 	}
-	n, err := strconv.Atoi(number)
+	return commands
+}
+
+func (f *Fake) mute(command string) error {
+	sign, number, err := words.Signed(command)
 	if err != nil {
-		return bus.Errorf(bus.Invalid, "%q is no port number", number)
-	}
-	if err := bus.CheckRange("port", n, 1, len(f.muted)-1); err != nil {
 		return err
 	}
+	if sign == 0 {
+		return bus.Errorf(bus.Invalid, "mute takes +N or -N, not %q", command)
+	}
+	n, err := words.Int("port", number, 1, len(f.muted)-1)
+	if err != nil {
+		return err
+	}
+	add := sign == '+'
 	f.muted[n].Store(add)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -194,7 +203,7 @@ func (f *Fake) Knobs() []bus.Knob {
 }
 
 func (f *Fake) setLimit(value string) error {
-	n, err := number("limit", value, 100)
+	n, err := words.Int("limit", value, 0, 100)
 	if err != nil {
 		return err
 	}
@@ -204,19 +213,10 @@ func (f *Fake) setLimit(value string) error {
 	return nil
 }
 
-// number reads a value from 0 to a limit.
-func number(what, value string, limit int) (int, error) {
-	n, err := strconv.Atoi(value)
-	if err != nil {
-		return 0, bus.Errorf(bus.Invalid, "%s %q is no number", what, value)
-	}
-	return n, bus.CheckRange(what, n, 0, limit)
-}
-
 // PortKnobs are tag and silent.
 func (f *Fake) PortKnobs() []bus.PortKnob {
 	return []bus.PortKnob{
-		{Name: "tag", Get: f.tagOf, Set: f.setTag},
+		{Name: "tag", Get: f.tagOf, Set: f.setTag, Save: f.saveTag},
 		{Name: "silent", Get: func(p *bus.Port) string {
 			n := p.Number()
 			return strconv.FormatBool(n < len(f.muted) && f.muted[n].Load())
@@ -239,17 +239,20 @@ func (f *Fake) SavePort(p *bus.Port) func() {
 	}
 }
 
-func (f *Fake) tagOf(p *bus.Port) string {
+func (f *Fake) tagOf(p *bus.Port) string { return cmp.Or(f.saveTag(p), "0") }
+
+// saveTag is the tag that was set.
+func (f *Fake) saveTag(p *bus.Port) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if t, ok := f.tags[p.Number()]; ok && t.life == p.Life() {
 		return strconv.Itoa(t.value)
 	}
-	return "0"
+	return ""
 }
 
 func (f *Fake) setTag(p *bus.Port, value string) error {
-	n, err := number("tag", value, 4094)
+	n, err := words.Int("tag", value, 0, 4094)
 	if err != nil {
 		return err
 	}

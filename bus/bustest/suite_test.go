@@ -51,6 +51,8 @@ var flawed = map[string]struct {
 	"other lists":     {"tables and knobs", "others at each call", func(f *Fake) bus.Policy { return &shifty{Fake: f} }},
 	"one for all":     {"tables and knobs", "and yet changed", func(f *Fake) bus.Policy { return &mixed{Fake: f} }},
 	"puts none back":  {"tables and knobs", "SavePort put back", func(f *Fake) bus.Policy { return &careless{Fake: f} }},
+	"saves rubbish":   {"tables and knobs", "refuses what it saves", func(f *Fake) bus.Policy { return &saver{f, "+what"} }},
+	"saves more":      {"tables and knobs", "set to what it saves, and that changed", func(f *Fake) bus.Policy { return &saver{f, "+7"} }},
 	"late setting":    {"concurrency", "refuses what it gave", func(f *Fake) bus.Policy { return &spent{Fake: f} }},
 }
 
@@ -206,6 +208,18 @@ func (s *shifty) Tables() []bus.Table {
 	if s.calls++; s.calls%2 == 0 {
 		slices.Reverse(tables)
 	}
+	return tables
+}
+
+// saver saves a command that it was not given.
+type saver struct {
+	*Fake
+	command string
+}
+
+func (s *saver) Tables() []bus.Table {
+	tables := s.Fake.Tables()
+	tables[1].Save = func() []string { return []string{s.command} }
 	return tables
 }
 

@@ -76,17 +76,19 @@ var rules = []struct {
 	dir   string
 	allow []string
 }{
-	{"bus/bustest", []string{"ipnfs/bus", "ipnfs/bus/vnet"}},
+	{"words", nil},
+	{"bus/bustest", []string{"ipnfs/words", "ipnfs/bus", "ipnfs/bus/vnet"}},
 	{"bus/vnet", nil},
-	{"bus", nil},
+	{"bus", []string{"ipnfs/words"}},
 	{"fs/devfuse", []string{"github.com/hanwen/go-fuse/v2/", "golang.org/x/sys/"}},
-	{"fs", []string{"ipnfs/bus", "ipnfs/creds", "ipnfs/fs/devfuse", "github.com/hanwen/go-fuse/v2/", "golang.org/x/sys/"}},
+	{"fs", []string{"ipnfs/words", "ipnfs/bus", "ipnfs/creds", "ipnfs/fs/devfuse", "github.com/hanwen/go-fuse/v2/", "golang.org/x/sys/"}},
 	{"creds", []string{"ipnfs/bus", "golang.org/x/sys/"}},
-	{"policies", []string{"ipnfs/bus"}},
-	{"iface", []string{"ipnfs/bus", "ipnfs/bus/vnet", "ipnfs/iface/", "*"}},
-	{"cable", []string{"ipnfs/bus", "*"}},
+	{"state", []string{"ipnfs/bus"}},
+	{"policies", []string{"ipnfs/words", "ipnfs/bus"}},
+	{"iface", []string{"ipnfs/words", "ipnfs/bus", "ipnfs/bus/vnet", "ipnfs/iface/", "*"}},
+	{"cable", []string{"ipnfs/words", "ipnfs/bus", "*"}},
 	{"capture", []string{"ipnfs/bus", "*"}},
-	{"cmd", []string{"ipnfs/bus", "ipnfs/fs", "ipnfs/fs/devfuse", "ipnfs/policies/", "ipnfs/iface", "ipnfs/cable/", "ipnfs/capture", "*"}},
+	{"cmd", []string{"ipnfs/words", "ipnfs/bus", "ipnfs/state", "ipnfs/fs", "ipnfs/fs/devfuse", "ipnfs/policies/", "ipnfs/iface", "ipnfs/cable/", "ipnfs/capture", "*"}},
 	{"test", []string{"ipnfs/", "*"}},
 }
 
@@ -134,6 +136,9 @@ func TestRules(t *testing.T) {
 		dir, imported string
 		ok            bool
 	}{
+		{"words", "strconv", true},
+		{"words", "ipnfs/bus", false},
+		{"bus", "ipnfs/words", true},
 		{"bus", "sync/atomic", true},
 		{"bus", "golang.org/x/sys/unix", false},
 		{"bus", "ipnfs/fs", false},
@@ -151,6 +156,9 @@ func TestRules(t *testing.T) {
 		{"creds", "ipnfs/bus", true},
 		{"creds", "golang.org/x/sys/unix", true},
 		{"creds", "ipnfs/fs", false},
+		{"state", "ipnfs/bus", true},
+		{"state", "ipnfs/policies/l2switch", false},
+		{"state", "ipnfs/iface", false},
 		{"bus", "ipnfs/creds", false},
 		{"fs", "ipnfs/policies/broadcast", false},
 		{"fs", "github.com/sirupsen/logrus", false},
