@@ -3,6 +3,8 @@ package bus
 import (
 	"reflect"
 	"testing"
+
+	"ipnfs/bus/fail"
 )
 
 // What is written to a file that somebody opened counts as far as both may.
@@ -32,7 +34,7 @@ func TestCredentialsUnder(t *testing.T) {
 	} {
 		got, err := c.writer.Under(c.opener)
 		switch {
-		case c.want == nil && KindOf(err) != Denied:
+		case c.want == nil && fail.KindOf(err) != fail.Denied:
 			t.Errorf("%s: error %v, want a refusal", name, err)
 		case c.want != nil && (err != nil || got.Effective != c.want.Effective || got.Known != c.want.Known ||
 			got.GID != c.want.GID || len(got.Groups)+len(c.want.Groups) > 0 && !reflect.DeepEqual(got.Groups, c.want.Groups)):

@@ -3,6 +3,8 @@ package bus
 import (
 	"slices"
 	"testing"
+
+	"ipnfs/bus/fail"
 )
 
 // withFiles lets a test register files that others do not see.
@@ -19,11 +21,11 @@ type set struct{ by Caller }
 
 func (s *set) Attach(_ *Network, by Caller, command string) error {
 	s.by = by
-	return Errorf(Exists, "+%s", command)
+	return fail.Errorf(fail.Exists, "+%s", command)
 }
 func (s *set) Detach(_ *Network, by Caller, command string) error {
 	s.by = by
-	return Errorf(Unknown, "-%s", command)
+	return fail.Errorf(fail.Unknown, "-%s", command)
 }
 func (s *set) List(*Network) string { return "all" }
 
@@ -96,7 +98,7 @@ func TestSetCommands(t *testing.T) {
 	} {
 		s.by = Caller{}
 		err := f.Write(At{}, Caller{}, command)
-		if told := s.by.Kind == "set"; told != (want != "") || told && err.Error() != want || !told && KindOf(err) != Invalid {
+		if told := s.by.Kind == "set"; told != (want != "") || told && err.Error() != want || !told && fail.KindOf(err) != fail.Invalid {
 			t.Errorf("%q: %v, by %+v", command, err, s.by)
 		}
 	}

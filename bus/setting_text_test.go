@@ -5,13 +5,14 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 )
 
 // step is a text for a setting: what it shows then and what is its own, or how
 // it is refused.
 type step struct {
 	name, text, shows, own string
-	kind                   bus.Kind
+	kind                   fail.Kind
 }
 
 // take sets each text, and then what the setting shows.
@@ -46,19 +47,19 @@ func TestNetworkSettings(t *testing.T) {
 	l := bustest.NewLab(t, directed)
 	take(t, l.Net, bus.NetworkSettings, []step{
 		{"mtu", "1500", "1500", "1500", 0},
-		{"mtu", "59", "1500", "1500", bus.Range},
-		{"mtu", "+1400", "1500", "1500", bus.Invalid},
+		{"mtu", "59", "1500", "1500", fail.Range},
+		{"mtu", "+1400", "1500", "1500", fail.Invalid},
 		{"queue", "7", "7", "7", 0},
-		{"queue", "65537", "7", "7", bus.Range},
+		{"queue", "65537", "7", "7", fail.Range},
 		{"overflow", "block", "block", "block", 0},
-		{"overflow", "Block", "block", "block", bus.Invalid},
+		{"overflow", "Block", "block", "block", fail.Invalid},
 		{"maxports", "10", "10", "10", 0},
-		{"maxports", "", "10", "10", bus.Invalid},
+		{"maxports", "", "10", "10", fail.Invalid},
 		{"persist", "0", "0", "0", 0},
-		{"persist", "2", "0", "0", bus.Invalid},
+		{"persist", "2", "0", "0", fail.Invalid},
 		{"persist", "1", "1", "1", 0},
 		{"linktype", "raw", "raw", "raw", 0},
-		{"linktype", "token-ring", "raw", "raw", bus.Invalid},
+		{"linktype", "token-ring", "raw", "raw", fail.Invalid},
 	})
 }
 
@@ -72,18 +73,18 @@ func TestPortSettings(t *testing.T) {
 	take(t, p, bus.PortSettings, []step{
 		{"name", "", "", "", 0},
 		{"name", "a printer", "a printer", "a printer", 0},
-		{"queue", "0", "256", "", bus.Range},
-		{"queue", "many", "256", "", bus.Invalid},
+		{"queue", "0", "256", "", fail.Range},
+		{"queue", "many", "256", "", fail.Invalid},
 		{"queue", "256", "256", "256", 0},
 		{"queue", "network", "256", "", 0},
 		{"overflow", "network", "drop-new", "", 0},
 		{"overflow", "drop-new", "drop-new", "drop-new", 0},
-		{"overflow", "some", "drop-new", "drop-new", bus.Invalid},
+		{"overflow", "some", "drop-new", "drop-new", fail.Invalid},
 		{"mirror", "2, 1\t2", "1 2", "1 2", 0},
-		{"mirror", "3", "1 2", "1 2", bus.Invalid}, // itself
-		{"mirror", "65537", "1 2", "1 2", bus.Range},
-		{"mirror", "1-2", "1 2", "1 2", bus.Invalid},
-		{"mirror", "none 1", "1 2", "1 2", bus.Invalid},
+		{"mirror", "3", "1 2", "1 2", fail.Invalid}, // itself
+		{"mirror", "65537", "1 2", "1 2", fail.Range},
+		{"mirror", "1-2", "1 2", "1 2", fail.Invalid},
+		{"mirror", "none 1", "1 2", "1 2", fail.Invalid},
 		{"mirror", "none", "", "", 0},
 		{"mirror", "4", "4", "4", 0},
 		{"mirror", "", "", "", 0},

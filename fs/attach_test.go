@@ -14,6 +14,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 )
 
 // attacher stands for the one of tap: it keeps names, and says what it was
@@ -51,11 +52,11 @@ func (a *attacher) Attach(n *bus.Network, by bus.Caller, command string) error {
 		<-slow
 		a.mu.Lock()
 	case options == "unsupported":
-		return bus.Errorf(bus.Unsupported, "no /dev/net/tun")
+		return fail.Errorf(fail.Unsupported, "no /dev/net/tun")
 	case options == "denied":
-		return bus.Errorf(bus.Denied, "not yours")
+		return fail.Errorf(fail.Denied, "not yours")
 	case set[name] != "":
-		return bus.Errorf(bus.Exists, "%s is attached", name)
+		return fail.Errorf(fail.Exists, "%s is attached", name)
 	}
 	if a.sets[n] == nil {
 		a.sets[n] = map[string]string{}
@@ -67,13 +68,13 @@ func (a *attacher) Attach(n *bus.Network, by bus.Caller, command string) error {
 func (a *attacher) Detach(n *bus.Network, by bus.Caller, command string) error {
 	name, options, _ := strings.Cut(command, " ")
 	if options != "" && options != "netns=h1" {
-		return bus.Errorf(bus.Invalid, "nothing may follow but netns=h1")
+		return fail.Errorf(fail.Invalid, "nothing may follow but netns=h1")
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.calls = append(a.calls, by)
 	if a.sets[n][name] == "" {
-		return bus.Errorf(bus.Unknown, "%s is not attached", name)
+		return fail.Errorf(fail.Unknown, "%s is not attached", name)
 	}
 	delete(a.sets[n], name)
 	return nil

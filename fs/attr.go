@@ -5,6 +5,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 // lookupSize is the size of a fresh node that LOOKUP tells, and only LOOKUP:
@@ -148,9 +149,9 @@ func (f *FS) setAccess(n *node, a bus.Access) error {
 			n.net.SetDoorAccess(a)
 		}
 	case n.net == nil:
-		return bus.Errorf(bus.Denied, "the rights of %s follow those of the root directory: chmod that", n.name())
+		return fail.Errorf(fail.Denied, "the rights of %s follow those of the root directory: chmod that", n.name())
 	default:
-		return bus.Errorf(bus.Denied, "the rights of %s follow from those of %s/port: chmod that", n.localPath(), n.net.Name())
+		return fail.Errorf(fail.Denied, "the rights of %s follow from those of %s/port: chmod that", n.localPath(), n.net.Name())
 	}
 	return nil
 }

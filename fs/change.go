@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 // Mkdir makes a network in the root directory, and in ports/ reserves a port.
@@ -21,7 +22,7 @@ func (f *FS) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.E
 	case dir.row.kind == portsDir:
 		err = reservePort(&dir, name)
 	default:
-		err = bus.Errorf(bus.Denied, "directories are made in the root (networks) and in ports/ (reservations) only")
+		err = fail.Errorf(fail.Denied, "directories are made in the root (networks) and in ports/ (reservations) only")
 	}
 	if err != nil {
 		return f.refuse(&dir, &in.InHeader, "mkdir "+name, err)
@@ -37,7 +38,7 @@ func (f *FS) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.E
 // its port the rw bits of that and x for the owner alone.
 func (f *FS) makeNetwork(in *fuse.MkdirIn, name string) error {
 	if taken(name) {
-		return bus.Errorf(bus.Exists, "the name %s is not free", name)
+		return fail.Errorf(fail.Exists, "the name %s is not free", name)
 	}
 	dir := bus.Access{Mode: in.Mode & 0o1777, UID: in.Uid, GID: in.Gid}
 	f.mu.Lock()
@@ -58,7 +59,7 @@ func taken(name string) bool { return rowOf(bus.InRoot, name) != nil || reserved
 func reservePort(dir *node, name string) error {
 	number, err := strconv.Atoi(name)
 	if err != nil || itoa(number) != name {
-		return bus.Errorf(bus.Invalid, "%q is no port number", name)
+		return fail.Errorf(fail.Invalid, "%q is no port number", name)
 	}
 	_, err = dir.net.Reserve(number)
 	return err
@@ -79,7 +80,7 @@ func (f *FS) Rmdir(_ <-chan struct{}, in *fuse.InHeader, name string) fuse.Statu
 	case n.row.kind == portDir:
 		err = n.net.RemovePort(n.port.Number())
 	default:
-		err = bus.Errorf(bus.Denied, "%s is part of its network", n.name())
+		err = fail.Errorf(fail.Denied, "%s is part of its network", n.name())
 	}
 	if err != nil {
 		return f.refuse(&n, in, "rmdir", err)
@@ -96,11 +97,11 @@ func (f *FS) Rename(_ <-chan struct{}, in *fuse.RenameIn, oldName, newName strin
 	case !ok:
 		return fuse.ENOENT
 	case n.row.kind != netDir || to.row != nil:
-		err = bus.Errorf(bus.Denied, "only networks can be renamed, within the root directory")
+		err = fail.Errorf(fail.Denied, "only networks can be renamed, within the root directory")
 	case in.Flags&^unix.RENAME_NOREPLACE != 0:
-		err = bus.Errorf(bus.Invalid, "networks cannot be exchanged")
+		err = fail.Errorf(fail.Invalid, "networks cannot be exchanged")
 	case taken(newName):
-		err = bus.Errorf(bus.Exists, "the name %s is not free", newName)
+		err = fail.Errorf(fail.Exists, "the name %s is not free", newName)
 	default:
 		err = f.bus.Rename(oldName, newName)
 	}
@@ -136,5 +137,5 @@ func (f *FS) Link(_ <-chan struct{}, in *fuse.LinkIn, name string, _ *fuse.Entry
 func (f *FS) refuseName(in *fuse.InHeader, what, name string) fuse.Status {
 	dir := f.node(in.NodeId)
 	return f.refuse(&dir, in, what+" "+name,
-		bus.Errorf(bus.Denied, "files here come and go with networks (mkdir, rmdir) and ports only"))
+		fail.Errorf(fail.Denied, "files here come and go with networks (mkdir, rmdir) and ports only"))
 }

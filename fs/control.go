@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 // maxCommand is the longest command in bytes that a write may carry.
@@ -138,17 +139,17 @@ func parseCommand(n *node, data []byte) (string, error) {
 	command := strings.TrimSuffix(string(data[:min(len(data), maxCommand)]), "\n")
 	switch {
 	case n.row.write == nil || n.readOnly:
-		return command, bus.Errorf(bus.Denied, "%s cannot be written", n.name())
+		return command, fail.Errorf(fail.Denied, "%s cannot be written", n.name())
 	case len(data) > maxCommand:
-		return command, bus.Errorf(bus.Range, "a command of %d bytes: at most %d", len(data), maxCommand)
+		return command, fail.Errorf(fail.Range, "a command of %d bytes: at most %d", len(data), maxCommand)
 	case strings.Contains(command, "\n"):
-		return command, bus.Errorf(bus.Invalid, "more than one line: each write is one command")
+		return command, fail.Errorf(fail.Invalid, "more than one line: each write is one command")
 	case strings.ContainsFunc(command, func(c rune) bool { return unicode.IsControl(c) && c != '\t' || c == unicode.ReplacementChar }):
-		return command, bus.Errorf(bus.Invalid, "a command is text: no control characters, valid UTF-8")
+		return command, fail.Errorf(fail.Invalid, "a command is text: no control characters, valid UTF-8")
 	}
 	command = strings.TrimSpace(command)
 	if command == "" && !n.row.emptyOK {
-		return command, bus.Errorf(bus.Invalid, "an empty line is no value for %s", n.name())
+		return command, fail.Errorf(fail.Invalid, "an empty line is no value for %s", n.name())
 	}
 	return command, nil
 }

@@ -13,32 +13,34 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
 	"ipnfs/creds"
 )
 
 // errnos says which errno each kind of refusal is.
-var errnos = map[bus.Kind]unix.Errno{
-	bus.Invalid:     unix.EINVAL,
-	bus.Unknown:     unix.ENOENT,
-	bus.Busy:        unix.EBUSY,
-	bus.Exists:      unix.EEXIST,
-	bus.InUse:       unix.EADDRINUSE,
-	bus.NoPort:      unix.EUSERS,
-	bus.NoSpace:     unix.ENOSPC,
-	bus.Range:       unix.ERANGE,
-	bus.NameTooLong: unix.ENAMETOOLONG,
-	bus.Denied:      unix.EPERM,
-	bus.Gone:        unix.ENODEV,
-	bus.TooLong:     unix.EMSGSIZE,
-	bus.NoMemory:    unix.ENOBUFS,
-	bus.Unsupported: unix.EOPNOTSUPP,
+var errnos = map[fail.Kind]unix.Errno{
+	fail.Invalid:     unix.EINVAL,
+	fail.Unknown:     unix.ENOENT,
+	fail.Busy:        unix.EBUSY,
+	fail.Exists:      unix.EEXIST,
+	fail.InUse:       unix.EADDRINUSE,
+	fail.NoPort:      unix.EUSERS,
+	fail.NoSpace:     unix.ENOSPC,
+	fail.Range:       unix.ERANGE,
+	fail.NameTooLong: unix.ENAMETOOLONG,
+	fail.Denied:      unix.EPERM,
+	fail.Gone:        unix.ENODEV,
+	fail.TooLong:     unix.EMSGSIZE,
+	fail.NoMemory:    unix.ENOBUFS,
+	fail.Unsupported: unix.EOPNOTSUPP,
 }
 
 func statusOf(err error) fuse.Status {
 	if err == nil {
 		return fuse.OK
 	}
-	if errno, ok := errnos[bus.KindOf(err)]; ok {
+	if errno, ok := errnos[fail.KindOf(err)]; ok {
 		return fuse.Status(errno)
 	}
 	return fuse.EIO
@@ -58,8 +60,8 @@ const (
 // errorLog is the last refusals, oldest first. Nobody can push out all those of
 // another: where there is no room, who has most loses his oldest.
 type errorLog struct {
-	max int         // under mu; 0: the log is dropped
-	mem *bus.Memory // the network's, or nil
+	max int           // under mu; 0: the log is dropped
+	mem *frame.Memory // the network's, or nil
 
 	mu    sync.Mutex
 	lines []refusal
@@ -232,7 +234,7 @@ func readRootErrors(f *FS, n *node) string {
 
 func clearRootErrors(f *FS, _ *node, _ *fuse.InHeader, command string) error {
 	if command != "" {
-		return bus.Errorf(bus.Invalid, "an empty line clears the errors; nothing else can be written")
+		return fail.Errorf(fail.Invalid, "an empty line clears the errors; nothing else can be written")
 	}
 	f.errors.clear()
 	return nil

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/creds"
 	"ipnfs/fs/devfuse"
 )
@@ -38,7 +39,7 @@ type events struct {
 
 func openEvents(f *FS, n *node, in *fuse.OpenIn) (uint64, error) {
 	if in.Flags&unix.O_ACCMODE != unix.O_RDONLY {
-		return 0, bus.Errorf(bus.Denied, "events can only be read")
+		return 0, fail.Errorf(fail.Denied, "events can only be read")
 	}
 	_, door := n.net.Access()
 	if err := f.listeners.enter(n.net, in.Uid, door.UID); err != nil {

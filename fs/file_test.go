@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 // fakeServer stands for a package that serves files: a value for the mount, one for
@@ -59,7 +60,7 @@ func (p *fakeServer) peek(at bus.At) string {
 
 func (p *fakeServer) write(at bus.At, by bus.Caller, command string) error {
 	if command == "odd" {
-		return bus.Errorf(bus.Range, "an odd value")
+		return fail.Errorf(fail.Range, "an odd value")
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,6 +13,9 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 func TestMain(m *testing.M) {
@@ -25,13 +28,13 @@ const hub = "hub"
 
 type hubPolicy struct{}
 
-func (hubPolicy) Name() string                                       { return hub }
-func (hubPolicy) Forward(_ *bus.Port, _ *bus.Frame, out *bus.Egress) { out.Flood() }
+func (hubPolicy) Name() string                                              { return hub }
+func (hubPolicy) Forward(_ policy.Port, _ *frame.Frame, out *policy.Egress) { out.Flood() }
 
 func init() {
-	bus.RegisterPolicy(bus.PolicyType{Name: hub, Summary: "all to all", New: func(args map[string]string) (bus.Policy, error) {
+	policy.Register(policy.Type{Name: hub, Summary: "all to all", New: func(args map[string]string) (policy.Policy, error) {
 		for key := range args {
-			return nil, bus.Errorf(bus.Invalid, "unknown argument %q", key)
+			return nil, fail.Errorf(fail.Invalid, "unknown argument %q", key)
 		}
 		return hubPolicy{}, nil
 	}})

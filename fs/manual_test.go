@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // The manual page ipnfs(5) must tell of all that there is, and of nothing
@@ -144,11 +146,11 @@ func TestManualHasTheLimits(t *testing.T) {
 	for what, line := range map[string]string{
 		"networks on a mount":                  fmt.Sprint(limits.Networks),
 		"ports on a mount":                     fmt.Sprint(limits.Ports),
-		"ports on a network":                   fmt.Sprintf("%d; setting maxports, up to %d", bus.DefaultPorts, bus.MaxPorts),
+		"ports on a network":                   fmt.Sprintf("%d; setting maxports, up to %d", bus.DefaultPorts, policy.MaxPorts),
 		"memory of all queues":                 fmt.Sprintf("%d MiB", limits.Memory>>20),
 		"frames waiting for a receiver":        fmt.Sprintf("%d; setting queue, up to %d", bus.DefaultQueue, bus.MaxQueue),
-		"bytes in a frame":                     fmt.Sprintf("%d; setting mtu, up to %d", bus.DefaultMTU, bus.MaxFrame),
-		"bytes in a frame on stream":           fmt.Sprint(bus.MaxPrefixed),
+		"bytes in a frame":                     fmt.Sprintf("%d; setting mtu, up to %d", frame.DefaultMTU, frame.MaxFrame),
+		"bytes in a frame on stream":           fmt.Sprint(frame.MaxPrefixed),
 		"bytes in a command":                   fmt.Sprint(maxCommand),
 		"bytes in a name":                      fmt.Sprintf("network %d, port %d", bus.MaxName, bus.MaxPortName),
 		"lines in errors":                      fmt.Sprintf("%d; in that of the root directory %d of a user, %d in all", errorLines, errorLines, rootLines),

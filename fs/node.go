@@ -61,8 +61,8 @@ type node struct {
 	policy   string // its name
 	own      string // the file's
 	readOnly bool
-	ofFrames bool       // bus.Table.OfFrames
-	cost     func() int // bus.Table.Cost
+	ofFrames bool       // policy.Table.OfFrames
+	cost     func() int // policy.Table.Cost
 }
 
 var sequence atomic.Uint32

@@ -5,6 +5,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
 	"ipnfs/creds"
 )
 
@@ -62,7 +64,7 @@ func openPort(f *FS, n *node, in *fuse.OpenIn) (uint64, error) {
 func openStream(f *FS, n *node, in *fuse.OpenIn) (uint64, error) {
 	s := &stream{door: door{fs: f}}
 	s.self = s
-	return f.join(n, in, s, bus.MaxPrefixed)
+	return f.join(n, in, s, frame.MaxPrefixed)
 }
 
 // join connects a door that takes frames of at most maxLen bytes; 0: any.
@@ -77,7 +79,7 @@ func (f *FS) join(n *node, in *fuse.OpenIn, h joined, maxLen int) (uint64, error
 	case unix.O_RDWR:
 		o.Recv, o.Send = true, true
 	default:
-		return 0, bus.Errorf(bus.Invalid, "a port is opened to read, to write or both")
+		return 0, fail.Errorf(fail.Invalid, "a port is opened to read, to write or both")
 	}
 	if n.port != nil {
 		o.Number = n.port.Number()

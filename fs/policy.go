@@ -7,6 +7,8 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 )
 
 // What the policy in force serves: the directory POLICY/ in NET/ with its
@@ -16,15 +18,15 @@ import (
 
 // value is a file that a policy serves, in the form of a port's knob.
 type value struct {
-	bus.PortKnob
-	ofFrames bool       // see bus.Table
+	policy.PortKnob
+	ofFrames bool       // see policy.Table
 	cost     func() int // likewise
 }
 
 // served lists what p serves in a directory, in the order of the rows, all in
 // the form of a port's knob: what can be the name of a file, each name once,
 // and none that the directory has anyway.
-func served(p bus.Policy, in bus.Place) (list []value) {
+func served(p policy.Policy, in bus.Place) (list []value) {
 	slots := max(1, rowOf(in, "").slots)
 	add := func(k value) {
 		twice := slices.ContainsFunc(list, func(other value) bool { return other.Name == k.Name })
@@ -35,21 +37,21 @@ func served(p bus.Policy, in bus.Place) (list []value) {
 	switch in {
 	case bus.InNetwork:
 		if len(served(p, inPolicy)) > 0 {
-			add(value{PortKnob: bus.PortKnob{Name: p.Name()}})
+			add(value{PortKnob: policy.PortKnob{Name: p.Name()}})
 		}
 	case inPolicy:
-		if tabler, ok := p.(bus.Tabler); ok {
+		if tabler, ok := p.(policy.Tabler); ok {
 			for _, t := range tabler.Tables() {
 				add(value{knobOf(t.Name, t.Read, t.Write), t.OfFrames, t.Cost})
 			}
 		}
-		if knobber, ok := p.(bus.Knobber); ok {
+		if knobber, ok := p.(policy.Knobber); ok {
 			for _, k := range knobber.Knobs() {
 				add(value{PortKnob: knobOf(k.Name, k.Get, k.Set)})
 			}
 		}
 	case bus.InPort:
-		if knobber, ok := p.(bus.PortKnobber); ok {
+		if knobber, ok := p.(policy.PortKnobber); ok {
 			for _, k := range knobber.PortKnobs() {
 				add(value{PortKnob: k})
 			}
@@ -59,25 +61,25 @@ func served(p bus.Policy, in bus.Place) (list []value) {
 }
 
 // knobOf makes what a policy has once into what it has for each port.
-func knobOf(name string, get func() string, set func(string) error) bus.PortKnob {
-	k := bus.PortKnob{Name: name, Get: func(*bus.Port) string { return get() }}
+func knobOf(name string, get func() string, set func(string) error) policy.PortKnob {
+	k := policy.PortKnob{Name: name, Get: func(policy.Port) string { return get() }}
 	if set != nil {
 		k.Set = func(_ *bus.Port, value string) error { return set(value) }
 	}
 	return k
 }
 
-var errPolicyGone = bus.Errorf(bus.Gone, "another policy is in force now")
+var errPolicyGone = fail.Errorf(fail.Gone, "another policy is in force now")
 
 // withPolicy calls f with the policy in force, under the network's lock: of a
 // port's file only while the port is there, and of a policy's only while that
 // policy is in force.
-func (n *node) withPolicy(f func(p bus.Policy) error) error {
+func (n *node) withPolicy(f func(p policy.Policy) error) error {
 	use := n.net.UsePolicy
 	if n.port != nil {
 		use = n.port.UsePolicy
 	}
-	return use(func(p bus.Policy) error {
+	return use(func(p policy.Policy) error {
 		if n.life != 0 && n.life != n.net.PolicyLife() {
 			return errPolicyGone
 		}
@@ -88,7 +90,7 @@ func (n *node) withPolicy(f func(p bus.Policy) error) error {
 // each calls f with the nodes of what the policy in force serves in the
 // directory n, until it returns false.
 func (n *node) each(in bus.Place, f func(n node) bool) error {
-	return n.withPolicy(func(p bus.Policy) error {
+	return n.withPolicy(func(p policy.Policy) error {
 		for i, k := range served(p, in) {
 			child := node{row: rowOf(in, ""), slot: i, net: n.net, port: n.port, life: n.net.PolicyLife(), policy: p.Name()}
 			child.id = makeID(child.row, child.net, child.port, child.life) + uint64(i)<<rowShift
@@ -134,7 +136,7 @@ func (n *node) resolve() (ok bool) {
 
 // useValue calls f with the file n itself.
 func (n *node) useValue(f func(v value) error) error {
-	return n.withPolicy(func(p bus.Policy) error {
+	return n.withPolicy(func(p policy.Policy) error {
 		list := served(p, n.row.in)
 		if n.slot >= len(list) {
 			return errPolicyGone

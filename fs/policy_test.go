@@ -13,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 )
 
 // offer is a policy that serves knobs of the given names, all of the same
@@ -31,7 +33,7 @@ type offer struct {
 
 func (o *offer) Name() string { return o.name }
 
-func (o *offer) Start(bus.Env) {
+func (o *offer) Start(policy.Env) {
 	if o.started != nil {
 		o.started()
 	}
@@ -39,29 +41,29 @@ func (o *offer) Start(bus.Env) {
 
 func (o *offer) Stop() {}
 
-func (o *offer) Tables() (list []bus.Table) {
+func (o *offer) Tables() (list []policy.Table) {
 	for _, name := range o.tables {
-		list = append(list, bus.Table{Name: name, Read: o.get, Write: o.set, OfFrames: o.ofFrames, Cost: o.cost})
+		list = append(list, policy.Table{Name: name, Read: o.get, Write: o.set, OfFrames: o.ofFrames, Cost: o.cost})
 	}
 	return list
 }
 
-func (o *offer) Knobs() (list []bus.Knob) {
+func (o *offer) Knobs() (list []policy.Knob) {
 	for _, name := range o.knobs {
-		list = append(list, bus.Knob{Name: name, Get: o.get, Set: o.set})
+		list = append(list, policy.Knob{Name: name, Get: o.get, Set: o.set})
 	}
 	return list
 }
 
-func (o *offer) PortKnobs() (list []bus.PortKnob) {
+func (o *offer) PortKnobs() (list []policy.PortKnob) {
 	for _, name := range o.ports {
-		list = append(list, bus.PortKnob{Name: name, Get: func(*bus.Port) string { return o.get() },
-			Set: func(_ *bus.Port, value string) error { return o.set(value) }})
+		list = append(list, policy.PortKnob{Name: name, Get: func(policy.Port) string { return o.get() },
+			Set: func(_ policy.Port, value string) error { return o.set(value) }})
 	}
 	return list
 }
 
-func (o *offer) SavePort(*bus.Port) func() { return func() {} }
+func (o *offer) SavePort(policy.Port) func() { return func() {} }
 
 var offers atomic.Int64
 
@@ -69,7 +71,7 @@ var offers atomic.Int64
 // unless they have one already.
 func register(make func() *offer) string {
 	unique := fmt.Sprintf("offer-%d", offers.Add(1))
-	bus.RegisterPolicy(bus.PolicyType{Name: unique, Summary: "for tests", New: func(map[string]string) (bus.Policy, error) {
+	policy.Register(policy.Type{Name: unique, Summary: "for tests", New: func(map[string]string) (policy.Policy, error) {
 		o := make()
 		if o.name == "" {
 			o.name = unique
@@ -279,7 +281,7 @@ func TestPortKnobEnds(t *testing.T) {
 	ok(t, "open", status)
 	found := m.node(m.id("lan/ports/2/tag"))
 	ok(t, "rmdir", m.rmdir("lan/ports/2"))
-	if err := writeValue(m.FS, &found, nil, "7"); bus.KindOf(err) != bus.Gone {
+	if err := writeValue(m.FS, &found, nil, "7"); fail.KindOf(err) != fail.Gone {
 		t.Errorf("a port that ends when the write has begun: %v", err)
 	}
 	if readValue(m.FS, &found); !found.gone {

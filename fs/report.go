@@ -8,6 +8,8 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 )
 
 // ownFeatures are words in the file features, for scripts that must know what
@@ -19,7 +21,7 @@ func readVersion(f *FS, _ *node) string { return f.options.Version + "\n" }
 
 func readFeatures(*FS, *node) string {
 	words := slices.Concat(ownFeatures, bus.Features())
-	for _, p := range bus.Policies() {
+	for _, p := range policy.Types() {
 		if p.Feature {
 			words = append(words, p.Name)
 		}
@@ -29,7 +31,7 @@ func readFeatures(*FS, *node) string {
 
 func readPolicies(*FS, *node) string {
 	var b strings.Builder
-	for _, p := range bus.Policies() {
+	for _, p := range policy.Types() {
 		fmt.Fprintf(&b, "%s\t%s\n", p.Name, p.Summary)
 	}
 	return b.String()
@@ -52,7 +54,7 @@ func readStats(_ *FS, n *node) string {
 // checkReset accepts the one command that stats take.
 func checkReset(command string) error {
 	if command != "reset" {
-		return bus.Errorf(bus.Invalid, "unknown command %q: stats take reset", command)
+		return fail.Errorf(fail.Invalid, "unknown command %q: stats take reset", command)
 	}
 	return nil
 }
@@ -93,12 +95,12 @@ func readPortInfo(_ *FS, n *node) string {
 	if i.Reserved {
 		reserved = 1
 	}
-	fmt.Fprintf(&b, "port %d\nname %s\nreserved %d\nconnections %d\n", i.Number, bus.Quote(i.Name), reserved, len(i.Conns))
+	fmt.Fprintf(&b, "port %d\nname %s\nreserved %d\nconnections %d\n", i.Number, fail.Quote(i.Name), reserved, len(i.Conns))
 	for _, c := range i.Conns {
 		fmt.Fprintf(&b, "\nkind %s\nrights %s\nuid %d\ngid %d\npid %d\ncomm %s\nsince %s\n",
-			c.Kind, c.Rights(), c.UID, c.GID, c.PID, bus.Quote(c.Comm), bus.Stamp(c.Since))
+			c.Kind, c.Rights(), c.UID, c.GID, c.PID, fail.Quote(c.Comm), bus.Stamp(c.Since))
 		if c.Detail != "" {
-			fmt.Fprintf(&b, "detail %s\n", bus.Quote(c.Detail))
+			fmt.Fprintf(&b, "detail %s\n", fail.Quote(c.Detail))
 		}
 	}
 	return b.String()

@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/iface/netns"
 )
 
@@ -29,11 +30,11 @@ func (c *caller) need(what string) error {
 	case c.admin:
 		return nil
 	case !c.Rights.Known:
-		return bus.Errorf(bus.Denied, "%s takes root, and what this process may do is unknown: %s", what, unseen)
+		return fail.Errorf(fail.Denied, "%s takes root, and what this process may do is unknown: %s", what, unseen)
 	case c.UID == 0:
-		return bus.Errorf(bus.Denied, "%s takes CAP_NET_ADMIN, which uid 0 does not have here", what)
+		return fail.Errorf(fail.Denied, "%s takes CAP_NET_ADMIN, which uid 0 does not have here", what)
 	}
-	return bus.Errorf(bus.Denied, "%s takes root: uid %d may only attach a tap that exists in his own network namespace and is his (ip tuntap add mode tap user %d)", what, c.UID, c.UID)
+	return fail.Errorf(fail.Denied, "%s takes root: uid %d may only attach a tap that exists in his own network namespace and is his (ip tuntap add mode tap user %d)", what, c.UID, c.UID)
 }
 
 // unseen is why a caller is unknown, and what helps.
@@ -59,12 +60,12 @@ func (c *caller) namespace(where string) (*netns.NS, error) {
 		}
 	}
 	ns.Close()
-	return nil, bus.Errorf(bus.Denied, "netns=%s: another namespace than one's own takes CAP_SYS_ADMIN", where)
+	return nil, fail.Errorf(fail.Denied, "netns=%s: another namespace than one's own takes CAP_SYS_ADMIN", where)
 }
 
 func (c *caller) ownNamespace() (*netns.NS, error) {
 	if c.Rights.Thread == 0 {
-		return nil, bus.Errorf(bus.Denied, "the network namespace of this process is unknown: %s", unseen)
+		return nil, fail.Errorf(fail.Denied, "the network namespace of this process is unknown: %s", unseen)
 	}
 	ns, err := netns.OfThread(c.Rights.Thread)
 	if err != nil {

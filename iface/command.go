@@ -8,6 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 	"ipnfs/iface/link"
 	"ipnfs/words"
 )
@@ -80,7 +82,7 @@ func parseGrab(command string) (*grabCommand, error) {
 // bus.JoinOptions.
 func parse(command string, options words.Options) (name string, port bus.JoinOptions, err error) {
 	options = append(words.Options{
-		words.One("port", &port.Number, words.Between(1, bus.MaxPorts)),
+		words.One("port", &port.Number, words.Between(1, policy.MaxPorts)),
 		words.One("name", &port.Name, words.Text),
 	}, options...)
 	port = bus.JoinOptions{Make: true, Alone: true, Words: options.String()}
@@ -102,12 +104,12 @@ func parseDetach(command string) (name, where string, err error) {
 		return "", "", errNoName
 	}
 	if (words.Options{words.One("netns", &where, words.Text)}).Read(rest, nil) != nil {
-		return "", "", bus.Errorf(bus.Invalid, "-%s takes it off: nothing may follow the name but netns=WHERE", name)
+		return "", "", fail.Errorf(fail.Invalid, "-%s takes it off: nothing may follow the name but netns=WHERE", name)
 	}
 	return name, where, nil
 }
 
-var errNoName = bus.Errorf(bus.Invalid, "the name of an interface is missing")
+var errNoName = fail.Errorf(fail.Invalid, "the name of an interface is missing")
 
 // maxAltName is how many bytes the longest name has by which an interface may
 // be found (ALTIFNAMSIZ in linux/if.h), and maxName its own (IFNAMSIZ).
@@ -124,10 +126,10 @@ func checkName(name string) error {
 	case name == "":
 		return errNoName
 	case len(name) > maxAltName:
-		return bus.Errorf(bus.NameTooLong, "interface name of %d bytes: at most %d, and another name at most %d", len(name), maxName, maxAltName)
+		return fail.Errorf(fail.NameTooLong, "interface name of %d bytes: at most %d, and another name at most %d", len(name), maxName, maxAltName)
 	case name == ".", name == "..", strings.ContainsAny(name, "/:%"),
 		strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
-		return bus.Errorf(bus.Invalid, "interface name %q: no white space, control characters, slash, colon or percent sign", name)
+		return fail.Errorf(fail.Invalid, "interface name %q: no white space, control characters, slash, colon or percent sign", name)
 	}
 	return nil
 }
@@ -158,7 +160,7 @@ func parseID(what, value string, lookup func() (string, error)) (*uint32, error)
 	if value[0] < '0' || value[0] > '9' {
 		var err error
 		if number, err = lookup(); err != nil {
-			return nil, bus.Errorf(bus.Unknown, "%s=%s: there is no such %s here", what, value, what)
+			return nil, fail.Errorf(fail.Unknown, "%s=%s: there is no such %s here", what, value, what)
 		}
 	}
 	id, err := words.ID(what, number)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/iface/link"
 )
 
@@ -79,79 +80,79 @@ func TestParseDetach(t *testing.T) {
 		}
 	}
 	for _, command := range []string{"", " ", "eth0 now", "eth0 netns", "eth0 netns=", "eth0 netns=h1 now", "eth0 up", "eth0 netns=h1 netns=h1"} {
-		if _, _, err := parseDetach(command); bus.KindOf(err) != bus.Invalid {
+		if _, _, err := parseDetach(command); fail.KindOf(err) != fail.Invalid {
 			t.Errorf("%q: error %v", command, err)
 		}
 	}
 }
 
 func TestParseRefused(t *testing.T) {
-	for command, kind := range map[string]bus.Kind{
-		"":                                  bus.Invalid,
-		" \t":                               bus.Invalid,
-		".":                                 bus.Invalid,
-		"..":                                bus.Invalid,
-		"a/b":                               bus.Invalid,
-		"a:b":                               bus.Invalid,
-		"tap%d":                             bus.Invalid,
-		"a\x00b":                            bus.Invalid,
-		"a\x7fb":                            bus.Invalid,
-		strings.Repeat("x", 128):            bus.NameTooLong,
-		"t =":                               bus.Invalid,
-		"t pvid=":                           bus.Invalid,
-		"t pvid=1 pvid=1":                   bus.Invalid,
-		"t storm=unknown=1 storm=unknown=2": bus.Invalid,
-		"t port=":                           bus.Invalid,
-		"t port=x":                          bus.Invalid,
-		"t port=0":                          bus.Range,
-		"t port=-1":                         bus.Invalid,
-		"t port=65537":                      bus.Range,
-		"t port=1 port=2":                   bus.Invalid,
-		"t name=":                           bus.Invalid,
-		"t name=a name=b":                   bus.Invalid,
-		"t up=1":                            bus.Invalid,
-		"t up=":                             bus.Invalid,
-		"t up up":                           bus.Invalid,
-		"t persist=yes":                     bus.Invalid,
-		"t netns":                           bus.Invalid,
-		"t netns=":                          bus.Invalid,
-		"t netns=a netns=b":                 bus.Invalid,
-		"t mtu=x":                           bus.Invalid,
-		"t mtu=1500b":                       bus.Invalid,
-		"t mtu=67":                          bus.Range,
-		"t mtu=-1":                          bus.Invalid,
-		"t mtu=65522":                       bus.Range,
-		"t mtu=1500 mtu=1500":               bus.Invalid,
-		"t queues=0":                        bus.Range,
-		"t queues=9":                        bus.Range,
-		"t mac=x":                           bus.Invalid,
-		"t mac=01:00:00:00:00:01":           bus.Invalid,
-		"t mac=ff:ff:ff:ff:ff:ff":           bus.Invalid,
-		"t mac=00:00:00:00:00:00":           bus.Invalid,
-		"t mac=02:00:00:00:00:00:00:01":     bus.Invalid,
-		"t addr=10.0.0.1":                   bus.Invalid,
-		"t addr=10.0.0.1/33":                bus.Invalid,
-		"t addr=224.0.0.1/24":               bus.Invalid,
-		"t addr=0.0.0.0/0":                  bus.Invalid,
-		"t addr=::/0":                       bus.Invalid,
-		"t addr=ff02::1/64":                 bus.Invalid,
-		"t addr=fe80::1%eth0/64":            bus.Invalid,
-		"t addr=::ffff:1.2.3.4/96":          bus.Invalid,
-		"t owner=4294967295":                bus.Invalid,
-		"t owner=4294967296":                bus.Invalid,
-		"t owner=1x":                        bus.Invalid,
-		"t owner=no-such-user":              bus.Unknown,
-		"t group=no-such-group":             bus.Unknown,
+	for command, kind := range map[string]fail.Kind{
+		"":                                  fail.Invalid,
+		" \t":                               fail.Invalid,
+		".":                                 fail.Invalid,
+		"..":                                fail.Invalid,
+		"a/b":                               fail.Invalid,
+		"a:b":                               fail.Invalid,
+		"tap%d":                             fail.Invalid,
+		"a\x00b":                            fail.Invalid,
+		"a\x7fb":                            fail.Invalid,
+		strings.Repeat("x", 128):            fail.NameTooLong,
+		"t =":                               fail.Invalid,
+		"t pvid=":                           fail.Invalid,
+		"t pvid=1 pvid=1":                   fail.Invalid,
+		"t storm=unknown=1 storm=unknown=2": fail.Invalid,
+		"t port=":                           fail.Invalid,
+		"t port=x":                          fail.Invalid,
+		"t port=0":                          fail.Range,
+		"t port=-1":                         fail.Invalid,
+		"t port=65537":                      fail.Range,
+		"t port=1 port=2":                   fail.Invalid,
+		"t name=":                           fail.Invalid,
+		"t name=a name=b":                   fail.Invalid,
+		"t up=1":                            fail.Invalid,
+		"t up=":                             fail.Invalid,
+		"t up up":                           fail.Invalid,
+		"t persist=yes":                     fail.Invalid,
+		"t netns":                           fail.Invalid,
+		"t netns=":                          fail.Invalid,
+		"t netns=a netns=b":                 fail.Invalid,
+		"t mtu=x":                           fail.Invalid,
+		"t mtu=1500b":                       fail.Invalid,
+		"t mtu=67":                          fail.Range,
+		"t mtu=-1":                          fail.Invalid,
+		"t mtu=65522":                       fail.Range,
+		"t mtu=1500 mtu=1500":               fail.Invalid,
+		"t queues=0":                        fail.Range,
+		"t queues=9":                        fail.Range,
+		"t mac=x":                           fail.Invalid,
+		"t mac=01:00:00:00:00:01":           fail.Invalid,
+		"t mac=ff:ff:ff:ff:ff:ff":           fail.Invalid,
+		"t mac=00:00:00:00:00:00":           fail.Invalid,
+		"t mac=02:00:00:00:00:00:00:01":     fail.Invalid,
+		"t addr=10.0.0.1":                   fail.Invalid,
+		"t addr=10.0.0.1/33":                fail.Invalid,
+		"t addr=224.0.0.1/24":               fail.Invalid,
+		"t addr=0.0.0.0/0":                  fail.Invalid,
+		"t addr=::/0":                       fail.Invalid,
+		"t addr=ff02::1/64":                 fail.Invalid,
+		"t addr=fe80::1%eth0/64":            fail.Invalid,
+		"t addr=::ffff:1.2.3.4/96":          fail.Invalid,
+		"t owner=4294967295":                fail.Invalid,
+		"t owner=4294967296":                fail.Invalid,
+		"t owner=1x":                        fail.Invalid,
+		"t owner=no-such-user":              fail.Unknown,
+		"t group=no-such-group":             fail.Unknown,
 	} {
-		if _, err := parseTap(command); bus.KindOf(err) != kind || err.Error() == "" {
-			t.Errorf("%q: error %v of kind %d, want kind %d", command, err, bus.KindOf(err), kind)
+		if _, err := parseTap(command); fail.KindOf(err) != kind || err.Error() == "" {
+			t.Errorf("%q: error %v of kind %d, want kind %d", command, err, fail.KindOf(err), kind)
 		}
 	}
-	for command, kind := range map[string]bus.Kind{
-		"": bus.Invalid, "a/b": bus.Invalid, "eth1 copy=1": bus.Invalid, "eth1 copy copy": bus.Invalid,
+	for command, kind := range map[string]fail.Kind{
+		"": fail.Invalid, "a/b": fail.Invalid, "eth1 copy=1": fail.Invalid, "eth1 copy copy": fail.Invalid,
 	} {
-		if _, err := parseGrab(command); bus.KindOf(err) != kind {
-			t.Errorf("%q: error %v of kind %d, want kind %d", command, err, bus.KindOf(err), kind)
+		if _, err := parseGrab(command); fail.KindOf(err) != kind {
+			t.Errorf("%q: error %v of kind %d, want kind %d", command, err, fail.KindOf(err), kind)
 		}
 	}
 }
@@ -166,7 +167,7 @@ func FuzzTapCommand(f *testing.F) {
 	f.Fuzz(func(t *testing.T, command string) {
 		c, err := parseTap(command)
 		if err != nil {
-			if bus.KindOf(err) == 0 || err.Error() == "" {
+			if fail.KindOf(err) == 0 || err.Error() == "" {
 				t.Errorf("a refusal without a kind or a reason: %v", err)
 			}
 			return

@@ -17,11 +17,11 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 	"ipnfs/creds"
 	"ipnfs/iface/link"
 	"ipnfs/iface/netns"
 	"ipnfs/iface/nstest"
-
 	_ "ipnfs/policies/broadcast"
 )
 
@@ -110,11 +110,11 @@ func detach(n *bus.Network, by bus.Caller, file, name string) error {
 }
 
 // want attaches, or is refused with an error of that kind.
-func (l *lab) want(kind bus.Kind, by bus.Caller, file, command string) {
+func (l *lab) want(kind fail.Kind, by bus.Caller, file, command string) {
 	l.t.Helper()
 	err := attach(l.Net, by, file, command)
-	if bus.KindOf(err) != kind || err != nil && (kind == 0 || err.Error() == "") {
-		l.t.Errorf("%s %q: error %v of kind %d, want kind %d", file, command, err, bus.KindOf(err), kind)
+	if fail.KindOf(err) != kind || err != nil && (kind == 0 || err.Error() == "") {
+		l.t.Errorf("%s %q: error %v of kind %d, want kind %d", file, command, err, fail.KindOf(err), kind)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/creds"
 	"ipnfs/iface/link"
 	"ipnfs/iface/nstest"
@@ -56,37 +57,37 @@ func TestRights(t *testing.T) {
 	hold(t, l.ns, "lnkbusy2")
 	before := facts(t, l.ns, "lnkmine")
 
-	for command, kind := range map[string]bus.Kind{
-		"lnknobody":                       bus.Denied,
-		"lnkanother":                      bus.Denied,
-		"lnkwheel":                        bus.Denied,
-		"lnkhalf":                         bus.Denied,
-		"lnkhalf2":                        bus.Denied,
-		"lnkbusy":                         bus.Busy,
-		"lnkbusy2":                        bus.Busy,
-		"lnknew":                          bus.Denied,
-		"lnkelsewhere":                    bus.Denied,
-		"lnkelsewhere netns=" + otherName: bus.Denied,
-		"lnkmine netns=" + l.host:         bus.Denied,
-		"lnkmine netns=/etc/shadow":       bus.Denied,
-		"lnkmine netns=1":                 bus.Denied,
-		"lnkmine up":                      bus.Denied,
-		"lnkmine mtu=1400":                bus.Denied,
-		"lnkmine mac=02:00:00:00:00:01":   bus.Denied,
-		"lnkmine addr=10.0.0.1/24":        bus.Denied,
-		"lnkmine owner=1234":              bus.Denied,
-		"lnkmine group=1234":              bus.Denied,
-		"lnkmine persist":                 bus.Denied,
-		"lnkmulti queues=2":               bus.Denied,
-		"lo":                              bus.Denied,
-		veth:                              bus.Denied,
+	for command, kind := range map[string]fail.Kind{
+		"lnknobody":                       fail.Denied,
+		"lnkanother":                      fail.Denied,
+		"lnkwheel":                        fail.Denied,
+		"lnkhalf":                         fail.Denied,
+		"lnkhalf2":                        fail.Denied,
+		"lnkbusy":                         fail.Busy,
+		"lnkbusy2":                        fail.Busy,
+		"lnknew":                          fail.Denied,
+		"lnkelsewhere":                    fail.Denied,
+		"lnkelsewhere netns=" + otherName: fail.Denied,
+		"lnkmine netns=" + l.host:         fail.Denied,
+		"lnkmine netns=/etc/shadow":       fail.Denied,
+		"lnkmine netns=1":                 fail.Denied,
+		"lnkmine up":                      fail.Denied,
+		"lnkmine mtu=1400":                fail.Denied,
+		"lnkmine mac=02:00:00:00:00:01":   fail.Denied,
+		"lnkmine addr=10.0.0.1/24":        fail.Denied,
+		"lnkmine owner=1234":              fail.Denied,
+		"lnkmine group=1234":              fail.Denied,
+		"lnkmine persist":                 fail.Denied,
+		"lnkmulti queues=2":               fail.Denied,
+		"lo":                              fail.Denied,
+		veth:                              fail.Denied,
 	} {
 		l.want(kind, u, "tap", command)
 	}
 	for _, command := range []string{veth, veth + " copy", "lnkmine", "lnknone", "lo netns=/etc/shadow"} {
-		l.want(bus.Denied, u, "grab", command)
+		l.want(fail.Denied, u, "grab", command)
 	}
-	l.want(bus.Denied, outside(u), "tap", "lnkmine")
+	l.want(fail.Denied, outside(u), "tap", "lnkmine")
 	if got := facts(t, l.ns, "lnkmine"); fmt.Sprint(got) != fmt.Sprint(before) {
 		t.Errorf("refusals left %+v of %+v", got, before)
 	}
@@ -100,7 +101,7 @@ func TestRights(t *testing.T) {
 	for _, name := range []string{"lnkmine", "lnkmulti", "lnkgroup", "lnkgroups", "lnkboth"} {
 		l.want(0, u, "tap", name)
 		l.wantList("tap", name, "persist")
-		if err := detach(l.Net, userIn(t, l, another), "tap", name); bus.KindOf(err) != bus.Denied {
+		if err := detach(l.Net, userIn(t, l, another), "tap", name); fail.KindOf(err) != fail.Denied {
 			t.Errorf("%s: another user could detach it: %v", name, err)
 		}
 		if err := detach(l.Net, u, "tap", name); err != nil {
@@ -110,7 +111,7 @@ func TestRights(t *testing.T) {
 	l.want(0, u, "tap", "lnkmine")
 	l.detach("tap", "lnkmine") // root may
 	l.attach("tap", "lnkmine")
-	if err := detach(l.Net, u, "tap", "lnkmine"); bus.KindOf(err) != bus.Denied {
+	if err := detach(l.Net, u, "tap", "lnkmine"); fail.KindOf(err) != fail.Denied {
 		t.Errorf("a user could detach what root attached: %v", err)
 	}
 	wantRoot(t)
@@ -157,23 +158,23 @@ func TestRightsOfUIDZero(t *testing.T) {
 	for who, by := range map[string]bus.Caller{"without CAP_NET_ADMIN": powerless, "in another user namespace": mapped} {
 		t.Log(who)
 		for _, command := range []string{"lnknew", "lnktap", "lnkroot", "lnktap up", "lnktap netns=" + l.host} {
-			l.want(bus.Denied, by, "tap", command)
+			l.want(fail.Denied, by, "tap", command)
 		}
-		l.want(bus.Denied, by, "grab", veth)
+		l.want(fail.Denied, by, "grab", veth)
 	}
 
 	// Without CAP_SYS_ADMIN he could not enter another namespace himself.
 	confined := start(t, l.ns, &syscall.SysProcAttr{}, "setpriv", "--bounding-set=-sys_admin", "sh", "-c", wait)
-	l.want(bus.Denied, confined, "tap", fmt.Sprintf("lnknew netns=%d", otherPID))
+	l.want(fail.Denied, confined, "tap", fmt.Sprintf("lnknew netns=%d", otherPID))
 	l.want(0, confined, "tap", "lnknew netns="+l.host)
 	l.want(0, confined, "tap", "lnknew2")
 
 	// Outside our pid namespace uid 0 may be a container's, without capabilities.
 	for _, command := range []string{"lnknew", "lnktap", "lnknew netns=" + l.host, "lnktap up"} {
-		l.want(bus.Denied, outside(l.root), "tap", command)
+		l.want(fail.Denied, outside(l.root), "tap", command)
 	}
-	l.want(bus.Denied, outside(l.root), "grab", veth)
-	l.want(bus.Denied, outside(l.root), "grab", veth+" netns="+l.host)
+	l.want(fail.Denied, outside(l.root), "grab", veth)
+	l.want(fail.Denied, outside(l.root), "grab", veth+" netns="+l.host)
 
 	ended := creds.Of(1<<30, 0, 0)
 	if err := attach(l.Net, ended, "tap", "lnknew3"); err == nil {
@@ -194,9 +195,9 @@ func TestRightsInUserNamespace(t *testing.T) {
 	}
 	nstest.Tap(t, ns, "lnkmine", nstest.Tun{Owner: user})
 	nstest.Tap(t, ns, "lnknobody", nstest.Tun{})
-	l.want(bus.Denied, by, "tap", "lnknew")
-	l.want(bus.Denied, by, "tap", "lnknobody")
-	l.want(bus.Denied, by, "tap", "lnkmine up")
+	l.want(fail.Denied, by, "tap", "lnknew")
+	l.want(fail.Denied, by, "tap", "lnknobody")
+	l.want(fail.Denied, by, "tap", "lnkmine up")
 	l.want(0, by, "tap", "lnkmine")
 	if _, err := link.Get(ns, "lnknew"); err == nil {
 		t.Error("a refusal left a device")

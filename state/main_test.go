@@ -10,6 +10,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 	_ "ipnfs/policies/broadcast"
 	_ "ipnfs/policies/l2switch"
 	"ipnfs/words"
@@ -38,9 +40,9 @@ func (a *plugs) Attach(n *bus.Network, _ bus.Caller, command string) error {
 	p := &plug{}
 	name, rest := words.Name(command)
 	if p.name = name; name == "broken" {
-		return bus.Errorf(bus.Busy, "it is broken")
+		return fail.Errorf(fail.Busy, "it is broken")
 	}
-	if err := (words.Options{words.One("port", &p.port, words.Between(1, bus.MaxPorts))}).Read(rest, nil); err != nil {
+	if err := (words.Options{words.One("port", &p.port, words.Between(1, policy.MaxPorts))}).Read(rest, nil); err != nil {
 		return err
 	}
 	_, err := n.Join(p, bus.JoinOptions{Number: p.port, Make: true, Recv: true, Send: true, Info: bus.Info{Kind: "plug"}})

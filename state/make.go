@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 )
 
 // Make makes the network that n tells, or refuses and leaves nothing behind. Until
@@ -60,13 +62,13 @@ func (n *Network) fillLate(net *bus.Network) error {
 	for i := range n.Ports {
 		port := &n.Ports[i]
 		if p := net.Port(port.Number); p != nil && !port.Reserved {
-			if err := port.fill(p); err != nil && bus.KindOf(err) != bus.Gone {
+			if err := port.fill(p); err != nil && fail.KindOf(err) != fail.Gone {
 				return err
 			}
 		}
 	}
 	for i := range n.Late {
-		if err := writePolicy(net, n.Late[i:i+1]); err != nil && bus.KindOf(err) != bus.Unknown {
+		if err := writePolicy(net, n.Late[i:i+1]); err != nil && fail.KindOf(err) != fail.Unknown {
 			return err
 		}
 	}
@@ -81,16 +83,16 @@ func (port *Port) fill(p *bus.Port) error {
 	if err := set(p, bus.PortSettings, port.Settings); err != nil {
 		return err
 	}
-	return p.UsePolicy(func(policy bus.Policy) error {
+	return p.UsePolicy(func(current policy.Policy) error {
 		writers := map[string]func(string) error{}
-		if knobber, ok := policy.(bus.PortKnobber); ok {
+		if knobber, ok := current.(policy.PortKnobber); ok {
 			for _, k := range knobber.PortKnobs() {
 				if k.Set != nil {
 					writers[k.Name] = func(text string) error { return k.Set(p, text) }
 				}
 			}
 		}
-		return write(policy, writers, port.Values)
+		return write(current, writers, port.Values)
 	})
 }
 
@@ -99,7 +101,7 @@ func set[T any](of T, settings []bus.Setting[T], list []Line) error {
 	for _, l := range list {
 		i := slices.IndexFunc(settings, func(s bus.Setting[T]) bool { return s.Name == l.File })
 		if i < 0 {
-			return bus.Errorf(bus.Invalid, "there is no setting %q", l.File)
+			return fail.Errorf(fail.Invalid, "there is no setting %q", l.File)
 		}
 		if err := settings[i].Set(of, l.Text); err != nil {
 			return err
@@ -110,26 +112,26 @@ func set[T any](of T, settings []bus.Setting[T], list []Line) error {
 
 // writePolicy writes lines to the tables and knobs of a network's policy.
 func writePolicy(net *bus.Network, list []Line) error {
-	return net.UsePolicy(func(policy bus.Policy) error {
+	return net.UsePolicy(func(current policy.Policy) error {
 		writers := map[string]func(string) error{}
-		if knobber, ok := policy.(bus.Knobber); ok {
+		if knobber, ok := current.(policy.Knobber); ok {
 			for _, k := range knobber.Knobs() {
 				writers[k.Name] = k.Set
 			}
 		}
-		if tabler, ok := policy.(bus.Tabler); ok {
+		if tabler, ok := current.(policy.Tabler); ok {
 			for _, t := range tabler.Tables() {
 				writers[t.Name] = t.Write
 			}
 		}
-		return write(policy, writers, list)
+		return write(current, writers, list)
 	})
 }
 
-func write(policy bus.Policy, writers map[string]func(string) error, list []Line) error {
+func write(current policy.Policy, writers map[string]func(string) error, list []Line) error {
 	for _, l := range list {
 		if writers[l.File] == nil {
-			return bus.Errorf(bus.Invalid, "policy %s has no %q that can be written", policy.Name(), l.File)
+			return fail.Errorf(fail.Invalid, "policy %s has no %q that can be written", current.Name(), l.File)
 		}
 		if err := writers[l.File](l.Text); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"ipnfs/bus"
+	"ipnfs/bus/policy"
 )
 
 // Of tells what net is. It takes the network's lock several times, never for
@@ -29,8 +30,8 @@ func Of(net *bus.Network) Network {
 
 func portOf(p *bus.Port) Port {
 	port := Port{Number: p.Number(), Reserved: p.Info().Reserved, Access: p.OwnAccess(), Settings: lines(p, bus.PortSettings)}
-	_ = p.UsePolicy(func(policy bus.Policy) error { // a port that has gone has no values
-		if knobber, ok := policy.(bus.PortKnobber); ok {
+	_ = p.UsePolicy(func(current policy.Policy) error { // a port that has gone has no values
+		if knobber, ok := current.(policy.PortKnobber); ok {
 			for _, k := range knobber.PortKnobs() {
 				port.Values = append(port.Values, knobLines(k, p)...)
 			}
@@ -48,16 +49,16 @@ func (port *Port) setUp() bool {
 // readPolicy tells what the policy keeps: knobs before tables, which may depend
 // on them.
 func (n *Network) readPolicy(net *bus.Network) {
-	var tables []bus.Table
-	_ = net.UsePolicy(func(policy bus.Policy) error { // a network that has ended has no values
-		if knobber, ok := policy.(bus.Knobber); ok {
+	var tables []policy.Table
+	_ = net.UsePolicy(func(current policy.Policy) error { // a network that has ended has no values
+		if knobber, ok := current.(policy.Knobber); ok {
 			for _, k := range knobber.Knobs() {
 				if k.Set != nil {
 					n.Values = append(n.Values, Line{k.Name, k.Get()})
 				}
 			}
 		}
-		if tabler, ok := policy.(bus.Tabler); ok {
+		if tabler, ok := current.(policy.Tabler); ok {
 			for _, t := range tabler.Tables() {
 				switch {
 				case t.Save == nil:
@@ -75,7 +76,7 @@ func (n *Network) readPolicy(net *bus.Network) {
 	}
 }
 
-func (n *Network) add(t bus.Table) {
+func (n *Network) add(t policy.Table) {
 	to := &n.Values
 	if t.Late {
 		to = &n.Late
@@ -83,7 +84,7 @@ func (n *Network) add(t bus.Table) {
 	*to = appendLines(*to, t.Name, t.Save()...)
 }
 
-func knobLines(k bus.PortKnob, p *bus.Port) []Line {
+func knobLines(k policy.PortKnob, p *bus.Port) []Line {
 	if k.Set == nil {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 )
 
 // again makes of n, written as JSON, a network on another bus, and tells what that
@@ -248,7 +249,7 @@ func TestRefused(t *testing.T) {
 			made = net
 			return n.connect(net)
 		})
-		if bus.KindOf(err) == 0 || err.Error() == "" {
+		if fail.KindOf(err) == 0 || err.Error() == "" {
 			t.Errorf("%s: %v", what, err)
 		}
 		unplug(made)
@@ -265,7 +266,7 @@ func TestExists(t *testing.T) {
 	net := mustMake(t, b, full())
 	n := full()
 	n.Policy, n.Values, n.Late = "broadcast", nil, nil
-	if err := Make(b, n, nil); bus.KindOf(err) != bus.Exists {
+	if err := Make(b, n, nil); fail.KindOf(err) != fail.Exists {
 		t.Errorf("a second one: %v", err)
 	}
 	if is := Of(net); !reflect.DeepEqual(is, full()) {
@@ -332,7 +333,7 @@ func TestEnds(t *testing.T) {
 		unplug(net)
 		return err
 	})
-	if bus.KindOf(err) != bus.Gone {
+	if fail.KindOf(err) != fail.Gone {
 		t.Errorf("it is refused by %v", err)
 	}
 	wantNothing(t, "it ended", b)

@@ -11,7 +11,7 @@
 // A parser of a value takes what the value is for, as its reader calls it, and
 // its text. It is strict: no sign, no white space, nothing behind the value. A
 // refusal is an *Error, which package bus knows for one of its own
-// (bus.KindOf): it says what was wrong and what would be right.
+// (fail.KindOf): it says what was wrong and what would be right.
 package words
 
 import "fmt"

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/words"
 )
 
@@ -18,10 +21,10 @@ import (
 const FakeName = "fake"
 
 func init() {
-	bus.RegisterPolicy(bus.PolicyType{
+	policy.Register(policy.Type{
 		Name:    FakeName,
 		Summary: "for tests: the first byte of a frame is the port it is for",
-		New: func(args map[string]string) (bus.Policy, error) {
+		New: func(args map[string]string) (policy.Policy, error) {
 			f, err := NewFake(args)
 			if err != nil {
 				return nil, err
@@ -51,7 +54,7 @@ type Fake struct {
 	limit int
 	tags  map[int]tag // by port number
 	calls []string
-	env   *bus.Env // nil: not started
+	env   *policy.Env // nil: not started
 }
 
 // tag is the knob of that name, of a port in one of its lives.
@@ -65,7 +68,7 @@ func NewFake(args map[string]string) (*Fake, error) {
 	f := &Fake{tags: map[int]tag{}}
 	for key, value := range args {
 		if key != "limit" {
-			return nil, bus.Errorf(bus.Invalid, "policy fake: unknown argument %q", key)
+			return nil, fail.Errorf(fail.Invalid, "policy fake: unknown argument %q", key)
 		}
 		if err := f.setLimit(value); err != nil {
 			return nil, err
@@ -78,8 +81,8 @@ func NewFake(args map[string]string) (*Fake, error) {
 func (f *Fake) Name() string { return FakeName }
 
 // Forward looks at the first byte.
-func (f *Fake) Forward(_ *bus.Port, frame *bus.Frame, out *bus.Egress) {
-	data := frame.Data()
+func (f *Fake) Forward(_ policy.Port, raw *frame.Frame, out *policy.Egress) {
+	data := raw.Data()
 	if len(data) == 0 {
 		return
 	}
@@ -92,7 +95,7 @@ func (f *Fake) Forward(_ *bus.Port, frame *bus.Frame, out *bus.Egress) {
 }
 
 // Start lets it publish events.
-func (f *Fake) Start(env bus.Env) {
+func (f *Fake) Start(env policy.Env) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.env = &env
@@ -106,7 +109,7 @@ func (f *Fake) Stop() {
 }
 
 // Join notes the port.
-func (f *Fake) Join(p *bus.Port) {
+func (f *Fake) Join(p policy.Port) {
 	if n := p.Number(); n < len(f.ports) {
 		f.ports[n].Store(p)
 	}
@@ -114,14 +117,14 @@ func (f *Fake) Join(p *bus.Port) {
 }
 
 // Leave forgets the port.
-func (f *Fake) Leave(p *bus.Port) {
+func (f *Fake) Leave(p policy.Port) {
 	if n := p.Number(); n < len(f.ports) {
 		f.ports[n].Store(nil)
 	}
 	f.note("leave", p)
 }
 
-func (f *Fake) note(call string, p *bus.Port) {
+func (f *Fake) note(call string, p policy.Port) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, call+" "+strconv.Itoa(p.Number()))
@@ -138,8 +141,8 @@ func (f *Fake) Calls() []string {
 func (f *Fake) Tick(time.Time) { f.ticks.Add(1) }
 
 // Tables are ports and mute.
-func (f *Fake) Tables() []bus.Table {
-	return []bus.Table{
+func (f *Fake) Tables() []policy.Table {
+	return []policy.Table{
 		{Name: "ports", Read: func() string {
 			return f.list(func(n int) bool { return f.ports[n].Load() != nil })
 		}},
@@ -174,7 +177,7 @@ func (f *Fake) mute(command string) error {
 		return err
 	}
 	if sign == 0 {
-		return bus.Errorf(bus.Invalid, "mute takes +N or -N, not %q", command)
+		return fail.Errorf(fail.Invalid, "mute takes +N or -N, not %q", command)
 	}
 	n, err := words.Int("port", number, 1, len(f.muted)-1)
 	if err != nil {
@@ -191,8 +194,8 @@ func (f *Fake) mute(command string) error {
 }
 
 // Knobs are limit and ticks.
-func (f *Fake) Knobs() []bus.Knob {
-	return []bus.Knob{
+func (f *Fake) Knobs() []policy.Knob {
+	return []policy.Knob{
 		{Name: "limit", Set: f.setLimit, Get: func() string {
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -214,10 +217,10 @@ func (f *Fake) setLimit(value string) error {
 }
 
 // PortKnobs are tag and silent.
-func (f *Fake) PortKnobs() []bus.PortKnob {
-	return []bus.PortKnob{
+func (f *Fake) PortKnobs() []policy.PortKnob {
+	return []policy.PortKnob{
 		{Name: "tag", Get: f.tagOf, Set: f.setTag, Save: f.saveTag},
-		{Name: "silent", Get: func(p *bus.Port) string {
+		{Name: "silent", Get: func(p policy.Port) string {
 			n := p.Number()
 			return strconv.FormatBool(n < len(f.muted) && f.muted[n].Load())
 		}},
@@ -225,7 +228,7 @@ func (f *Fake) PortKnobs() []bus.PortKnob {
 }
 
 // SavePort notes tag.
-func (f *Fake) SavePort(p *bus.Port) func() {
+func (f *Fake) SavePort(p policy.Port) func() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	before, had := f.tags[p.Number()]
@@ -239,10 +242,10 @@ func (f *Fake) SavePort(p *bus.Port) func() {
 	}
 }
 
-func (f *Fake) tagOf(p *bus.Port) string { return cmp.Or(f.saveTag(p), "0") }
+func (f *Fake) tagOf(p policy.Port) string { return cmp.Or(f.saveTag(p), "0") }
 
 // saveTag is the tag that was set.
-func (f *Fake) saveTag(p *bus.Port) string {
+func (f *Fake) saveTag(p policy.Port) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if t, ok := f.tags[p.Number()]; ok && t.life == p.Life() {
@@ -251,7 +254,7 @@ func (f *Fake) saveTag(p *bus.Port) string {
 	return ""
 }
 
-func (f *Fake) setTag(p *bus.Port, value string) error {
+func (f *Fake) setTag(p policy.Port, value string) error {
 	n, err := words.Int("tag", value, 0, 4094)
 	if err != nil {
 		return err

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 )
 
 // value is a table or knob of a network's policy, or a port's knob. It is
@@ -23,13 +25,13 @@ type value struct {
 // valuesOf lists the values of a network's policy, those of each port
 // included.
 func valuesOf(n *bus.Network) (list []value) {
-	_ = n.UsePolicy(func(p bus.Policy) error {
-		if t, ok := p.(bus.Tabler); ok {
+	_ = n.UsePolicy(func(p policy.Policy) error {
+		if t, ok := p.(policy.Tabler); ok {
 			for _, t := range t.Tables() {
 				list = append(list, locked(n.UsePolicy, value{t.Name, true, t.Read, t.Write, t.Save}))
 			}
 		}
-		if k, ok := p.(bus.Knobber); ok {
+		if k, ok := p.(policy.Knobber); ok {
 			for _, k := range k.Knobs() {
 				list = append(list, locked(n.UsePolicy, value{k.Name, false, k.Get, k.Set, nil}))
 			}
@@ -41,8 +43,8 @@ func valuesOf(n *bus.Network) (list []value) {
 		if port == nil { // it left meanwhile
 			continue
 		}
-		_ = port.UsePolicy(func(p bus.Policy) error {
-			k, ok := p.(bus.PortKnobber)
+		_ = port.UsePolicy(func(p policy.Policy) error {
+			k, ok := p.(policy.PortKnobber)
 			if !ok {
 				return nil
 			}
@@ -63,21 +65,21 @@ func valuesOf(n *bus.Network) (list []value) {
 }
 
 // locked lets v be used under the network's lock.
-func locked(use func(func(bus.Policy) error) error, v value) value {
+func locked(use func(func(policy.Policy) error) error, v value) value {
 	get, set, save := v.get, v.set, v.save
 	v.get = func() (text string) {
-		_ = use(func(bus.Policy) error {
+		_ = use(func(policy.Policy) error {
 			text = get()
 			return nil
 		})
 		return text
 	}
 	if set != nil {
-		v.set = func(text string) error { return use(func(bus.Policy) error { return set(text) }) }
+		v.set = func(text string) error { return use(func(policy.Policy) error { return set(text) }) }
 	}
 	if save != nil {
 		v.save = func() (commands []string) {
-			_ = use(func(bus.Policy) error {
+			_ = use(func(policy.Policy) error {
 				commands = save()
 				return nil
 			})
@@ -103,7 +105,7 @@ func (s *suite) checkValues() error {
 	}
 	if err == nil {
 		s.talk(all, 0)
-		err = errors.Join(checkPolicyValues(l.Net), reserved.UsePolicy(func(p bus.Policy) error { return checkSave(p, reserved) }))
+		err = errors.Join(checkPolicyValues(l.Net), reserved.UsePolicy(func(p policy.Policy) error { return checkSave(p, reserved) }))
 	}
 	return errors.Join(err, l.close())
 }
@@ -134,8 +136,8 @@ func checkPolicyValues(n *bus.Network) error {
 }
 
 // checkSave sets what a port that nobody has joined takes, and has it put back.
-func checkSave(policy bus.Policy, p *bus.Port) error {
-	k, ok := policy.(bus.PortKnobber)
+func checkSave(current policy.Policy, p *bus.Port) error {
+	k, ok := current.(policy.PortKnobber)
 	if !ok {
 		return nil
 	}
@@ -224,7 +226,7 @@ func checkRefusals(what string, set func(string) error, values func() map[string
 		if err == nil {
 			continue // it may make sense to this one
 		}
-		if bus.KindOf(err) == 0 {
+		if fail.KindOf(err) == 0 {
 			return fmt.Errorf("%s refuses %.20q by an error that is no bus.Error: %w", what, value, err)
 		}
 		if now := values(); !maps.Equal(now, before) {

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 func TestFakePasses(t *testing.T) {
@@ -31,29 +34,29 @@ func TestHubPasses(t *testing.T) {
 var flawed = map[string]struct {
 	check string
 	what  string // in the error
-	make  func(f *Fake) bus.Policy
+	make  func(f *Fake) policy.Policy
 }{
-	"other name":      {"identity", "its name is", func(f *Fake) bus.Policy { return f }},
-	"any argument":    {"identity", "unknown argument", func(f *Fake) bus.Policy { return named{f, "any-argument"} }},
-	"scribbles":       {"delivery", "was changed", func(f *Fake) bus.Policy { return &scribbler{Fake: f} }},
-	"sends twice":     {"delivery", "came after", func(f *Fake) bus.Policy { return &twice{Fake: f} }},
-	"sends nothing":   {"delivery", "no frame reached", func(f *Fake) bus.Policy { return silent{f} }},
-	"allocates":       {"forward allocates nothing", "allocates", func(f *Fake) bus.Policy { return &allocator{Fake: f} }},
-	"allocates there": {"send allocates nothing", "allocates", func(f *Fake) bus.Policy { return &allocator{Fake: f} }},
-	"goroutine":       {"goroutines", "goroutines more", func(f *Fake) bus.Policy { return newRunner(f) }},
-	"forgets none":    {"joins and leaves", "not there", func(f *Fake) bus.Policy { return &stale{Fake: f} }},
-	"ticks":           {"ticks", "was changed", func(f *Fake) bus.Policy { return &ticker{Fake: f} }},
-	"own refusal":     {"tables and knobs", "refuses what it gives", func(f *Fake) bus.Policy { return oddKnob(f, "a", false) }},
-	"bad refusal":     {"tables and knobs", "and yet changed", func(f *Fake) bus.Policy { return oddKnob(f, "b", true) }},
-	"knob's name":     {"tables and knobs", "network name", func(f *Fake) bus.Policy { return oddKnob(f, "b c", false) }},
-	"same names":      {"tables and knobs", "one name", func(f *Fake) bus.Policy { return oddKnob(f, "mute", false) }},
-	"plain error":     {"tables and knobs", "no bus.Error", func(f *Fake) bus.Policy { return oddKnob(f, "plain", false) }},
-	"other lists":     {"tables and knobs", "others at each call", func(f *Fake) bus.Policy { return &shifty{Fake: f} }},
-	"one for all":     {"tables and knobs", "and yet changed", func(f *Fake) bus.Policy { return &mixed{Fake: f} }},
-	"puts none back":  {"tables and knobs", "SavePort put back", func(f *Fake) bus.Policy { return &careless{Fake: f} }},
-	"saves rubbish":   {"tables and knobs", "refuses what it saves", func(f *Fake) bus.Policy { return &saver{f, "+what"} }},
-	"saves more":      {"tables and knobs", "set to what it saves, and that changed", func(f *Fake) bus.Policy { return &saver{f, "+7"} }},
-	"late setting":    {"concurrency", "refuses what it gave", func(f *Fake) bus.Policy { return &spent{Fake: f} }},
+	"other name":      {"identity", "its name is", func(f *Fake) policy.Policy { return f }},
+	"any argument":    {"identity", "unknown argument", func(f *Fake) policy.Policy { return named{f, "any-argument"} }},
+	"scribbles":       {"delivery", "was changed", func(f *Fake) policy.Policy { return &scribbler{Fake: f} }},
+	"sends twice":     {"delivery", "came after", func(f *Fake) policy.Policy { return &twice{Fake: f} }},
+	"sends nothing":   {"delivery", "no frame reached", func(f *Fake) policy.Policy { return silent{f} }},
+	"allocates":       {"forward allocates nothing", "allocates", func(f *Fake) policy.Policy { return &allocator{Fake: f} }},
+	"allocates there": {"send allocates nothing", "allocates", func(f *Fake) policy.Policy { return &allocator{Fake: f} }},
+	"goroutine":       {"goroutines", "goroutines more", func(f *Fake) policy.Policy { return newRunner(f) }},
+	"forgets none":    {"joins and leaves", "not there", func(f *Fake) policy.Policy { return &stale{Fake: f} }},
+	"ticks":           {"ticks", "was changed", func(f *Fake) policy.Policy { return &ticker{Fake: f} }},
+	"own refusal":     {"tables and knobs", "refuses what it gives", func(f *Fake) policy.Policy { return oddKnob(f, "a", false) }},
+	"bad refusal":     {"tables and knobs", "and yet changed", func(f *Fake) policy.Policy { return oddKnob(f, "b", true) }},
+	"knob's name":     {"tables and knobs", "network name", func(f *Fake) policy.Policy { return oddKnob(f, "b c", false) }},
+	"same names":      {"tables and knobs", "one name", func(f *Fake) policy.Policy { return oddKnob(f, "mute", false) }},
+	"plain error":     {"tables and knobs", "no bus.Error", func(f *Fake) policy.Policy { return oddKnob(f, "plain", false) }},
+	"other lists":     {"tables and knobs", "others at each call", func(f *Fake) policy.Policy { return &shifty{Fake: f} }},
+	"one for all":     {"tables and knobs", "and yet changed", func(f *Fake) policy.Policy { return &mixed{Fake: f} }},
+	"puts none back":  {"tables and knobs", "SavePort put back", func(f *Fake) policy.Policy { return &careless{Fake: f} }},
+	"saves rubbish":   {"tables and knobs", "refuses what it saves", func(f *Fake) policy.Policy { return &saver{f, "+what"} }},
+	"saves more":      {"tables and knobs", "set to what it saves, and that changed", func(f *Fake) policy.Policy { return &saver{f, "+7"} }},
+	"late setting":    {"concurrency", "refuses what it gave", func(f *Fake) policy.Policy { return &spent{Fake: f} }},
 }
 
 func TestSuiteFindsFlaws(t *testing.T) {
@@ -85,12 +88,12 @@ func checkOf(t *testing.T, name string) func(*suite) error {
 var registered = map[string]string{}
 
 // registerFlawed registers once, for go test -count.
-func registerFlawed(name string, make func(*Fake) bus.Policy) string {
+func registerFlawed(name string, make func(*Fake) policy.Policy) string {
 	if as, ok := registered[name]; ok {
 		return as
 	}
 	as := strings.NewReplacer(" ", "-", "'", "").Replace(name)
-	bus.RegisterPolicy(bus.PolicyType{Name: as, Summary: "flawed", New: func(args map[string]string) (bus.Policy, error) {
+	policy.Register(policy.Type{Name: as, Summary: "flawed", New: func(args map[string]string) (policy.Policy, error) {
 		f, err := NewFake(nil)
 		return make(f), err
 	}})
@@ -107,28 +110,28 @@ func (n named) Name() string { return n.name }
 
 type scribbler struct{ *Fake }
 
-func (s *scribbler) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+func (s *scribbler) Forward(in policy.Port, f *frame.Frame, out *policy.Egress) {
 	f.Data()[9]++
 	s.Fake.Forward(in, f, out)
 }
 
 type twice struct{ *Fake }
 
-func (w *twice) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+func (w *twice) Forward(in policy.Port, f *frame.Frame, out *policy.Egress) {
 	w.Fake.Forward(in, f, out)
 	w.Fake.Forward(in, f, out)
 }
 
 type silent struct{ *Fake }
 
-func (silent) Forward(*bus.Port, *bus.Frame, *bus.Egress) {}
+func (silent) Forward(policy.Port, *frame.Frame, *policy.Egress) {}
 
 type allocator struct {
 	*Fake
 	last []byte
 }
 
-func (a *allocator) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+func (a *allocator) Forward(in policy.Port, f *frame.Frame, out *policy.Egress) {
 	a.last = make([]byte, 8)
 	a.Fake.Forward(in, f, out)
 }
@@ -138,7 +141,7 @@ type runner struct{ *Fake }
 
 var stopRunners chan struct{}
 
-func newRunner(f *Fake) bus.Policy {
+func newRunner(f *Fake) policy.Policy {
 	stop := stopRunners
 	go func() { <-stop }()
 	return runner{f}
@@ -146,7 +149,7 @@ func newRunner(f *Fake) bus.Policy {
 
 type stale struct{ *Fake }
 
-func (stale) Leave(*bus.Port) {}
+func (stale) Leave(policy.Port) {}
 
 // ticker begins to scribble after its first tick.
 type ticker struct {
@@ -156,7 +159,7 @@ type ticker struct {
 
 func (k *ticker) Tick(time.Time) { k.ticked = true }
 
-func (k *ticker) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+func (k *ticker) Forward(in policy.Port, f *frame.Frame, out *policy.Egress) {
 	if k.ticked {
 		f.Data()[9]++
 	}
@@ -171,12 +174,12 @@ type odd struct {
 	apply bool // also what it refuses
 }
 
-func oddKnob(f *Fake, name string, apply bool) bus.Policy {
+func oddKnob(f *Fake, name string, apply bool) policy.Policy {
 	return &odd{Fake: f, name: name, apply: apply, value: "start"}
 }
 
-func (o *odd) Knobs() []bus.Knob {
-	return append(o.Fake.Knobs(), bus.Knob{Name: o.name, Get: func() string { return o.value }, Set: func(v string) error {
+func (o *odd) Knobs() []policy.Knob {
+	return append(o.Fake.Knobs(), policy.Knob{Name: o.name, Get: func() string { return o.value }, Set: func(v string) error {
 		switch {
 		case o.name == "a" || v != "start":
 			if o.apply {
@@ -185,7 +188,7 @@ func (o *odd) Knobs() []bus.Knob {
 			if o.name == "plain" {
 				return errPlain
 			}
-			return bus.Errorf(bus.Invalid, "no")
+			return fail.Errorf(fail.Invalid, "no")
 		}
 		return nil
 	}})
@@ -203,7 +206,7 @@ type shifty struct {
 	calls int
 }
 
-func (s *shifty) Tables() []bus.Table {
+func (s *shifty) Tables() []policy.Table {
 	tables := s.Fake.Tables()
 	if s.calls++; s.calls%2 == 0 {
 		slices.Reverse(tables)
@@ -217,7 +220,7 @@ type saver struct {
 	command string
 }
 
-func (s *saver) Tables() []bus.Table {
+func (s *saver) Tables() []policy.Table {
 	tables := s.Fake.Tables()
 	tables[1].Save = func() []string { return []string{s.command} }
 	return tables
@@ -229,20 +232,20 @@ type mixed struct {
 	last string
 }
 
-func (m *mixed) PortKnobs() []bus.PortKnob {
-	return []bus.PortKnob{{Name: "mixed", Get: func(*bus.Port) string { return m.last }, Set: func(p *bus.Port, v string) error {
+func (m *mixed) PortKnobs() []policy.PortKnob {
+	return []policy.PortKnob{{Name: "mixed", Get: func(policy.Port) string { return m.last }, Set: func(p policy.Port, v string) error {
 		if v == m.last {
 			return nil
 		}
 		m.last = v
-		return bus.Errorf(bus.Invalid, "no")
+		return fail.Errorf(fail.Invalid, "no")
 	}}}
 }
 
 // careless does not put back how a port was set up.
 type careless struct{ *Fake }
 
-func (careless) SavePort(*bus.Port) func() { return func() {} }
+func (careless) SavePort(policy.Port) func() { return func() {} }
 
 // spent has a knob that can be set twice.
 type spent struct {
@@ -250,10 +253,10 @@ type spent struct {
 	sets int
 }
 
-func (s *spent) PortKnobs() []bus.PortKnob {
-	return []bus.PortKnob{{Name: "spent", Get: func(*bus.Port) string { return "x" }, Set: func(*bus.Port, string) error {
+func (s *spent) PortKnobs() []policy.PortKnob {
+	return []policy.PortKnob{{Name: "spent", Get: func(policy.Port) string { return "x" }, Set: func(policy.Port, string) error {
 		if s.sets++; s.sets > 2 {
-			return bus.Errorf(bus.Busy, "no more")
+			return fail.Errorf(fail.Busy, "no more")
 		}
 		return nil
 	}}}
@@ -263,9 +266,9 @@ func (s *spent) PortKnobs() []bus.PortKnob {
 func TestWatch(t *testing.T) {
 	l := NewLab(t, hubName)
 	port := l.Join(t, &Sink{}).Port()
-	frame := bus.NewFrame([]byte{0, 0})
-	forward := func(w *watch) { w.Forward(port, &frame, &bus.Egress{}) }
-	start := func(w *watch) { w.Start(bus.Env{}) }
+	data := frame.NewFrame([]byte{0, 0})
+	forward := func(w *watch) { w.Forward(port, &data, &policy.Egress{}) }
+	start := func(w *watch) { w.Start(policy.Env{}) }
 	for what, calls := range map[string][]func(*watch){
 		"Start came in stage 1": {start, start},
 		"Stop came in stage 0":  {(*watch).Stop},

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/policy"
 	"ipnfs/fs"
 )
 
@@ -71,7 +72,7 @@ func TestManualHasRegisteredFiles(t *testing.T) {
 	}
 	told := entriesOf(t, "ROOT DIRECTORY")["features"]
 	words := bus.Features()
-	for _, p := range bus.Policies() {
+	for _, p := range policy.Types() {
 		if p.Feature {
 			words = append(words, p.Name)
 		}

@@ -9,6 +9,9 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // lab is a switch with stations at its ports. Its clock is what the test
@@ -53,7 +56,7 @@ func (l *lab) join(o bus.JoinOptions) *station {
 type silent struct{ bustest.Recorder }
 
 // Emit forgets.
-func (*silent) Emit(*bus.Batch, int, int, uint64) {}
+func (*silent) Emit(*frame.Batch, int, int, uint64) {}
 
 // joinSilent adds a port behind which nobody remembers anything.
 func (l *lab) joinSilent() {
@@ -88,14 +91,14 @@ type value struct {
 
 // values lists what the switch has to read and write, as a tree would find it.
 func values(n *bus.Network) (list []value) {
-	add := func(use func(func(bus.Policy) error) error, v value) {
+	add := func(use func(func(policy.Policy) error) error, v value) {
 		get, set := v.get, v.set
 		v.get = func() (text string) {
-			_ = use(func(bus.Policy) error { text = get(); return nil })
+			_ = use(func(policy.Policy) error { text = get(); return nil })
 			return text
 		}
 		if set != nil {
-			v.set = func(text string) error { return use(func(bus.Policy) error { return set(text) }) }
+			v.set = func(text string) error { return use(func(policy.Policy) error { return set(text) }) }
 		}
 		list = append(list, v)
 	}
@@ -194,9 +197,9 @@ func (l *lab) counter(name string) string {
 }
 
 // wantKind checks that err is a refusal of that kind with a reason.
-func wantKind(tb testing.TB, what string, err error, kind bus.Kind) {
+func wantKind(tb testing.TB, what string, err error, kind fail.Kind) {
 	tb.Helper()
-	switch is := bus.KindOf(err); {
+	switch is := fail.KindOf(err); {
 	case is != kind || is == 0:
 		tb.Errorf("%s: error %v of kind %d, want one of kind %d", what, err, is, kind)
 	case err.Error() == "":
@@ -229,7 +232,7 @@ func (s *station) send(frames ...[]byte) {
 // say sends a frame with the station's own source address.
 func (s *station) say(to mac, body string, tags ...uint32) {
 	s.tb.Helper()
-	s.send(frame(to, s.mac, body, tags...))
+	s.send(makeFrame(to, s.mac, body, tags...))
 }
 
 // heard returns the frames that came since it was last called, without BPDUs.
@@ -241,7 +244,7 @@ func (s *station) heard() [][]byte {
 
 // dropped tells how many of its frames were dropped on their way in for a
 // reason.
-func (s *station) dropped(why bus.Drop) int { return int(s.conn.Port().Stats().Barred[why]) }
+func (s *station) dropped(why frame.Drop) int { return int(s.conn.Port().Stats().Barred[why]) }
 
 // heard forgets what came.
 func (l *lab) heard() {

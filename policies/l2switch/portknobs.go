@@ -3,14 +3,14 @@ package l2switch
 import (
 	"fmt"
 
-	"ipnfs/bus"
+	"ipnfs/bus/policy"
 	"ipnfs/policies/l2switch/fdb"
 	"ipnfs/words"
 )
 
 // PortKnobs are the settings of a port.
-func (s *Switch) PortKnobs() []bus.PortKnob {
-	return []bus.PortKnob{
+func (s *Switch) PortKnobs() []policy.PortKnob {
+	return []policy.PortKnob{
 		s.portKnob("pvid", func(c *config) string { return fmt.Sprint(c.pvid) }, func(c *config, value string) (err error) {
 			c.pvid, err = words.Int[uint16]("pvid", value, 0, maxVLAN)
 			return err
@@ -44,7 +44,7 @@ func (s *Switch) PortKnobs() []bus.PortKnob {
 			Name: "stp",
 			Get:  s.readPortSTP,
 			Save: s.saver(func(c *config) string { return portSTPString(c.stp, c.set) }),
-			Set: func(b *bus.Port, value string) error {
+			Set: func(b policy.Port, value string) error {
 				c := *s.configOf(b)
 				if err := parsePortSTP(&c, value); err != nil {
 					return err
@@ -61,7 +61,7 @@ func (s *Switch) PortKnobs() []bus.PortKnob {
 	}
 }
 
-func (s *Switch) portFDBMax() bus.PortKnob {
+func (s *Switch) portFDBMax() policy.PortKnob {
 	k := s.portKnob("fdb_max", func(c *config) string { return limitString(c.fdbMax) }, func(c *config, value string) (err error) {
 		c.set |= setFDBMax
 		c.fdbMax, err = words.IntOr("fdb_max", value, "off", 1, fdb.MaxLimit)
@@ -91,8 +91,8 @@ func mrouterString(on bool) string {
 }
 
 // saver makes get tell nothing of a port that nobody has set up.
-func (s *Switch) saver(get func(*config) string) func(*bus.Port) string {
-	return func(b *bus.Port) string {
+func (s *Switch) saver(get func(*config) string) func(policy.Port) string {
+	return func(b policy.Port) string {
 		if c := s.configOf(b); c.charged || s.kept[b] != nil {
 			return get(c)
 		}
@@ -101,12 +101,12 @@ func (s *Switch) saver(get func(*config) string) func(*bus.Port) string {
 }
 
 // portKnob makes a knob of what is in a port's config.
-func (s *Switch) portKnob(name string, get func(*config) string, set func(*config, string) error) bus.PortKnob {
-	return bus.PortKnob{
+func (s *Switch) portKnob(name string, get func(*config) string, set func(*config, string) error) policy.PortKnob {
+	return policy.PortKnob{
 		Name: name,
-		Get:  func(b *bus.Port) string { return get(s.configOf(b)) },
+		Get:  func(b policy.Port) string { return get(s.configOf(b)) },
 		Save: s.saver(get),
-		Set: func(b *bus.Port, value string) error {
+		Set: func(b policy.Port, value string) error {
 			c := *s.configOf(b)
 			if err := set(&c, value); err != nil {
 				return err

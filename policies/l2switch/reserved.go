@@ -4,7 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 	"ipnfs/words"
 )
 
@@ -27,8 +28,8 @@ func (m *mode) passes(data []byte) bool {
 }
 
 // groupForwardKnob is the mask of reserved addresses that are forwarded.
-func (s *Switch) groupForwardKnob() bus.Knob {
-	return bus.Knob{
+func (s *Switch) groupForwardKnob() policy.Knob {
+	return policy.Knob{
 		Name: "group_forward",
 		Get:  func() string { return fmt.Sprintf("0x%04x", s.mode.Load().groupForward) },
 		Set: func(value string) error {
@@ -45,7 +46,7 @@ func (s *Switch) groupForwardKnob() bus.Knob {
 func parseGroupForward(text string) (uint16, error) {
 	mask, err := words.Mask[uint16]("group_forward", text, 0xffff)
 	if err == nil && mask&1 != 0 {
-		err = bus.Errorf(bus.Invalid, "group_forward %s: bit 0, 01:80:c2:00:00:00, follows switch/stp: it is forwarded while that is off", text)
+		err = fail.Errorf(fail.Invalid, "group_forward %s: bit 0, 01:80:c2:00:00:00, follows switch/stp: it is forwarded while that is off", text)
 	}
 	return mask, err
 }

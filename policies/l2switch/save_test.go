@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/policy"
 )
 
 // saved lists what a table saves.
 func (l *lab) saved(name string) (commands []string) {
-	_ = l.Net.UsePolicy(func(p bus.Policy) error {
+	_ = l.Net.UsePolicy(func(p policy.Policy) error {
 		for _, t := range p.(*Switch).Tables() {
 			if t.Name == name && t.Save != nil {
 				commands = t.Save()
@@ -57,8 +58,8 @@ func TestSavePortKnobs(t *testing.T) {
 	check := func(what string, want ...string) {
 		t.Helper()
 		var got []string
-		_ = p.UsePolicy(func(policy bus.Policy) error {
-			for _, k := range policy.(*Switch).PortKnobs() {
+		_ = p.UsePolicy(func(current policy.Policy) error {
+			for _, k := range current.(*Switch).PortKnobs() {
 				if text := k.Save(p); text != "" {
 					got = append(got, k.Name+"="+text)
 				}

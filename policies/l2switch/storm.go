@@ -5,7 +5,8 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
 	"ipnfs/words"
 )
 
@@ -60,7 +61,7 @@ func (e *egress) withinRate(kind int) bool {
 	case left > 0:
 		e.out.Split()
 	default:
-		e.out.Drop(bus.DropStorm)
+		e.out.Drop(frame.DropStorm)
 	}
 	return false
 }
@@ -86,7 +87,7 @@ func parseRates(text string, rates [stormKinds]int) ([stormKinds]int, error) {
 	}
 	list := words.Split(text)
 	if len(list) == 0 {
-		return rates, bus.Errorf(bus.Invalid, "no rate: broadcast=, multicast= or unknown= frames a second, or off")
+		return rates, fail.Errorf(fail.Invalid, "no rate: broadcast=, multicast= or unknown= frames a second, or off")
 	}
 	var kinds words.Options
 	for i, name := range stormNames {

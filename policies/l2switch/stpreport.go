@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 	"ipnfs/policies/l2switch/stp"
 	"ipnfs/words"
 )
@@ -76,7 +77,7 @@ func (s *Switch) writeSTP(command string) error {
 		return err
 	}
 	if want == stpPerVLAN && !s.mode.Load().vlans {
-		return bus.Errorf(bus.Invalid, "a tree for each VLAN needs VLANs: echo on > switch/vlan first")
+		return fail.Errorf(fail.Invalid, "a tree for each VLAN needs VLANs: echo on > switch/vlan first")
 	}
 	return s.setMode(want, c)
 }
@@ -103,7 +104,7 @@ func portSTPString(c stp.PortConfig, set uint8) string {
 }
 
 // readPortSTP shows a port's settings, and then how it is in each of its trees.
-func (s *Switch) readPortSTP(b *bus.Port) string {
+func (s *Switch) readPortSTP(b policy.Port) string {
 	text := portSTPString(s.configOf(b).stp, setEdge|setRootGuard)
 	for _, t := range s.spanning.sorted() {
 		if line := t.portLine(b.Number()); line != "" {
@@ -137,7 +138,7 @@ func parsePortSTP(config *config, command string) error {
 		return err
 	}
 	if err := c.Check(); err != nil {
-		return bus.Errorf(bus.Range, "%v", err)
+		return fail.Errorf(fail.Range, "%v", err)
 	}
 	return nil
 }

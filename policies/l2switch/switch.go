@@ -5,7 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 	"ipnfs/policies/l2switch/fdb"
 	"ipnfs/policies/l2switch/snoop"
 	"ipnfs/policies/l2switch/stp"
@@ -15,7 +16,7 @@ import (
 const Name = "switch"
 
 func init() {
-	bus.RegisterPolicy(bus.PolicyType{
+	policy.Register(policy.Type{
 		Name:    Name,
 		Summary: "an ethernet switch: learns addresses; VLANs, RSTP, multicast groups",
 		Feature: true,
@@ -25,7 +26,7 @@ func init() {
 
 // Switch is the policy of one network.
 type Switch struct {
-	env    bus.Env
+	env    policy.Env
 	mem    memory
 	fdb    *fdb.Table
 	groups *snoop.Table
@@ -37,21 +38,21 @@ type Switch struct {
 	pvid     uint16                            // that a port begins with
 	fresh    [2]*config                        // of ports that nobody has set up: programs', devices'
 	names    atomic.Pointer[map[uint16]string] // VLANs that were added, and their names: immutable
-	kept     map[*bus.Port]*config             // of reserved ports that nobody is connected to
+	kept     map[policy.Port]*config           // of reserved ports that nobody is connected to
 	isolated int                               // ports that are
 	storms   int                               // ports that have a rate
 	spanning spanning
 }
 
 var _ interface {
-	bus.Charger
-	bus.Starter
-	bus.Joiner
-	bus.Linker
-	bus.Ticker
-	bus.Tabler
-	bus.Knobber
-	bus.PortKnobber
+	policy.Charger
+	policy.Starter
+	policy.Joiner
+	policy.Linker
+	policy.Ticker
+	policy.Tabler
+	policy.Knobber
+	policy.PortKnobber
 } = (*Switch)(nil)
 
 // mode says which parts of the switch are in use, so that a plain one costs
@@ -72,7 +73,7 @@ func (m *mode) plain() bool { return !m.vlans && m.stp == stpOff && !m.isolation
 // port is what the switch knows of one port. Its fields may be read at any
 // time; those that are not atomic do not change.
 type port struct {
-	bus    *bus.Port
+	bus    policy.Port
 	number int
 	device bool // see isDevice
 	config atomic.Pointer[config]
@@ -145,9 +146,9 @@ func (c *config) follow(device bool) {
 }
 
 // New makes a switch. Its arguments are its knobs.
-func New(args map[string]string) (bus.Policy, error) {
+func New(args map[string]string) (policy.Policy, error) {
 	s := &Switch{
-		pvid: defaultVLAN, kept: map[*bus.Port]*config{},
+		pvid: defaultVLAN, kept: map[policy.Port]*config{},
 	}
 	s.fdb, s.groups = fdb.New(fdb.DefaultLimit, &s.mem), snoop.New(snoop.DefaultLimit, &s.mem)
 	s.names.Store(&map[uint16]string{})
@@ -157,7 +158,7 @@ func New(args map[string]string) (bus.Policy, error) {
 	s.start = time.Now()
 	s.now.Store(s.start.UnixNano())
 	if _, err := rand.Read(s.spanning.config.MAC[:]); err != nil {
-		return nil, bus.Errorf(bus.Unsupported, "no random MAC address for the switch: %v", err)
+		return nil, fail.Errorf(fail.Unsupported, "no random MAC address for the switch: %v", err)
 	}
 	s.spanning.config.MAC[0] = s.spanning.config.MAC[0]&^1 | 2 // unicast, locally administered
 	for _, k := range s.Knobs() {
@@ -169,7 +170,7 @@ func New(args map[string]string) (bus.Policy, error) {
 		}
 	}
 	for key := range args {
-		return nil, bus.Errorf(bus.Invalid, "policy switch has no argument %q: its knobs are arguments (%s)", key, s.knobNames())
+		return nil, fail.Errorf(fail.Invalid, "policy switch has no argument %q: its knobs are arguments (%s)", key, s.knobNames())
 	}
 	return s, nil
 }
@@ -181,7 +182,7 @@ func (s *Switch) seconds() uint32 { return uint32(max(1, s.now.Load()/int64(time
 func (*Switch) Name() string { return Name }
 
 // Admit charges what an empty switch holds.
-func (s *Switch) Admit(env bus.Env) error {
+func (s *Switch) Admit(env policy.Env) error {
 	s.mem.start(env)
 	if !s.mem.Charge(switchSize) {
 		return errNoMemory
@@ -190,13 +191,13 @@ func (s *Switch) Admit(env bus.Env) error {
 }
 
 // Start takes the network's services.
-func (s *Switch) Start(env bus.Env) { s.env = env }
+func (s *Switch) Start(env policy.Env) { s.env = env }
 
 // Stop gives the memory back. The switch has no goroutine.
 func (s *Switch) Stop() { s.mem.stop() }
 
 // Join makes p a port of the switch.
-func (s *Switch) Join(p *bus.Port) {
+func (s *Switch) Join(p policy.Port) {
 	n := &port{bus: p, number: p.Number(), device: isDevice(s.env.Kind(p))}
 	c := s.kept[p]
 	if c == nil {
@@ -224,7 +225,7 @@ func (s *Switch) Join(p *bus.Port) {
 // Link forgets who was behind a link that went down, and lets the spanning
 // trees look for another way. Who was asked for his groups meanwhile has not
 // heard it.
-func (s *Switch) Link(p *bus.Port) {
+func (s *Switch) Link(p policy.Port) {
 	n := s.ports.get(p.Number())
 	if n == nil || n.bus != p {
 		return
@@ -240,7 +241,7 @@ func (s *Switch) Link(p *bus.Port) {
 }
 
 // configOf is how a port is or will be set up.
-func (s *Switch) configOf(p *bus.Port) *config {
+func (s *Switch) configOf(p policy.Port) *config {
 	if n := s.ports.get(p.Number()); n != nil && n.bus == p {
 		return n.config.Load()
 	}
@@ -250,9 +251,9 @@ func (s *Switch) configOf(p *bus.Port) *config {
 	return s.freshConfig(true)
 }
 
-// SavePort is bus.PortKnobber's. Nothing is kept of a port that nobody has set
+// SavePort is policy.PortKnobber's. Nothing is kept of a port that nobody has set
 // up: it follows default_pvid.
-func (s *Switch) SavePort(p *bus.Port) (restore func()) {
+func (s *Switch) SavePort(p policy.Port) (restore func()) {
 	before := s.kept[p]
 	return func() {
 		now := s.kept[p]
@@ -279,7 +280,7 @@ func (s *Switch) forgetConfig(c *config) {
 func isDevice(kind string) bool { return kind != "port" && kind != "stream" && kind != "" }
 
 // Leave ends Join.
-func (s *Switch) Leave(p *bus.Port) {
+func (s *Switch) Leave(p policy.Port) {
 	n := s.ports.get(p.Number())
 	if n == nil || n.bus != p {
 		return
@@ -325,7 +326,7 @@ func (s *Switch) updateMode(change func(*mode)) {
 
 // configure sets up a port, connected or not, and what depends on it; or it
 // refuses and changes nothing.
-func (s *Switch) configure(b *bus.Port, c config) error {
+func (s *Switch) configure(b policy.Port, c config) error {
 	before := s.configOf(b)
 	moves := c.pvid != before.pvid || *c.tagged != *before.tagged
 	if moves {

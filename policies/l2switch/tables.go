@@ -10,14 +10,15 @@ import (
 	"strings"
 	"unsafe"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 	"ipnfs/policies/l2switch/fdb"
 	"ipnfs/words"
 )
 
 // Tables are what the switch knows.
-func (s *Switch) Tables() []bus.Table {
-	return []bus.Table{
+func (s *Switch) Tables() []policy.Table {
+	return []policy.Table{
 		{Name: "fdb", Read: s.readFDB, Write: s.writeFDB, Save: s.saveFDB, Late: true, OfFrames: true, Cost: s.costOfFDB},
 		{Name: "vlans", Read: s.readVLANs, Write: s.writeVLANs, Save: s.saveVLANs},
 		{Name: "stp", Read: s.readSTP, Write: s.writeSTP, Save: func() []string { return []string{s.settingsOfSTP()} }},
@@ -88,7 +89,7 @@ func (s *Switch) vlanArg(c command) (uint16, error) {
 	text, given := c.args["vlan"]
 	switch {
 	case given && !s.mode.Load().vlans && text != "0":
-		return 0, bus.Errorf(bus.Invalid, "the switch has no VLANs: echo on > switch/vlan first")
+		return 0, fail.Errorf(fail.Invalid, "the switch has no VLANs: echo on > switch/vlan first")
 	case given && s.mode.Load().vlans:
 		return parseVLAN(text)
 	case s.mode.Load().vlans:
@@ -99,13 +100,13 @@ func (s *Switch) vlanArg(c command) (uint16, error) {
 
 // portArg is the command's port, which must be there.
 func (s *Switch) portArg(c command) (*port, error) {
-	number, err := words.Int("port", c.args["port"], 1, bus.MaxPorts)
+	number, err := words.Int("port", c.args["port"], 1, policy.MaxPorts)
 	if err != nil {
 		return nil, err
 	}
 	p := s.ports.get(number)
 	if p == nil {
-		return nil, bus.Errorf(bus.Unknown, "port %d is not connected", number)
+		return nil, fail.Errorf(fail.Unknown, "port %d is not connected", number)
 	}
 	return p, nil
 }
@@ -129,16 +130,16 @@ func (s *Switch) writeFDB(text string) error {
 	case "flush":
 		return s.flushFDB(c, vlan)
 	}
-	return bus.Errorf(bus.Invalid, "unknown command %q: add MAC port=N [vlan=V], del MAC [vlan=V], flush [port=N] [vlan=V]", c.word)
+	return fail.Errorf(fail.Invalid, "unknown command %q: add MAC port=N [vlan=V], del MAC [vlan=V], flush [port=N] [vlan=V]", c.word)
 }
 
 func (s *Switch) changeFDB(c command, key fdb.Key) error {
 	if c.word == "del" {
 		if _, given := c.args["port"]; given {
-			return bus.Errorf(bus.Invalid, "del takes no port: an address is at one port only")
+			return fail.Errorf(fail.Invalid, "del takes no port: an address is at one port only")
 		}
 		if !s.fdb.Remove(key) {
-			return bus.Errorf(bus.Unknown, "%s is not known in VLAN %d", c.value, key.VLAN())
+			return fail.Errorf(fail.Unknown, "%s is not known in VLAN %d", c.value, key.VLAN())
 		}
 		return nil
 	}
@@ -147,9 +148,9 @@ func (s *Switch) changeFDB(c command, key fdb.Key) error {
 		return err
 	}
 	if err := s.fdb.AddStatic(key, p.number); errors.Is(err, fdb.ErrFull) {
-		return bus.Errorf(bus.NoSpace, "%v: raise switch/fdb_max", err)
+		return fail.Errorf(fail.NoSpace, "%v: raise switch/fdb_max", err)
 	} else if err != nil {
-		return bus.Errorf(bus.Range, "%v", err)
+		return fail.Errorf(fail.Range, "%v", err)
 	}
 	return nil
 }
@@ -159,7 +160,7 @@ func (s *Switch) flushFDB(c command, vlan uint16) error {
 	_, byVLAN := c.args["vlan"]
 	switch {
 	case c.value != "":
-		return bus.Errorf(bus.Invalid, "flush takes port= and vlan=, not %q", c.value)
+		return fail.Errorf(fail.Invalid, "flush takes port= and vlan=, not %q", c.value)
 	case !byPort && !byVLAN:
 		s.fdb.Flush()
 	case !byPort:
@@ -192,7 +193,7 @@ func (s *Switch) readVLANs() string {
 				untagged = append(untagged, fmt.Sprint(p.number))
 			}
 		}
-		fmt.Fprintf(&b, "%d name=%s untagged=%s tagged=%s\n", v, bus.Quote(names[v]), orNone(untagged), orNone(tagged))
+		fmt.Fprintf(&b, "%d name=%s untagged=%s tagged=%s\n", v, fail.Quote(names[v]), orNone(untagged), orNone(tagged))
 	}
 	return b.String()
 }
@@ -222,7 +223,7 @@ func (s *Switch) writeVLANs(text string) error {
 		return err
 	}
 	if c.word != "add" && c.word != "del" {
-		return bus.Errorf(bus.Invalid, "unknown command %q: add VLAN [name=NAME], del VLAN; ports join by ports/N/pvid and ports/N/vlans", c.word)
+		return fail.Errorf(fail.Invalid, "unknown command %q: add VLAN [name=NAME], del VLAN; ports join by ports/N/pvid and ports/N/vlans", c.word)
 	}
 	vlan, err := parseVLAN(c.value)
 	if err != nil {
@@ -230,17 +231,17 @@ func (s *Switch) writeVLANs(text string) error {
 	}
 	if c.word == "add" {
 		if len(c.args["name"]) > maxVLANName {
-			return bus.Errorf(bus.Range, "the name has %d bytes: at most %d", len(c.args["name"]), maxVLANName)
+			return fail.Errorf(fail.Range, "the name has %d bytes: at most %d", len(c.args["name"]), maxVLANName)
 		}
 		return s.addVLAN(vlan, c.args["name"])
 	}
 	for p := range s.ports.all {
 		if c := p.config.Load(); c.pvid == vlan || *c.tagged != allVLANs && c.tagged.has(vlan) {
-			return bus.Errorf(bus.Busy, "port %d is in VLAN %d", p.number, vlan)
+			return fail.Errorf(fail.Busy, "port %d is in VLAN %d", p.number, vlan)
 		}
 	}
 	if _, known := (*s.names.Load())[vlan]; !known {
-		return bus.Errorf(bus.Unknown, "there is no VLAN %d", vlan)
+		return fail.Errorf(fail.Unknown, "there is no VLAN %d", vlan)
 	}
 	names := maps.Clone(*s.names.Load())
 	delete(names, vlan)
@@ -275,7 +276,7 @@ func (s *Switch) addVLAN(vlan uint16, name string) error {
 
 func (s *Switch) writeGroups(text string) error {
 	if text != "flush" {
-		return bus.Errorf(bus.Invalid, "unknown command %q: flush forgets all groups", text)
+		return fail.Errorf(fail.Invalid, "unknown command %q: flush forgets all groups", text)
 	}
 	s.groups.Flush()
 	return nil

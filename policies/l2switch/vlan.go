@@ -5,7 +5,8 @@ import (
 	"strconv"
 	"strings"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
 	"ipnfs/words"
 )
 
@@ -64,8 +65,8 @@ func (c *config) differs(before *config, vlan uint16) bool {
 // egress tells how a frame's tags change on its way out of the port, or that
 // it may not leave there (IEEE 802.1Q 8.6.4, 6.9.2). The priority goes from tag to
 // tag; an untagged frame has none.
-func (c *config) egress(t tag) (bus.Edit, bool) {
-	var e bus.Edit
+func (c *config) egress(t tag) (frame.Edit, bool) {
+	var e frame.Edit
 	switch {
 	case c.tagged.has(t.vlan):
 		if t.tpid == c.tpid && t.inside == t.vlan {
@@ -134,7 +135,7 @@ func parseVLANs(text string) (*vlanSet, error) {
 	}
 	list := words.List(text)
 	if len(list) == 0 {
-		return nil, bus.Errorf(bus.Invalid, "no VLANs: numbers and ranges (10,20-29), all, or none")
+		return nil, fail.Errorf(fail.Invalid, "no VLANs: numbers and ranges (10,20-29), all, or none")
 	}
 	for _, word := range list {
 		low, high, isRange := strings.Cut(word, "-")
@@ -147,7 +148,7 @@ func parseVLANs(text string) (*vlanSet, error) {
 			return nil, err
 		}
 		if to < from {
-			return nil, bus.Errorf(bus.Invalid, "VLANs %s: the range is empty", word)
+			return nil, fail.Errorf(fail.Invalid, "VLANs %s: the range is empty", word)
 		}
 		for v := from; v <= to; v++ {
 			s.add(v)

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/words"
 )
 
@@ -140,7 +140,7 @@ func randomFrame(r *rand.Rand, seq int) []byte {
 		prio := r.IntN(16) * dei
 		tags = append(tags, []uint32{ctag(vlan, prio), ctag(vlan, prio), stag(vlan, prio)}[r.IntN(3)])
 	}
-	f := frame(dst, macOf(1+r.IntN(6)), fmt.Sprint("frame ", seq), tags...)
+	f := makeFrame(dst, macOf(1+r.IntN(6)), fmt.Sprint("frame ", seq), tags...)
 	if r.IntN(20) == 0 {
 		f = f[:14+r.IntN(6)]
 	}
@@ -166,7 +166,7 @@ func TestVLANIsolation(t *testing.T) {
 			}
 			in := l.at(1 + r.IntN(len(l.stations)))
 			f := randomFrame(r, seq)
-			before := in.dropped(bus.DropVLAN)
+			before := in.dropped(frame.DropVLAN)
 			vlan, _, _ := m.classify(in.number(), f)
 			want := m.send(in.number(), f)
 			in.send(f)
@@ -177,7 +177,7 @@ func TestVLANIsolation(t *testing.T) {
 						seed, seq, in.number(), f, s.number(), got, wanted, m.ports)
 				}
 			}
-			if vlan == 0 && in.dropped(bus.DropVLAN) != before+1 {
+			if vlan == 0 && in.dropped(frame.DropVLAN) != before+1 {
 				t.Fatalf("seed %d: frame %d into port %d is %x: it is in no VLAN, and not counted", seed, seq, in.number(), f)
 			}
 		}
