@@ -7,6 +7,7 @@ import (
 
 	"ipnfs/bus/fail"
 	"ipnfs/bus/frame"
+	"ipnfs/words"
 )
 
 // Kinds of frames that a port's storm control tells apart.
@@ -84,33 +85,16 @@ func parseRates(text string, rates [stormKinds]int) ([stormKinds]int, error) {
 	if text == "off" {
 		return [stormKinds]int{}, nil
 	}
-	words := strings.Fields(text)
-	if len(words) == 0 {
+	list := words.Split(text)
+	if len(list) == 0 {
 		return rates, fail.Errorf(fail.Invalid, "no rate: broadcast=, multicast= or unknown= frames a second, or off")
 	}
-	for _, word := range words {
-		name, value, _ := strings.Cut(word, "=")
-		i := indexOf(stormNames[:], name)
-		if i < 0 {
-			return rates, fail.Errorf(fail.Invalid, "unknown rate %q: one of %s, with =FRAMES a second or =off", name, strings.Join(stormNames[:], ", "))
-		}
-		rate := 0
-		if value != "off" {
-			var err error
-			if rate, err = parseInt("rate", value, 1, maxRate); err != nil {
-				return rates, err
-			}
-		}
-		rates[i] = rate
+	var kinds words.Options
+	for i, name := range stormNames {
+		kinds = append(kinds, words.One(name, &rates[i], func(what, text string) (int, error) {
+			return words.IntOr(what, text, "off", 1, maxRate)
+		}))
 	}
-	return rates, nil
-}
-
-func indexOf(list []string, s string) int {
-	for i, other := range list {
-		if s == other {
-			return i
-		}
-	}
-	return -1
+	err := kinds.Read(list, nil)
+	return rates, err
 }

@@ -19,6 +19,7 @@ func init() {
 	policy.Register(policy.Type{
 		Name:    Name,
 		Summary: "an ethernet switch: learns addresses; VLANs, RSTP, multicast groups",
+		Feature: true,
 		New:     New,
 	})
 }

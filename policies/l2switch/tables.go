@@ -13,14 +13,15 @@ import (
 	"ipnfs/bus/fail"
 	"ipnfs/bus/policy"
 	"ipnfs/policies/l2switch/fdb"
+	"ipnfs/words"
 )
 
 // Tables are what the switch knows.
 func (s *Switch) Tables() []policy.Table {
 	return []policy.Table{
-		{Name: "fdb", Read: s.readFDB, Write: s.writeFDB, OfFrames: true, Cost: s.costOfFDB},
-		{Name: "vlans", Read: s.readVLANs, Write: s.writeVLANs},
-		{Name: "stp", Read: s.readSTP, Write: s.writeSTP},
+		{Name: "fdb", Read: s.readFDB, Write: s.writeFDB, Save: s.saveFDB, Late: true, OfFrames: true, Cost: s.costOfFDB},
+		{Name: "vlans", Read: s.readVLANs, Write: s.writeVLANs, Save: s.saveVLANs},
+		{Name: "stp", Read: s.readSTP, Write: s.writeSTP, Save: func() []string { return []string{s.settingsOfSTP()} }},
 		{Name: "groups", Read: s.groups.Text, Write: s.writeGroups, OfFrames: true},
 		{Name: "counters", Read: s.readCounters},
 	}
@@ -49,29 +50,38 @@ func (s *Switch) readFDB() string {
 	return b.String()
 }
 
+// saveFDB lists the static entries. Those from before VLANs were switched on or
+// off do not count now and are left out.
+func (s *Switch) saveFDB() (commands []string) {
+	vlans := s.mode.Load().vlans
+	for _, e := range s.fdb.Entries() {
+		if e.Static && (e.VLAN != 0) == vlans {
+			commands = append(commands, fmt.Sprintf("add %s port=%d vlan=%d", macString(e.MAC), e.Port, e.VLAN))
+		}
+	}
+	return commands
+}
+
 // command is one that names things: WORD [VALUE] [key=value...].
 type command struct {
 	word, value string
 	args        map[string]string
 }
 
-// parseCommand reads a command with at most one value and the given keys.
-func parseCommand(text string, keys ...string) (command, error) {
+// parseCommand reads a command with at most one value and the given arguments.
+func parseCommand(text string, args ...words.Option) (command, error) {
 	c := command{args: map[string]string{}}
-	for i, word := range strings.Fields(text) {
-		key, value, isArg := strings.Cut(word, "=")
-		switch {
-		case i == 0:
-			c.word = word
-		case isArg && slices.Contains(keys, key) && c.args[key] == "":
-			c.args[key] = value
-		case !isArg && c.value == "" && len(c.args) == 0:
-			c.value = word
-		default:
-			return c, fail.Errorf(fail.Invalid, "%q has no place in the command %s", word, c.word)
-		}
+	word, rest := words.Name(text)
+	c.word = word
+	if len(rest) > 0 && !rest[0].Valued {
+		c.value, rest = rest[0].Key, rest[1:]
 	}
-	return c, nil
+	for i := range args {
+		a := &args[i]
+		a.Value = true
+		a.Set = func(value string) error { c.args[a.Key] = value; return nil }
+	}
+	return c, words.Options(args).Read(rest, nil)
 }
 
 // vlanArg is the command's VLAN: 0 on a switch without VLANs.
@@ -90,7 +100,7 @@ func (s *Switch) vlanArg(c command) (uint16, error) {
 
 // portArg is the command's port, which must be there.
 func (s *Switch) portArg(c command) (*port, error) {
-	number, err := parseInt("port", c.args["port"], 1, policy.MaxPorts)
+	number, err := words.Int("port", c.args["port"], 1, policy.MaxPorts)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +112,7 @@ func (s *Switch) portArg(c command) (*port, error) {
 }
 
 func (s *Switch) writeFDB(text string) error {
-	c, err := parseCommand(text, "port", "vlan")
+	c, err := parseCommand(text, words.Option{Key: "port"}, words.Option{Key: "vlan"})
 	if err != nil {
 		return err
 	}
@@ -112,7 +122,7 @@ func (s *Switch) writeFDB(text string) error {
 	}
 	switch c.word {
 	case "add", "del":
-		mac, err := parseMAC(c.value)
+		mac, err := words.MAC("address", c.value)
 		if err != nil {
 			return err
 		}
@@ -188,6 +198,15 @@ func (s *Switch) readVLANs() string {
 	return b.String()
 }
 
+// saveVLANs lists the VLANs that were added.
+func (s *Switch) saveVLANs() (commands []string) {
+	names := *s.names.Load()
+	for _, v := range slices.Sorted(maps.Keys(names)) {
+		commands = append(commands, fmt.Sprintf("add %d name=%s", v, names[v]))
+	}
+	return commands
+}
+
 func orNone(list []string) string {
 	if len(list) == 0 {
 		return "none"
@@ -199,7 +218,7 @@ func orNone(list []string) string {
 const maxVLANName = 32
 
 func (s *Switch) writeVLANs(text string) error {
-	c, err := parseCommand(text, "name")
+	c, err := parseCommand(text, words.Option{Key: "name", Empty: true})
 	if err != nil {
 		return err
 	}
@@ -282,16 +301,3 @@ func (s *Switch) readCounters() string {
 }
 
 func macString(mac [6]byte) string { return net.HardwareAddr(mac[:]).String() }
-
-// parseMAC reads the address of one station.
-func parseMAC(text string) (mac [6]byte, err error) {
-	hw, err := net.ParseMAC(text)
-	if err != nil || len(hw) != 6 {
-		return mac, fail.Errorf(fail.Invalid, "%q is no MAC address: 02:00:00:00:00:01 is one", text)
-	}
-	copy(mac[:], hw)
-	if mac[0]&1 != 0 || mac == [6]byte{} {
-		return mac, fail.Errorf(fail.Invalid, "%s is no station's address: it is a group's or zero", text)
-	}
-	return mac, nil
-}

@@ -7,6 +7,7 @@ import (
 
 	"ipnfs/bus/fail"
 	"ipnfs/bus/frame"
+	"ipnfs/words"
 )
 
 // VLAN identifiers (IEEE 802.1Q 9.6): 0 is none, a tag with it carries only a
@@ -132,11 +133,11 @@ func parseVLANs(text string) (*vlanSet, error) {
 		*s = allVLANs
 		return s, nil
 	}
-	words := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
-	if len(words) == 0 {
+	list := words.List(text)
+	if len(list) == 0 {
 		return nil, fail.Errorf(fail.Invalid, "no VLANs: numbers and ranges (10,20-29), all, or none")
 	}
-	for _, word := range words {
+	for _, word := range list {
 		low, high, isRange := strings.Cut(word, "-")
 		from, err := parseVLAN(low)
 		to := from
@@ -157,19 +158,4 @@ func parseVLANs(text string) (*vlanSet, error) {
 }
 
 // parseVLAN reads a VLAN identifier.
-func parseVLAN(text string) (uint16, error) {
-	v, err := parseInt("VLAN", text, 1, maxVLAN)
-	return uint16(v), err
-}
-
-// parseInt reads a decimal number within a range.
-func parseInt(what, text string, low, high int) (int, error) {
-	if text == "" || strings.Trim(text, "0123456789") != "" {
-		return 0, fail.Errorf(fail.Invalid, "%s %q: must be a number, %d to %d", what, text, low, high)
-	}
-	v, err := strconv.Atoi(text)
-	if err != nil || v < low || v > high {
-		return 0, fail.Errorf(fail.Range, "%s %s: must be %d to %d", what, text, low, high)
-	}
-	return v, nil
-}
+func parseVLAN(text string) (uint16, error) { return words.Int[uint16]("VLAN", text, 1, maxVLAN) }

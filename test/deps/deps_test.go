@@ -76,20 +76,22 @@ var rules = []struct {
 	dir   string
 	allow []string
 }{
-	{"bus/bustest", []string{"ipnfs/bus", "ipnfs/bus/"}},
+	{"words", []string{"ipnfs/bus/fail"}},
+	{"bus/bustest", []string{"ipnfs/words", "ipnfs/bus", "ipnfs/bus/"}},
 	{"bus/fail", nil},
 	{"bus/frame", []string{"ipnfs/bus/vnet"}},
-	{"bus/policy", []string{"ipnfs/bus/fail", "ipnfs/bus/frame", "ipnfs/bus/vnet"}},
+	{"bus/policy", []string{"ipnfs/words", "ipnfs/bus/fail", "ipnfs/bus/frame", "ipnfs/bus/vnet"}},
 	{"bus/vnet", nil},
-	{"bus", nil},
+	{"bus", []string{"ipnfs/words"}},
 	{"fs/devfuse", []string{"github.com/hanwen/go-fuse/v2/", "golang.org/x/sys/"}},
-	{"fs", []string{"ipnfs/bus", "ipnfs/bus/", "ipnfs/creds", "ipnfs/fs/devfuse", "github.com/hanwen/go-fuse/v2/", "golang.org/x/sys/"}},
-	{"creds", []string{"ipnfs/bus"}},
-	{"policies", []string{"ipnfs/bus/fail", "ipnfs/bus/frame", "ipnfs/bus/policy"}},
-	{"iface", []string{"ipnfs/bus", "ipnfs/bus/", "ipnfs/iface/", "*"}},
-	{"cable", []string{"ipnfs/bus", "ipnfs/bus/", "*"}},
+	{"fs", []string{"ipnfs/words", "ipnfs/bus", "ipnfs/bus/", "ipnfs/creds", "ipnfs/fs/devfuse", "github.com/hanwen/go-fuse/v2/", "golang.org/x/sys/"}},
+	{"creds", []string{"ipnfs/bus", "golang.org/x/sys/"}},
+	{"state", []string{"ipnfs/words", "ipnfs/bus", "ipnfs/bus/"}},
+	{"policies", []string{"ipnfs/words", "ipnfs/bus/fail", "ipnfs/bus/frame", "ipnfs/bus/policy"}},
+	{"iface", []string{"ipnfs/words", "ipnfs/bus", "ipnfs/bus/", "ipnfs/iface/", "*"}},
+	{"cable", []string{"ipnfs/words", "ipnfs/bus", "ipnfs/bus/", "*"}},
 	{"capture", []string{"ipnfs/bus", "ipnfs/bus/", "*"}},
-	{"cmd", []string{"ipnfs/bus", "ipnfs/bus/", "ipnfs/fs", "ipnfs/fs/devfuse", "ipnfs/policies/", "ipnfs/iface", "ipnfs/cable/", "ipnfs/capture", "*"}},
+	{"cmd", []string{"ipnfs/words", "ipnfs/bus", "ipnfs/bus/", "ipnfs/state", "ipnfs/fs", "ipnfs/fs/devfuse", "ipnfs/policies/", "ipnfs/iface", "ipnfs/cable/", "ipnfs/capture", "*"}},
 	{"test", []string{"ipnfs/", "*"}},
 }
 
@@ -137,6 +139,10 @@ func TestRules(t *testing.T) {
 		dir, imported string
 		ok            bool
 	}{
+		{"words", "strconv", true},
+		{"words", "ipnfs/bus/fail", true},
+		{"words", "ipnfs/bus", false},
+		{"bus", "ipnfs/words", true},
 		{"bus", "sync/atomic", true},
 		{"bus", "golang.org/x/sys/unix", false},
 		{"bus", "ipnfs/fs", false},
@@ -157,7 +163,11 @@ func TestRules(t *testing.T) {
 		{"fs", "ipnfs/fs/devfuse", true},
 		{"fs", "ipnfs/creds", true},
 		{"creds", "ipnfs/bus", true},
-		{"creds", "golang.org/x/sys/unix", false},
+		{"creds", "golang.org/x/sys/unix", true},
+		{"creds", "ipnfs/fs", false},
+		{"state", "ipnfs/bus", true},
+		{"state", "ipnfs/policies/l2switch", false},
+		{"state", "ipnfs/iface", false},
 		{"bus", "ipnfs/creds", false},
 		{"fs", "ipnfs/policies/broadcast", false},
 		{"fs", "github.com/sirupsen/logrus", false},
