@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 
 	"ipnfs/bus"
-	"ipnfs/policies/l2switch/fdb"
-	"ipnfs/policies/l2switch/snoop"
-	"ipnfs/policies/l2switch/stp"
+	"ipnfs/policies/ether/fdb"
+	"ipnfs/policies/ether/snoop"
+	"ipnfs/policies/ether/stp"
 )
 
 // headerLen is the length in bytes of an ethernet header.

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
-	"ipnfs/policies/l2switch/snoop"
+	"ipnfs/policies/ether/snoop"
 )
 
 // FuzzForward sends frames of any bytes into a switch in any mode: nothing

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"ipnfs/bus"
-	"ipnfs/policies/l2switch/fdb"
+	"ipnfs/policies/ether/fdb"
 )
 
 // maxAgeing is IEEE 802.1Q's upper bound of the ageing time in seconds (table

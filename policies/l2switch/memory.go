@@ -4,7 +4,7 @@ import (
 	"sync"
 
 	"ipnfs/bus"
-	"ipnfs/policies/l2switch/fdb"
+	"ipnfs/policies/ether/fdb"
 )
 
 // What the switch holds is charged to its network: before it is made, and at its

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
-	"ipnfs/policies/l2switch/stp"
+	"ipnfs/policies/ether/stp"
 )
 
 // A switch that the network's memory has no room for is refused, and what was

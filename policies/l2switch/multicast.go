@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"ipnfs/bus"
-	"ipnfs/policies/l2switch/snoop"
+	"ipnfs/policies/ether/snoop"
 )
 
 // vlansOf tells of a VLAN whether the port is in it: what Table.Renew is to know

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"ipnfs/bus"
-	"ipnfs/policies/l2switch/fdb"
+	"ipnfs/policies/ether/fdb"
 )
 
 // PortKnobs are the settings of a port.

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 
 	"ipnfs/bus"
-	"ipnfs/policies/l2switch/stp"
+	"ipnfs/policies/ether/stp"
 )
 
 // stpMode says how many spanning trees there are.

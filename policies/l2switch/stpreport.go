@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"ipnfs/bus"
-	"ipnfs/policies/l2switch/stp"
+	"ipnfs/policies/ether/stp"
 )
 
 // The files switch/stp and ports/N/stp.

@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"ipnfs/bus"
-	"ipnfs/policies/l2switch/fdb"
-	"ipnfs/policies/l2switch/snoop"
-	"ipnfs/policies/l2switch/stp"
+	"ipnfs/policies/ether/fdb"
+	"ipnfs/policies/ether/snoop"
+	"ipnfs/policies/ether/stp"
 )
 
 // Name is the name under which the policy is registered.

@@ -11,7 +11,7 @@ import (
 	"unsafe"
 
 	"ipnfs/bus"
-	"ipnfs/policies/l2switch/fdb"
+	"ipnfs/policies/ether/fdb"
 )
 
 // Tables are what the switch knows.
