@@ -7,6 +7,7 @@ import (
 	"ipnfs/policies/ether/fdb"
 	"ipnfs/policies/ether/snoop"
 	"ipnfs/policies/ether/stp"
+	"ipnfs/policies/ether/vlan"
 )
 
 // headerLen is the length in bytes of an ethernet header.
@@ -30,17 +31,17 @@ func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 		out.Drop(bus.DropFiltered)
 		return
 	}
-	var t tag
+	var t vlan.Tag
 	if m.vlans {
 		var ok bool
-		if t, ok = from.config.Load().classify(data); !ok {
+		if t, ok = from.config.Load().Classify(data); !ok {
 			out.Drop(bus.DropVLAN)
 			return
 		}
 	}
-	state := from.stpState(m, t.vlan)
+	state := from.stpState(m, t.VLAN)
 	if state != stp.Discarding {
-		s.learn(from, t.vlan, data)
+		s.learn(from, t.VLAN, data)
 	}
 	if state != stp.Forwarding {
 		out.Drop(bus.DropSTP)
@@ -95,12 +96,12 @@ type egress struct {
 	ports *portTable
 	from  *port
 	frame *bus.Frame
-	tag   tag
+	tag   vlan.Tag
 	out   *bus.Egress
 }
 
 func (s *Switch) forwardUnicast(e *egress, data []byte) {
-	if number, ok := s.fdb.Lookup(fdb.MakeKey(e.tag.vlan, [6]byte(data[:6]))); ok {
+	if number, ok := s.fdb.Lookup(fdb.MakeKey(e.tag.VLAN, [6]byte(data[:6]))); ok {
 		if to := e.ports.get(number); to != nil {
 			if to == e.from {
 				e.out.Drop(bus.DropFiltered) // it is there already
@@ -131,7 +132,7 @@ func (s *Switch) forwardGroup(e *egress, data []byte) {
 		s.snoopControl(e, data)
 		return
 	}
-	if members, routers, known := s.groups.Lookup(e.tag.vlan, [6]byte(data[:6])); known {
+	if members, routers, known := s.groups.Lookup(e.tag.VLAN, [6]byte(data[:6])); known {
 		e.sendTo(members, routers)
 		return
 	}
@@ -194,7 +195,7 @@ func (e *egress) send(to *port) bus.Drop {
 		e.out.Add(to.bus)
 		return 0
 	}
-	if to.stpState(e.mode, e.tag.vlan) != stp.Forwarding {
+	if to.stpState(e.mode, e.tag.VLAN) != stp.Forwarding {
 		return bus.DropSTP
 	}
 	c := to.config.Load()
@@ -205,7 +206,7 @@ func (e *egress) send(to *port) bus.Drop {
 		e.out.Add(to.bus)
 		return 0
 	}
-	edit, ok := c.egress(e.tag)
+	edit, ok := c.Egress(e.tag)
 	if !ok {
 		return bus.DropVLAN
 	}

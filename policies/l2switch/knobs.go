@@ -6,6 +6,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/policies/ether/fdb"
+	"ipnfs/policies/ether/vlan"
 )
 
 // maxAgeing is IEEE 802.1Q's upper bound of the ageing time in seconds (table
@@ -27,7 +28,7 @@ func (s *Switch) Knobs() []bus.Knob {
 			Get:  func() string { return onOff(s.mode.Load().vlans) },
 			Set:  s.setVLANs,
 		},
-		s.number("default_pvid", 0, maxVLAN,
+		s.number("default_pvid", 0, vlan.MaxID,
 			func() int { return int(s.pvid) }, func(v int) { s.pvid = uint16(v) }),
 		{
 			Name: "snooping",

@@ -13,7 +13,6 @@ import (
 const (
 	switchSize = fdb.BaseSize + 4<<10
 	configSize = 640 // of a port that was set up
-	nameSize   = 128 // of a VLAN
 	treeSize   = 1 << 10
 	statesSize = 1 << 10 // of a port with a state in each VLAN
 )

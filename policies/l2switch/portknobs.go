@@ -5,26 +5,27 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/policies/ether/fdb"
+	"ipnfs/policies/ether/vlan"
 )
 
 // PortKnobs are the settings of a port.
 func (s *Switch) PortKnobs() []bus.PortKnob {
 	return []bus.PortKnob{
-		s.portKnob("pvid", func(c *config) string { return fmt.Sprint(c.pvid) }, func(c *config, value string) error {
-			v, err := parseInt("pvid", value, 0, maxVLAN)
-			c.pvid = uint16(v)
+		s.portKnob("pvid", func(c *config) string { return fmt.Sprint(c.PVID) }, func(c *config, value string) error {
+			v, err := parseInt("pvid", value, 0, vlan.MaxID)
+			c.PVID = uint16(v)
 			return err
 		}),
-		s.portKnob("vlans", func(c *config) string { return c.tagged.String() }, func(c *config, value string) (err error) {
-			c.tagged, err = parseVLANs(value)
+		s.portKnob("vlans", func(c *config) string { return c.Tagged.String() }, func(c *config, value string) (err error) {
+			c.Tagged, err = vlan.ParseSet(value)
 			return err
 		}),
-		s.portKnob("tpid", func(c *config) string { return fmt.Sprintf("0x%04x", c.tpid) }, func(c *config, value string) error {
+		s.portKnob("tpid", func(c *config) string { return fmt.Sprintf("0x%04x", c.TPID) }, func(c *config, value string) error {
 			switch value {
 			case "0x8100", "802.1Q", "802.1q":
-				c.tpid = tpidC
+				c.TPID = vlan.TPIDC
 			case "0x88a8", "802.1ad":
-				c.tpid = tpidS
+				c.TPID = vlan.TPIDS
 			default:
 				return bus.Errorf(bus.Invalid, "tpid %q: 0x8100 (802.1Q) or 0x88a8 (802.1ad)", value)
 			}

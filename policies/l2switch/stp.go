@@ -7,6 +7,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/policies/ether/stp"
+	"ipnfs/policies/ether/vlan"
 )
 
 // stpMode says how many spanning trees there are.
@@ -42,7 +43,7 @@ type spanning struct {
 
 // states is what a port may do in each VLAN: stp.State by two sets of them, of
 // which the first is part of the second.
-type states struct{ forwarding, learning [vlanIDs / 64]atomic.Uint64 }
+type states struct{ forwarding, learning [vlan.IDs / 64]atomic.Uint64 }
 
 func (s *states) get(vlan uint16) stp.State {
 	i, bit := vlan>>6, uint64(1)<<(vlan&63)
@@ -107,22 +108,22 @@ func (s *Switch) receiveBPDU(m *mode, from *port, data []byte) {
 	if from.bpdus.Add(1) > maxBPDUs {
 		return
 	}
-	var t tag
+	var t vlan.Tag
 	if m.stp == stpPerVLAN {
 		var ok bool
-		if t, ok = from.config.Load().classify(data); !ok {
+		if t, ok = from.config.Load().Classify(data); !ok {
 			return
 		}
 	}
 	frame := slices.Clone(data)
-	if t.tpid != 0 {
+	if t.TPID != 0 {
 		frame = slices.Delete(frame, 12, 16)
 	}
 	if !stp.IsBPDU(frame) {
 		return
 	}
 	s.env.Urgent(func() {
-		if tree := s.spanning.trees[t.vlan]; tree != nil {
+		if tree := s.spanning.trees[t.VLAN]; tree != nil {
 			tree.bridge.Receive(from.number, frame)
 		}
 	})
@@ -135,10 +136,10 @@ func (t *tree) Send(number int, frame []byte) {
 	if p == nil {
 		return
 	}
-	if c := p.config.Load(); t.vlan != 0 && c.tagged.has(t.vlan) {
+	if c := p.config.Load(); t.vlan != 0 && c.Tagged.Has(t.vlan) {
 		tagged := make([]byte, 0, len(frame)+4)
 		tagged = append(tagged, frame[:12]...)
-		tagged = binary.BigEndian.AppendUint32(tagged, uint32(c.tpid)<<16|0xe000|uint32(t.vlan)) // priority 7
+		tagged = binary.BigEndian.AppendUint32(tagged, uint32(c.TPID)<<16|0xe000|uint32(t.vlan)) // priority 7
 		frame = append(tagged, frame[12:]...)
 	}
 	t.s.env.Send(p.bus, frame)
@@ -215,7 +216,7 @@ func (sp *spanning) part(s *Switch, p *port) {
 
 // place adds a port to a tree if it belongs there, or takes it out.
 func (sp *spanning) place(t *tree, p *port) {
-	belongs := t.vlan == 0 || p.states.Load() != nil && p.config.Load().member(t.vlan)
+	belongs := t.vlan == 0 || p.states.Load() != nil && p.config.Load().Has(t.vlan)
 	switch there := t.bridge.Has(p.number); {
 	case belongs && !there:
 		if err := sp.add(t, p); err != nil { // what was set is checked; this came with a port
@@ -481,7 +482,7 @@ func (s *Switch) prepareTrees(want stpMode, b *bus.Port, with *config) error {
 				c = with
 			}
 			for _, v := range used {
-				if c.member(v) {
+				if c.Has(v) {
 					ports++
 				}
 			}
@@ -500,29 +501,16 @@ func (s *Switch) prepareTrees(want stpMode, b *bus.Port, with *config) error {
 // a port that has all of them aside; the port b is taken to have the config
 // with.
 func (s *Switch) vlansInUse(b *bus.Port, with *config) []uint16 {
-	used := vlanSet{}
-	for v := range *s.names.Load() {
-		used.add(v)
+	used := vlan.Set{}
+	for v := range s.vlans.Names() {
+		used.Add(v)
 	}
 	for p := range s.ports.all {
 		c := p.config.Load()
 		if p.bus == b {
 			c = with
 		}
-		if c.pvid != 0 {
-			used.add(c.pvid)
-		}
-		if *c.tagged != allVLANs {
-			for i, word := range c.tagged {
-				used[i] |= word
-			}
-		}
+		c.AddTo(&used)
 	}
-	var list []uint16
-	for v := uint16(1); v <= maxVLAN; v++ {
-		if used.has(v) {
-			list = append(list, v)
-		}
-	}
-	return list
+	return slices.Collect(used.Each)
 }

@@ -3,6 +3,7 @@ package l2switch
 import (
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 
 	"ipnfs/bus"
@@ -170,4 +171,16 @@ func parseOnOff(name, value string) (bool, error) {
 		return false, bus.Errorf(bus.Invalid, "%s=%s: must be on or off", name, value)
 	}
 	return value == "on", nil
+}
+
+// parseInt reads a decimal number within a range.
+func parseInt(what, text string, low, high int) (int, error) {
+	if text == "" || strings.Trim(text, "0123456789") != "" {
+		return 0, bus.Errorf(bus.Invalid, "%s %q: must be a number, %d to %d", what, text, low, high)
+	}
+	v, err := strconv.Atoi(text)
+	if err != nil || v < low || v > high {
+		return 0, bus.Errorf(bus.Range, "%s %s: must be %d to %d", what, text, low, high)
+	}
+	return v, nil
 }

@@ -9,6 +9,7 @@ import (
 	"ipnfs/policies/ether/fdb"
 	"ipnfs/policies/ether/snoop"
 	"ipnfs/policies/ether/stp"
+	"ipnfs/policies/ether/vlan"
 )
 
 // Name is the name under which the policy is registered.
@@ -33,12 +34,12 @@ type Switch struct {
 	start  time.Time
 	now    atomic.Int64 // the last Tick: nanoseconds since 1970 at start, and on from there by a clock that does not jump
 
-	pvid     uint16                            // that a port begins with
-	fresh    [2]*config                        // of ports that nobody has set up: programs', devices'
-	names    atomic.Pointer[map[uint16]string] // VLANs that were added, and their names: immutable
-	kept     map[*bus.Port]*config             // of reserved ports that nobody is connected to
-	isolated int                               // ports that are
-	storms   int                               // ports that have a rate
+	pvid     uint16                // that a port begins with
+	fresh    [2]*config            // of ports that nobody has set up: programs', devices'
+	vlans    vlan.Table            // that were added
+	kept     map[*bus.Port]*config // of reserved ports that nobody is connected to
+	isolated int                   // ports that are
+	storms   int                   // ports that have a rate
 	spanning spanning
 }
 
@@ -83,9 +84,7 @@ type port struct {
 
 // config is how a port is set up. It is immutable.
 type config struct {
-	pvid     uint16   // VLAN of untagged frames; 0: they are dropped
-	tagged   *vlanSet // VLANs whose frames are tagged here
-	tpid     uint16   // of the tags that count here
+	vlan.Member
 	isolated bool
 	mrouter  bool            // a multicast router is there, heard or not
 	rates    [stormKinds]int // frames a second; 0: any
@@ -116,10 +115,10 @@ func (s *Switch) freshConfig(device bool) *config {
 	if device {
 		i = 1
 	}
-	if c := s.fresh[i]; c != nil && c.pvid == s.pvid {
+	if c := s.fresh[i]; c != nil && c.PVID == s.pvid {
 		return c
 	}
-	c := &config{pvid: s.pvid, tagged: &vlanSet{}, tpid: tpidC, stp: stp.PortConfig{
+	c := &config{Member: vlan.Member{PVID: s.pvid, Tagged: &vlan.Set{}, TPID: vlan.TPIDC}, stp: stp.PortConfig{
 		Cost: stp.DefaultCost, Priority: stp.DefaultPortPriority, PointToPoint: true, AutoEdge: true,
 	}}
 	c.follow(device)
@@ -146,10 +145,9 @@ func (c *config) follow(device bool) {
 // New makes a switch. Its arguments are its knobs.
 func New(args map[string]string) (bus.Policy, error) {
 	s := &Switch{
-		pvid: defaultVLAN, kept: map[*bus.Port]*config{},
+		pvid: vlan.Default, kept: map[*bus.Port]*config{},
 	}
 	s.fdb, s.groups = fdb.New(fdb.DefaultLimit, &s.mem), snoop.New(snoop.DefaultLimit, &s.mem)
-	s.names.Store(&map[uint16]string{})
 	s.spanning.init()
 	s.mode.Store(&mode{})
 	s.fdb.SetAgeing(fdb.DefaultAgeing)
@@ -326,7 +324,7 @@ func (s *Switch) updateMode(change func(*mode)) {
 // refuses and changes nothing.
 func (s *Switch) configure(b *bus.Port, c config) error {
 	before := s.configOf(b)
-	moves := c.pvid != before.pvid || *c.tagged != *before.tagged
+	moves := !c.Same(&before.Member)
 	if moves {
 		if err := s.prepareTrees(s.mode.Load().stp, b, &c); err != nil {
 			return err
@@ -350,10 +348,10 @@ func (s *Switch) configure(b *bus.Port, c config) error {
 		p.storm[i].refill(c.rates[i])
 	}
 	s.groups.SetRouter(p.number, c.mrouter)
-	if moves || c.tpid != before.tpid {
+	if moves || c.TPID != before.TPID {
 		s.fdb.FlushPort(p.number, false)
 		if s.mode.Load().vlans {
-			s.groups.Renew(p.number, func(vlan uint16) bool { return c.differs(before, vlan) })
+			s.groups.Renew(p.number, func(vlan uint16) bool { return c.Differs(&before.Member, vlan) })
 		}
 		s.spanning.update(s, p)
 	}

@@ -3,7 +3,6 @@ package l2switch
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"runtime"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/policies/ether/fdb"
+	"ipnfs/policies/ether/vlan"
 )
 
 // Tables are what the switch knows.
@@ -80,9 +80,9 @@ func (s *Switch) vlanArg(c command) (uint16, error) {
 	case given && !s.mode.Load().vlans && text != "0":
 		return 0, bus.Errorf(bus.Invalid, "the switch has no VLANs: echo on > switch/vlan first")
 	case given && s.mode.Load().vlans:
-		return parseVLAN(text)
+		return vlan.Parse(text)
 	case s.mode.Load().vlans:
-		return defaultVLAN, nil
+		return vlan.Default, nil
 	}
 	return 0, nil
 }
@@ -171,14 +171,14 @@ func (s *Switch) flushFDB(c command, vlan uint16) error {
 // readVLANs shows each VLAN and its ports. It needs no lock.
 func (s *Switch) readVLANs() string {
 	var b strings.Builder
-	names := *s.names.Load()
+	names := s.vlans.Names()
 	for _, v := range s.vlansInUse(nil, nil) {
 		var untagged, tagged []string
 		for p := range s.ports.all {
 			switch c := p.config.Load(); {
-			case c.tagged.has(v):
+			case c.Tagged.Has(v):
 				tagged = append(tagged, fmt.Sprint(p.number))
-			case c.pvid == v:
+			case c.PVID == v:
 				untagged = append(untagged, fmt.Sprint(p.number))
 			}
 		}
@@ -194,9 +194,6 @@ func orNone(list []string) string {
 	return strings.Join(list, ",")
 }
 
-// maxVLANName bounds the name of a VLAN in bytes, as IEEE 802.1Q 12.10.2 does.
-const maxVLANName = 32
-
 func (s *Switch) writeVLANs(text string) error {
 	c, err := parseCommand(text, "name")
 	if err != nil {
@@ -205,47 +202,43 @@ func (s *Switch) writeVLANs(text string) error {
 	if c.word != "add" && c.word != "del" {
 		return bus.Errorf(bus.Invalid, "unknown command %q: add VLAN [name=NAME], del VLAN; ports join by ports/N/pvid and ports/N/vlans", c.word)
 	}
-	vlan, err := parseVLAN(c.value)
+	id, err := vlan.Parse(c.value)
 	if err != nil {
 		return err
 	}
 	if c.word == "add" {
-		if len(c.args["name"]) > maxVLANName {
-			return bus.Errorf(bus.Range, "the name has %d bytes: at most %d", len(c.args["name"]), maxVLANName)
+		if len(c.args["name"]) > vlan.MaxName {
+			return bus.Errorf(bus.Range, "the name has %d bytes: at most %d", len(c.args["name"]), vlan.MaxName)
 		}
-		return s.addVLAN(vlan, c.args["name"])
+		return s.addVLAN(id, c.args["name"])
 	}
 	for p := range s.ports.all {
-		if c := p.config.Load(); c.pvid == vlan || *c.tagged != allVLANs && c.tagged.has(vlan) {
-			return bus.Errorf(bus.Busy, "port %d is in VLAN %d", p.number, vlan)
+		if p.config.Load().Names(id) {
+			return bus.Errorf(bus.Busy, "port %d is in VLAN %d", p.number, id)
 		}
 	}
-	if _, known := (*s.names.Load())[vlan]; !known {
-		return bus.Errorf(bus.Unknown, "there is no VLAN %d", vlan)
+	if _, known := s.vlans.Names()[id]; !known {
+		return bus.Errorf(bus.Unknown, "there is no VLAN %d", id)
 	}
-	names := maps.Clone(*s.names.Load())
-	delete(names, vlan)
-	s.names.Store(&names)
-	s.mem.Refund(nameSize)
-	s.fdb.FlushVLAN(vlan)
+	s.vlans.Remove(id)
+	s.mem.Refund(vlan.NameSize)
+	s.fdb.FlushVLAN(id)
 	s.spanning.update(s)
 	return nil
 }
 
 // addVLAN adds or names a VLAN.
-func (s *Switch) addVLAN(vlan uint16, name string) error {
-	before := s.names.Load()
-	_, known := (*before)[vlan]
-	if !known && !s.mem.Charge(nameSize) {
+func (s *Switch) addVLAN(id uint16, name string) error {
+	before := s.vlans.Names()
+	_, known := before[id]
+	if !known && !s.mem.Charge(vlan.NameSize) {
 		return errNoMemory
 	}
-	names := maps.Clone(*before)
-	names[vlan] = name
-	s.names.Store(&names)
+	s.vlans.Add(id, name)
 	if err := s.prepareTrees(s.mode.Load().stp, nil, nil); err != nil {
-		s.names.Store(before)
+		s.vlans.Set(before)
 		if !known {
-			s.mem.Refund(nameSize)
+			s.mem.Refund(vlan.NameSize)
 		}
 		return err
 	}
