@@ -1,22 +1,19 @@
 package l2switch
 
 import (
-	"encoding/binary"
-
 	"ipnfs/bus"
+	"ipnfs/policies/ether"
 	"ipnfs/policies/ether/fdb"
 	"ipnfs/policies/ether/snoop"
+	"ipnfs/policies/ether/storm"
 	"ipnfs/policies/ether/stp"
 	"ipnfs/policies/ether/vlan"
 )
 
-// headerLen is the length in bytes of an ethernet header.
-const headerLen = 14
-
 // Forward decides where a frame goes: see the package comment.
 func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 	data := f.Data()
-	if len(data) < headerLen || !validSource(data) {
+	if len(data) < ether.HeaderLen || !ether.ValidSource(data) {
 		out.Drop(bus.DropMalformed)
 		return
 	}
@@ -24,7 +21,7 @@ func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 	if from == nil || from.bus != in {
 		return // it is just leaving
 	}
-	if reserved(data) && !m.passes(data) {
+	if ether.Reserved(data) && !m.passes(data) {
 		if data[5] == 0 {
 			s.receiveBPDU(m, from, data)
 		}
@@ -48,17 +45,11 @@ func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 		return
 	}
 	e := egress{mode: m, ports: &s.ports, from: from, frame: f, tag: t, out: out}
-	if data[0]&1 == 0 {
-		s.forwardUnicast(&e, data)
-	} else {
+	if ether.ToGroup(data) {
 		s.forwardGroup(&e, data)
+	} else {
+		s.forwardUnicast(&e, data)
 	}
-}
-
-// validSource tells whether the source is an address that a station can have:
-// neither a group's nor 0.
-func validSource(data []byte) bool {
-	return data[6]&1 == 0 && binary.BigEndian.Uint32(data[6:])|uint32(binary.BigEndian.Uint16(data[10:])) != 0
 }
 
 func (s *Switch) learn(from *port, vlan uint16, data []byte) {
@@ -111,20 +102,20 @@ func (s *Switch) forwardUnicast(e *egress, data []byte) {
 			return
 		}
 	}
-	if e.withinRate(stormUnknown) {
+	if e.withinRate(storm.Unknown) {
 		e.flood()
 	}
 }
 
 func (s *Switch) forwardGroup(e *egress, data []byte) {
-	kind := stormMulticast
-	if binary.BigEndian.Uint32(data) == 0xffffffff && binary.BigEndian.Uint16(data[4:]) == 0xffff {
-		kind = stormBroadcast
+	kind := storm.Multicast
+	if ether.ToAll(data) {
+		kind = storm.Broadcast
 	}
 	if !e.withinRate(kind) {
 		return
 	}
-	if !e.mode.snooping || kind == stormBroadcast {
+	if !e.mode.snooping || kind == storm.Broadcast {
 		e.flood()
 		return
 	}

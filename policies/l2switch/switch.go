@@ -8,6 +8,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/policies/ether/fdb"
 	"ipnfs/policies/ether/snoop"
+	"ipnfs/policies/ether/storm"
 	"ipnfs/policies/ether/stp"
 	"ipnfs/policies/ether/vlan"
 )
@@ -78,7 +79,7 @@ type port struct {
 	config atomic.Pointer[config]
 	state  atomic.Uint32          // stp.State in the one tree
 	states atomic.Pointer[states] // by VLAN; nil: discarding
-	storm  [stormKinds]bucket
+	storm  storm.Limiter
 	bpdus  atomic.Int32 // since the last Tick
 }
 
@@ -86,9 +87,9 @@ type port struct {
 type config struct {
 	vlan.Member
 	isolated bool
-	mrouter  bool            // a multicast router is there, heard or not
-	rates    [stormKinds]int // frames a second; 0: any
-	fdbMax   int             // addresses that may be learned here; 0: any
+	mrouter  bool // a multicast router is there, heard or not
+	rates    storm.Rates
+	fdbMax   int // addresses that may be learned here; 0: any
 	stp      stp.PortConfig
 
 	set     uint8 // what somebody set of that which else follows from the kind of port
@@ -205,9 +206,7 @@ func (s *Switch) Join(p *bus.Port) {
 		delete(s.kept, p)
 	}
 	n.config.Store(c)
-	for i := range n.storm {
-		n.storm[i].refill(c.rates[i])
-	}
+	n.storm.Refill(&c.rates)
 	s.ports.add(n)
 	s.count(c, 1)
 	s.fdb.SetPortLimit(n.number, c.fdbMax)
@@ -304,7 +303,7 @@ func (s *Switch) count(c *config, more int) {
 	if c.isolated {
 		s.isolated += more
 	}
-	if c.rates != [stormKinds]int{} {
+	if c.rates != (storm.Rates{}) {
 		s.storms += more
 	}
 	if m := s.mode.Load(); m.isolation != (s.isolated > 0) || m.storms != (s.storms > 0) {
@@ -344,9 +343,7 @@ func (s *Switch) configure(b *bus.Port, c config) error {
 	p.config.Store(&c)
 	s.count(&c, 1)
 	s.fdb.SetPortLimit(p.number, c.fdbMax)
-	for i := range p.storm {
-		p.storm[i].refill(c.rates[i])
-	}
+	p.storm.Refill(&c.rates)
 	s.groups.SetRouter(p.number, c.mrouter)
 	if moves || c.TPID != before.TPID {
 		s.fdb.FlushPort(p.number, false)
@@ -368,10 +365,7 @@ func (s *Switch) Tick(now time.Time) {
 	s.groups.Tick(time.Unix(0, s.now.Load())) // the clock of snoopControl
 	for p := range s.ports.all {
 		p.bpdus.Store(0)
-		c := p.config.Load()
-		for i := range p.storm {
-			p.storm[i].refill(c.rates[i])
-		}
+		p.storm.Refill(&p.config.Load().rates)
 	}
 	for p, c := range s.kept {
 		if !s.env.Keeps(p) {
