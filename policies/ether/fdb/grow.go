@@ -1,131 +1,115 @@
 package fdb
 
-// put stores p for k, which has no entry; s is its empty slot or nil. It returns
-// false if there is no room for it, be it for want of memory. Under mu. It costs
-// the work on one chunk at most, however many there are.
-func (t *Table) put(s *slot, k Key, p place) bool {
-	d := t.directory.Load()
-	h := d.hash(k)
-	switch {
-	case s != nil:
-		s.place.Store(uint64(p))
-	case d.chunks[d.index(h)].Load().add(k, h, p, reach):
-	case !t.makeRoom(h, p.port()):
+// put stores p for k, which has no entry. It returns false if there is no room
+// for it, be it for want of memory. Under mu. It costs the work on some lines at
+// most, however many there are, and sometimes the making of an array.
+func (t *Table) put(k Key, p place) bool {
+	a := t.array.Load()
+	if a.old.Load() != nil {
+		t.fill(fillLines)
+	} else if a.used >= a.most() && !t.renew() && int(t.live.Load()) >= a.most() {
 		t.room.Store(min(t.live.Load(), t.limit.Load())) // until the next Tick: the greedy are refused without the lock
-		return false
-	default:
-		d = t.directory.Load()
-		if !d.chunks[d.index(h)].Load().add(k, h, p, chunkLines) {
+		if !t.evict(p.port()) {
 			return false
 		}
 	}
+	if a = t.array.Load(); !a.add(k, p) && !(t.giveWay(a, k, p.port()) && a.add(k, p)) {
+		return false
+	}
 	t.live.Add(1)
-	t.own(k, h, p.port())
+	t.own(k, p.port())
 	return true
 }
 
-// makeRoom makes room for an entry of port in the chunk of the hash h: it drops
-// the slots of entries that have gone, and parts the chunk if more than half of
-// it is in use. Without memory for that an entry of a greedier port gives way.
-func (t *Table) makeRoom(h uint64, port int) bool {
-	c, first, n := t.chunkOf(h)
-	live := c.live()
-	if live > chunkSlots/2 && t.split(h) {
-		return true
-	}
-	if live > chunkSlots/8*7 {
-		s := t.greedySlot(c, port)
-		if s == nil {
-			return false
-		}
+// giveWay takes an entry of a port that has more than port from the lines that
+// searches for k go through.
+func (t *Table) giveWay(a *slots, k Key, port int) bool {
+	s := t.greedySlot(a, int(a.hash(k)>>a.shift), port)
+	if s != nil {
 		t.forget(s)
 		t.evicted.Add(1)
 	}
-	t.directory.Load().set(t.merged(c), first, n)
-	return true
+	return s != nil
 }
 
-func (t *Table) chunkOf(h uint64) (c *chunk, first, n int) {
-	d := t.directory.Load()
-	return d.run(d.index(h))
-}
-
-// merged is a new chunk with the entries of others, which are no more than it
-// has slots.
-func (t *Table) merged(chunks ...*chunk) *chunk {
-	d, fresh := t.directory.Load(), &chunk{}
-	for _, c := range chunks {
-		c.entries(func(_ *slot, k Key, p place) bool { return fresh.add(k, d.hash(k), p, chunkLines) })
+// renew begins to put all entries into another array, larger or smaller, if
+// memory allows: what has gone keeps no slot there. The next calls of fill do
+// that.
+func (t *Table) renew() bool {
+	size := minSlots
+	for int(t.live.Load()) > size/8*5 {
+		size *= 2
 	}
-	return fresh
-}
-
-// split parts the chunk of the hash h in two, if memory allows.
-func (t *Table) split(h uint64) bool {
-	d := t.directory.Load()
-	c, first, n := d.run(d.index(h))
-	if n == 1 {
-		places := 2 * len(d.chunks)
-		if places > maxPlaces || !t.charge(len(d.chunks)*placeSize) {
-			return false
-		}
-		d = d.resized(places)
-		t.directory.Store(d)
-		first, n = 2*first, 2
-	}
-	if !t.charge(chunkSize) {
+	if !t.charge(size * slotSize) {
 		return false
 	}
-	halves := [2]*chunk{{}, {}}
-	c.entries(func(_ *slot, k Key, p place) bool {
-		h := d.hash(k)
-		i := 0
-		if d.index(h) >= first+n/2 {
-			i = 1
-		}
-		return halves[i].add(k, h, p, chunkLines)
-	})
-	d.set(halves[0], first, n/2)
-	d.set(halves[1], first+n/2, n/2)
+	old := t.array.Load()
+	a := newSlots(size, old.seed)
+	a.old.Store(old)
+	t.array.Store(a)
 	return true
 }
 
-// shrink puts the chunk at n places together with the one before it, and that
-// with the one before, as long as both are as wide and little is in them. live is
-// what is in the chunk.
-func (t *Table) shrink(first, n, live int) {
-	d := t.directory.Load()
-	for n < len(d.chunks) && first&n != 0 && live <= chunkSlots/8*3 {
-		c, other := d.chunks[first].Load(), d.chunks[first-n].Load()
-		if d.chunks[first-1].Load() != other {
-			return // that one has been parted
+// fillLines is how many lines a new entry has to move: so an array that is just
+// half empty is not full before the old one is.
+const fillLines = 4
+
+// fill moves the entries of so many lines of the old array, and ends that when
+// all are. A reader who is there still sees them as they were.
+func (t *Table) fill(lines int) {
+	a := t.array.Load()
+	old := a.old.Load()
+	first := int(old.moved.Load())
+	end := min(first+lines, len(old.lines))
+	for i := first; i < end; i++ {
+		for j := range old.lines[i] {
+			s := &old.lines[i][j]
+			k := Key(s.key.Load())
+			if p := place(s.place.Load()); p != 0 && !a.add(k, p) {
+				t.forget(s)
+				t.evicted.Add(1)
+			}
 		}
-		if live += other.live(); live > chunkSlots/8*3 {
-			return
-		}
-		first, n = first-n, 2*n
-		d.set(t.merged(other, c), first, n)
-		t.refund(chunkSize)
+	}
+	old.moved.Store(int64(end))
+	if end == len(old.lines) {
+		a.old.Store(nil)
+		t.refund(old.size() * slotSize)
 	}
 }
 
-// pieceChunks is how many chunks are looked through before the lock is given up
-// for a moment: some ten microseconds.
-const pieceChunks = 4
+// A region is those hashes that begin with the same bits: a port knows in which
+// ones it has entries, and what looks through the table takes some at a time.
+const (
+	regionBits = 10
+	regions    = 1 << regionBits
 
-// pieces calls f for each chunk, some at a time under mu: it stands at n places
-// from first on. f may put it together with chunks before it.
-func (t *Table) pieces(f func(c *chunk, first, n int)) {
-	for h, more := uint64(0), true; more; {
-		t.mu.Lock()
-		for range pieceChunks {
-			d := t.directory.Load()
-			c, first, n := d.run(d.index(h))
-			f(c, first, n)
-			if h, more = d.next(first, n); !more {
-				break
-			}
+	pieceLines = 1024 // are looked through before the lock is given up for a moment: some ten microseconds
+)
+
+// inRegions calls f for each entry with a hash in the regions from first to end,
+// and for some others, until f returns false. Under mu.
+func (t *Table) inRegions(first, end int, f func(*slot, Key, place) bool) {
+	a := t.array.Load()
+	for _, a := range [...]*slots{a, a.old.Load()} {
+		if a != nil {
+			n := len(a.lines)
+			a.entries(int(a.moved.Load()), first*n/regions, (end*n+regions-1)/regions, f)
 		}
+	}
+}
+
+// pieces calls f for each entry, some at a time under mu, for some more than
+// once.
+func (t *Table) pieces(f func(s *slot, p place)) {
+	for region := 0; region < regions; {
+		t.mu.Lock()
+		end := min(regions, region+t.piece())
+		t.inRegions(region, end, func(s *slot, _ Key, p place) bool { f(s, p); return true })
+		region = end
 		t.mu.Unlock()
 	}
 }
+
+// piece is how many regions are looked through at a time.
+func (t *Table) piece() int { return max(1, pieceLines*regions/len(t.array.Load().lines)) }

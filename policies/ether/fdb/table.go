@@ -22,17 +22,17 @@ type Memory interface {
 
 // BaseSize is what a new table holds, in bytes. It is not charged: whoever
 // makes the table does that.
-const BaseSize = chunkSize + minPlaces*placeSize
+const BaseSize = minSlots * slotSize
 
 // Table is a forwarding database. All methods may be called at any time from
 // any thread; which of them take the lock is said in the package comment.
 type Table struct {
 	// What every frame reads.
-	directory atomic.Pointer[directory]
-	horizon   atomic.Uint32 // entries stamped before this second have aged out
-	damping   atomic.Uint32 // seconds
-	room      atomic.Int64  // entries there may be: limit, or fewer while memory lacks
-	_         [64]byte      // what follows is written more often
+	array   atomic.Pointer[slots]
+	horizon atomic.Uint32 // entries stamped before this second have aged out
+	damping atomic.Uint32 // seconds
+	room    atomic.Int64  // entries there may be: limit, or fewer while memory lacks
+	_       [64]byte      // what follows is written more often
 
 	live    atomic.Int64 // entries; changed under mu
 	limit   atomic.Int64
@@ -65,13 +65,11 @@ type Stats struct {
 }
 
 // New makes a table that holds at most limit entries. It grows as it fills,
-// if mem allows: about 30 bytes an entry. A mem of nil allows all.
+// if mem allows: about 20 to 40 bytes an entry. A mem of nil allows all.
 func New(limit int, mem Memory) *Table {
 	t := &Table{mem: mem, ageing: DefaultAgeing, owners: map[int]*owner{}, limits: map[int]int{}}
 	t.SetLimit(limit)
-	d := newDirectory(minPlaces, seed{rand.Uint64(), rand.Uint64() | 1})
-	d.set(&chunk{}, 0, minPlaces)
-	t.directory.Store(d)
+	t.array.Store(newSlots(minSlots, seed{rand.Uint64(), rand.Uint64() | 1}))
 	return t
 }
 
@@ -140,7 +138,7 @@ func (t *Table) Stats() Stats {
 }
 
 // find returns the slot of k, or nil. No lock.
-func (t *Table) find(k Key) *slot { return t.directory.Load().find(k) }
+func (t *Table) find(k Key) *slot { return t.array.Load().find(k) }
 
 func (t *Table) charge(n int) bool { return t.mem == nil || t.mem.Charge(n) }
 

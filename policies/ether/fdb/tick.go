@@ -8,31 +8,26 @@ func (t *Table) Tick(now uint32) {
 	t.setHorizon()
 	t.room.Store(t.limit.Load()) // there may be memory again
 	t.mu.Unlock()
-	t.pieces(func(c *chunk, first, n int) {
-		t.shrink(first, n, t.sweep(c))
-	})
+	t.pieces(t.sweep)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for d := t.directory.Load(); len(d.chunks) > minPlaces && d.wide(); d = t.directory.Load() {
-		t.directory.Store(d.resized(len(d.chunks) / 2))
-		t.refund(len(d.chunks) / 2 * placeSize)
+	a := t.array.Load()
+	if a.old.Load() == nil && a.size() > minSlots && int(t.live.Load()) < a.size()/4 {
+		t.renew()
+	}
+	for t.array.Load().old.Load() != nil {
+		t.fill(pieceLines)
+		t.mu.Unlock() // for a moment
+		t.mu.Lock()
 	}
 }
 
-// sweep removes what has aged out of a chunk, and returns how many entries are
-// left.
-func (t *Table) sweep(c *chunk) (left int) {
-	horizon := t.horizon.Load()
-	c.entries(func(s *slot, _ Key, p place) bool {
-		// A frame of the station may have come just now.
-		if !p.valid(horizon) && s.place.CompareAndSwap(uint64(p), 0) {
-			t.live.Add(-1)
-			t.disown(p.port())
-			t.aged.Add(1)
-		} else {
-			left++
-		}
-		return true
-	})
-	return left
+// sweep removes an entry that has aged out.
+func (t *Table) sweep(s *slot, p place) {
+	// A frame of the station may have come just now.
+	if !p.valid(t.horizon.Load()) && s.place.CompareAndSwap(uint64(p), 0) {
+		t.live.Add(-1)
+		t.disown(p.port())
+		t.aged.Add(1)
+	}
 }
