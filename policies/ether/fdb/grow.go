@@ -18,6 +18,7 @@ func (t *Table) put(k Key, p place) bool {
 	}
 	t.live.Add(1)
 	t.own(k, p.port())
+	t.tell(k)
 	return true
 }
 

@@ -118,6 +118,22 @@ func (t *Table) move(s *slot, k Key, from, to place) {
 		t.own(k, to.port())
 	}
 	s.place.Store(uint64(to))
+	t.tell(k)
+}
+
+// Touch notes that a frame with the source k came in by port in the second then,
+// if k is known there. No lock.
+func (t *Table) Touch(k Key, port int, then uint32) {
+	s := t.find(k)
+	if s == nil {
+		return
+	}
+	for {
+		p := place(s.place.Load())
+		if !p.of(k) || !p.at(port) || p.stamp() >= then || s.place.CompareAndSwap(uint64(p), uint64(p.restamped(then))) {
+			return
+		}
+	}
 }
 
 // Lookup returns the port behind which the station k is, if that is known.

@@ -232,4 +232,5 @@ func (t *Table) forget(s *slot) {
 	p := place(s.place.Swap(0))
 	t.live.Add(-1)
 	t.disown(p.port())
+	t.tell(Key(s.key.Load()))
 }

@@ -47,6 +47,7 @@ type Table struct {
 
 	mu        sync.Mutex
 	mem       Memory
+	changed   func(Key) // see Watch
 	ageing    uint32
 	owners    map[int]*owner
 	limits    map[int]int // entries that ports may have, by port; none: any
@@ -71,6 +72,20 @@ func New(limit int, mem Memory) *Table {
 	t.SetLimit(limit)
 	t.array.Store(newSlots(minSlots, seed{rand.Uint64(), rand.Uint64() | 1}))
 	return t
+}
+
+// Watch lets f hear of each key whose entry has come, moved or gone, under the
+// table's lock. It must not call the table, but for Lookup.
+func (t *Table) Watch(f func(Key)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.changed = f
+}
+
+func (t *Table) tell(k Key) {
+	if t.changed != nil {
+		t.changed(k)
+	}
 }
 
 // Len returns how many entries there are, static ones included.

@@ -484,3 +484,58 @@ func TestFewKeys(t *testing.T) {
 		t.Errorf("%d went, %d bytes are left", n, 1<<20-mem.left)
 	}
 }
+
+// A stamp from outside keeps an entry where it is, and does nothing else.
+func TestTouch(t *testing.T) {
+	tab := New(10, nil)
+	tab.SetAgeing(10)
+	for i := range byte(4) {
+		tab.Learn(key(1, i), 1, 100)
+	}
+	tab.Touch(key(1, 0), 1, 105)
+	tab.Touch(key(1, 1), 1, 90)  // older
+	tab.Touch(key(1, 2), 2, 105) // it is not there
+	tab.Touch(key(1, 9), 1, 105) // nor is this one anywhere
+	tab.Tick(112)
+	if list := tab.Entries(); len(list) != 1 || list[0] != (Entry{1, key(1, 0).MAC(), 1, 7, false}) {
+		t.Errorf("left are %v", list)
+	}
+	check(t, tab)
+}
+
+// Who watches is told of all that comes, moves and goes: from that alone he knows
+// what is there.
+func TestWatch(t *testing.T) {
+	tab, mirror := New(100, nil), map[Key]int{}
+	tab.Watch(func(k Key) {
+		if port, ok := tab.Lookup(k); ok {
+			mirror[k] = port
+		} else {
+			delete(mirror, k)
+		}
+	})
+	for round := range uint32(50) {
+		for i := range 60 {
+			tab.Learn(randomKey(int(round)*20+i), 1+(int(round)+i/7)%3, round)
+		}
+		tab.AddStatic(randomKey(int(round)), 3)
+		tab.Remove(randomKey(int(round) * 20))
+		switch round % 5 {
+		case 1:
+			tab.FlushPort(2, false)
+		case 2:
+			tab.FlushVLAN(3)
+		case 3:
+			tab.SetAgeing(round % 7)
+		}
+		tab.Tick(round)
+		if len(mirror) != tab.Len() {
+			t.Fatalf("round %d: %d entries, and %d are known", round, tab.Len(), len(mirror))
+		}
+		for _, e := range tab.Entries() {
+			if mirror[MakeKey(e.VLAN, e.MAC)] != e.Port {
+				t.Fatalf("round %d: %v is known at %d", round, e, mirror[MakeKey(e.VLAN, e.MAC)])
+			}
+		}
+	}
+}

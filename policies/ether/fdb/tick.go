@@ -29,5 +29,6 @@ func (t *Table) sweep(s *slot, p place) {
 		t.live.Add(-1)
 		t.disown(p.port())
 		t.aged.Add(1)
+		t.tell(Key(s.key.Load()))
 	}
 }
