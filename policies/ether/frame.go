@@ -7,6 +7,8 @@
 //   - stp: a spanning tree. Its owner locks: the network's lock does.
 //   - snoop: who wants which multicast group. The table locks itself.
 //   - storm: how many frames a second may be flooded. Atomics.
+//   - feed: who follows the table, such as a program in the kernel. Any lock may
+//     be held; what takes a right comes under the network's.
 //
 // This package itself looks at headers.
 package ether
