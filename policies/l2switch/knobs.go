@@ -17,7 +17,10 @@ const maxAgeing = 1_000_000
 func (s *Switch) Knobs() []bus.Knob {
 	return []bus.Knob{
 		s.number("ageing", 0, maxAgeing,
-			func() int { return int(s.fdb.Ageing()) }, func(v int) { s.fdb.SetAgeing(uint32(v)) }),
+			func() int { return int(s.fdb.Ageing()) }, func(v int) {
+				s.fdb.SetAgeing(uint32(v))
+				s.feed.Resync() // what is too old now goes at the next Tick
+			}),
 		s.number("fdb_max", 1, fdb.MaxLimit,
 			func() int { return s.fdb.Limit() }, func(v int) { s.fdb.SetLimit(v) }),
 		s.number("damping", 0, maxAgeing,
@@ -71,6 +74,7 @@ func (s *Switch) setVLANs(value string) error {
 	s.updateMode(func(m *mode) { m.vlans = on })
 	s.fdb.Flush()
 	s.groups.Flush()
+	s.feed.Revoke(0, bus.AnyVLAN)
 	return nil
 }
 

@@ -163,7 +163,20 @@ func (t *tree) SetState(number int, state stp.State) {
 		}
 		t.s.groups.Renew(number, in)
 	}
+	if state == stp.Forwarding {
+		t.s.feed.PortChanged(number)
+	} else {
+		t.s.feed.Revoke(number, t.feedVLAN())
+	}
 	t.Event("state", number, state.String())
+}
+
+// feedVLAN is the tree's VLAN as a follower knows it.
+func (t *tree) feedVLAN() uint16 {
+	if t.vlan == 0 {
+		return bus.AnyVLAN
+	}
+	return t.vlan
 }
 
 // Flush forgets what was learned on a port.
@@ -175,6 +188,7 @@ func (t *tree) Flush(number int) {
 		t.s.fdb.FlushPortVLAN(number, t.vlan)
 		t.s.groups.ForgetVLAN(t.vlan)
 	}
+	t.s.feed.Revoke(number, t.feedVLAN())
 }
 
 // Event publishes what happened in the tree.
@@ -286,6 +300,7 @@ func (sp *spanning) configure(p *port) error {
 func (t *tree) close(p *port) {
 	if states := p.states.Load(); states != nil {
 		states.set(t.vlan, stp.Discarding)
+		t.s.feed.Revoke(p.number, t.vlan)
 	}
 }
 
@@ -370,6 +385,7 @@ func (s *Switch) setMode(want stpMode, config stp.Config) error {
 	}
 	s.fdb.Flush()
 	s.groups.Flush()
+	s.feed.Revoke(0, bus.AnyVLAN)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/policies/ether/fdb"
+	"ipnfs/policies/ether/feed"
 	"ipnfs/policies/ether/snoop"
 	"ipnfs/policies/ether/storm"
 	"ipnfs/policies/ether/stp"
@@ -30,6 +31,7 @@ type Switch struct {
 	mem    memory
 	fdb    *fdb.Table
 	groups *snoop.Table
+	feed   feed.Feed
 	mode   atomic.Pointer[mode]
 	ports  portTable
 	start  time.Time
@@ -46,6 +48,7 @@ type Switch struct {
 
 var _ interface {
 	bus.Charger
+	bus.Feeder
 	bus.Starter
 	bus.Joiner
 	bus.Linker
@@ -149,6 +152,7 @@ func New(args map[string]string) (bus.Policy, error) {
 		pvid: vlan.Default, kept: map[*bus.Port]*config{},
 	}
 	s.fdb, s.groups = fdb.New(fdb.DefaultLimit, &s.mem), snoop.New(snoop.DefaultLimit, &s.mem)
+	s.fdb.Watch(func(k fdb.Key) { s.feed.Changed(k.VLAN(), k.MAC()) })
 	s.spanning.init()
 	s.mode.Store(&mode{})
 	s.fdb.SetAgeing(fdb.DefaultAgeing)
@@ -173,7 +177,12 @@ func New(args map[string]string) (bus.Policy, error) {
 }
 
 // seconds is the fdb's clock: the second of the last Tick.
-func (s *Switch) seconds() uint32 { return uint32(max(1, s.now.Load()/int64(time.Second))) }
+func (s *Switch) seconds() uint32 { return seconds(s.now.Load()) }
+
+func seconds(now int64) uint32 { return uint32(max(1, now/int64(time.Second))) }
+
+// since is a time as Switch.now has it.
+func (s *Switch) since(t time.Time) int64 { return s.start.UnixNano() + int64(t.Sub(s.start)) }
 
 // Name is the policy's name.
 func (*Switch) Name() string { return Name }
@@ -191,7 +200,10 @@ func (s *Switch) Admit(env bus.Env) error {
 func (s *Switch) Start(env bus.Env) { s.env = env }
 
 // Stop gives the memory back. The switch has no goroutine.
-func (s *Switch) Stop() { s.mem.stop() }
+func (s *Switch) Stop() {
+	s.feed.End()
+	s.mem.stop()
+}
 
 // Join makes p a port of the switch.
 func (s *Switch) Join(p *bus.Port) {
@@ -215,6 +227,7 @@ func (s *Switch) Join(p *bus.Port) {
 	if n.device {
 		s.groups.Renew(n.number, s.vlansOf(n))
 	}
+	s.feed.PortChanged(n.number)
 }
 
 // Link forgets who was behind a link that went down, and lets the spanning
@@ -231,6 +244,7 @@ func (s *Switch) Link(p *bus.Port) {
 	}
 	if !up {
 		s.fdb.FlushPort(n.number, false)
+		s.feed.Revoke(n.number, bus.AnyVLAN)
 	}
 	s.groups.Renew(n.number, s.vlansOf(n))
 }
@@ -285,6 +299,7 @@ func (s *Switch) Leave(p *bus.Port) {
 	s.count(c, -1)
 	s.spanning.leave(s, n)
 	s.fdb.FlushPort(n.number, true)
+	s.feed.Revoke(n.number, bus.AnyVLAN)
 	s.fdb.SetPortLimit(n.number, 0)
 	if n.device {
 		s.groups.Renew(n.number, s.vlansOf(n))
@@ -355,12 +370,15 @@ func (s *Switch) configure(b *bus.Port, c config) error {
 	if c.isolated != before.isolated {
 		s.groups.Renew(p.number, s.vlansOf(p))
 	}
+	if moves || c.TPID != before.TPID || c.isolated != before.isolated {
+		s.feed.Revoke(p.number, bus.AnyVLAN)
+	}
 	return nil
 }
 
 // Tick ages what is to age, once a second.
 func (s *Switch) Tick(now time.Time) {
-	s.now.Store(s.start.UnixNano() + int64(now.Sub(s.start)))
+	s.now.Store(s.since(now))
 	s.fdb.Tick(s.seconds())
 	s.groups.Tick(time.Unix(0, s.now.Load())) // the clock of snoopControl
 	for p := range s.ports.all {

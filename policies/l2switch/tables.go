@@ -127,19 +127,25 @@ func (s *Switch) changeFDB(c command, key fdb.Key) error {
 		if _, given := c.args["port"]; given {
 			return bus.Errorf(bus.Invalid, "del takes no port: an address is at one port only")
 		}
+		before, _ := s.fdb.Lookup(key) // 0, any port, if it has just aged out
 		if !s.fdb.Remove(key) {
 			return bus.Errorf(bus.Unknown, "%s is not known in VLAN %d", c.value, key.VLAN())
 		}
+		s.feed.Revoke(before, key.VLAN())
 		return nil
 	}
 	p, err := s.portArg(c)
 	if err != nil {
 		return err
 	}
+	before, there := s.fdb.Lookup(key)
 	if err := s.fdb.AddStatic(key, p.number); errors.Is(err, fdb.ErrFull) {
 		return bus.Errorf(bus.NoSpace, "%v: raise switch/fdb_max", err)
 	} else if err != nil {
 		return bus.Errorf(bus.Range, "%v", err)
+	}
+	if there && before != p.number {
+		s.feed.Revoke(before, key.VLAN())
 	}
 	return nil
 }
@@ -152,8 +158,10 @@ func (s *Switch) flushFDB(c command, vlan uint16) error {
 		return bus.Errorf(bus.Invalid, "flush takes port= and vlan=, not %q", c.value)
 	case !byPort && !byVLAN:
 		s.fdb.Flush()
+		s.feed.Revoke(0, bus.AnyVLAN)
 	case !byPort:
 		s.fdb.FlushVLAN(vlan)
+		s.feed.Revoke(0, vlan)
 	default:
 		p, err := s.portArg(c)
 		if err != nil {
@@ -161,8 +169,10 @@ func (s *Switch) flushFDB(c command, vlan uint16) error {
 		}
 		if byVLAN {
 			s.fdb.FlushPortVLAN(p.number, vlan)
+			s.feed.Revoke(p.number, vlan)
 		} else {
 			s.fdb.FlushPort(p.number, false)
+			s.feed.Revoke(p.number, bus.AnyVLAN)
 		}
 	}
 	return nil
@@ -223,6 +233,7 @@ func (s *Switch) writeVLANs(text string) error {
 	s.vlans.Remove(id)
 	s.mem.Refund(vlan.NameSize)
 	s.fdb.FlushVLAN(id)
+	s.feed.Revoke(0, id)
 	s.spanning.update(s)
 	return nil
 }
