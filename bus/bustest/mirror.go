@@ -6,6 +6,9 @@ import (
 	"sync/atomic"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // Mirror is a follower as one in the kernel would be: it knows a policy's table
@@ -38,10 +41,10 @@ var _ bus.Follower = (*Mirror)(nil)
 func Follow(n *bus.Network) (*Mirror, error) {
 	m := &Mirror{wakes: make(chan struct{}, 1)}
 	m.forget()
-	return m, n.UsePolicy(func(p bus.Policy) (err error) {
+	return m, n.UsePolicy(func(p policy.Policy) (err error) {
 		feeder, ok := p.(bus.Feeder)
 		if !ok {
-			return bus.Errorf(bus.Unsupported, "policy %s has no table to follow", p.Name())
+			return fail.Errorf(fail.Unsupported, "policy %s has no table to follow", p.Name())
 		}
 		m.feed, err = feeder.Follow(m)
 		return err
@@ -148,7 +151,7 @@ func (m *Mirror) look(a address) {
 
 // Decide tells where the mirror sends a frame that came by a port, and with what
 // edit; false: that is for the policy to say.
-func (m *Mirror) Decide(in int, frame []byte) (to int, edit bus.Edit, ok bool) {
+func (m *Mirror) Decide(in int, data []byte) (to int, edit frame.Edit, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	from, ok := m.port(in)
@@ -156,19 +159,19 @@ func (m *Mirror) Decide(in int, frame []byte) (to int, edit bus.Edit, ok bool) {
 		return 0, edit, false
 	}
 	var vlan, prio, inside uint16
-	tagged := from.VLANs && binary.BigEndian.Uint16(frame[12:]) == from.TPID
+	tagged := from.VLANs && binary.BigEndian.Uint16(data[12:]) == from.TPID
 	switch {
-	case tagged && len(frame) < 18:
+	case tagged && len(data) < 18:
 		return 0, edit, false
 	case tagged:
-		tci := binary.BigEndian.Uint16(frame[14:])
+		tci := binary.BigEndian.Uint16(data[14:])
 		inside, prio = tci&0xfff, tci&0xf000
 	}
 	if vlan = inside; from.VLANs && inside == 0 {
 		vlan = from.PVID
 	}
-	src, known := m.station(vlan, frame[6:])
-	dst, there := m.station(vlan, frame)
+	src, known := m.station(vlan, data[6:])
+	dst, there := m.station(vlan, data)
 	if !known || !there || src.Port != in || dst.Port == in {
 		return 0, edit, false
 	}

@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/policies/ether"
 	"ipnfs/policies/ether/fdb"
 	"ipnfs/policies/ether/vlan"
@@ -18,49 +20,49 @@ import (
 type bridge struct {
 	fdb    *fdb.Table
 	member vlan.Member
-	ports  atomic.Pointer[map[int]*bus.Port] // immutable
+	ports  atomic.Pointer[map[int]policy.Port] // immutable
 }
 
 const bridgeName = "ether-bridge"
 
 func init() {
-	bus.RegisterPolicy(bus.PolicyType{Name: bridgeName, Summary: "for tests: a bare bridge", New: func(args map[string]string) (bus.Policy, error) {
+	policy.Register(policy.Type{Name: bridgeName, Summary: "for tests: a bare bridge", New: func(args map[string]string) (policy.Policy, error) {
 		for key := range args {
-			return nil, bus.Errorf(bus.Invalid, "no argument %q", key)
+			return nil, fail.Errorf(fail.Invalid, "no argument %q", key)
 		}
 		b := &bridge{fdb: fdb.New(1000, nil), member: vlan.Member{PVID: 1, Tagged: &vlan.Set{}, TPID: vlan.TPIDC}}
 		b.member.Tagged.Add(2)
-		b.ports.Store(&map[int]*bus.Port{})
+		b.ports.Store(&map[int]policy.Port{})
 		return b, nil
 	}})
 }
 
 func (*bridge) Name() string { return bridgeName }
 
-func (b *bridge) change(f func(map[int]*bus.Port)) {
+func (b *bridge) change(f func(map[int]policy.Port)) {
 	ports := maps.Clone(*b.ports.Load())
 	f(ports)
 	b.ports.Store(&ports)
 }
 
-func (b *bridge) Join(p *bus.Port) { b.change(func(m map[int]*bus.Port) { m[p.Number()] = p }) }
+func (b *bridge) Join(p policy.Port) { b.change(func(m map[int]policy.Port) { m[p.Number()] = p }) }
 
-func (b *bridge) Leave(p *bus.Port) {
-	b.change(func(m map[int]*bus.Port) { delete(m, p.Number()) })
+func (b *bridge) Leave(p policy.Port) {
+	b.change(func(m map[int]policy.Port) { delete(m, p.Number()) })
 	b.fdb.FlushPort(p.Number(), true)
 }
 
 func (b *bridge) Tick(now time.Time) { b.fdb.Tick(uint32(now.Unix())) }
 
-func (b *bridge) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+func (b *bridge) Forward(in policy.Port, f *frame.Frame, out *policy.Egress) {
 	data := f.Data()
 	if len(data) < ether.HeaderLen || !ether.ValidSource(data) {
-		out.Drop(bus.DropMalformed)
+		out.Drop(frame.DropMalformed)
 		return
 	}
 	t, ok := b.member.Classify(data)
 	if !ok {
-		out.Drop(bus.DropVLAN)
+		out.Drop(frame.DropVLAN)
 		return
 	}
 	r, _ := b.fdb.Learn(fdb.MakeKey(t.VLAN, [6]byte(data[6:12])), in.Number(), uint32(time.Now().Unix()))
@@ -73,7 +75,7 @@ func (b *bridge) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 			if to := (*b.ports.Load())[n]; to != nil && to != in {
 				out.AddEdited(to, edit)
 			} else {
-				out.Drop(bus.DropFiltered)
+				out.Drop(frame.DropFiltered)
 			}
 			return
 		}

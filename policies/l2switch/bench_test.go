@@ -6,7 +6,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"ipnfs/bus"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 )
 
 // picks is how many frames a benchmark goes round, a power of two.
@@ -16,26 +17,26 @@ const picks = 1 << 17
 // switch. It is one frame whose addresses change, so that what lies far from
 // the processor is what the switch knows, and not the frames.
 type traffic struct {
-	policy bus.Policy
-	ports  []*bus.Port
+	policy policy.Policy
+	ports  []policy.Port
 	data   []byte
-	frame  bus.Frame
+	frame  frame.Frame
 	pairs  [picks][2]uint32 // source and destination
-	out    bus.Egress
+	out    policy.Egress
 }
 
 // newTraffic makes a switch that has learned the addresses.
 func newTraffic(b *testing.B, ports, addresses int, settings ...string) *traffic {
 	b.Helper()
 	l := newLab(b, Name+" fdb_max=200000", 0)
-	t := &traffic{policy: l.Net.Policy(), data: frame(toAll, macOf(0), "")}
+	t := &traffic{policy: l.Net.Policy(), data: makeFrame(toAll, macOf(0), "")}
 	for range ports {
 		l.joinSilent()
 		t.ports = append(t.ports, l.at(len(l.stations)).conn.Port())
 		l.set(fmt.Sprintf("%d/fdb_max=off", len(l.stations)))
 	}
 	l.set(settings...)
-	t.frame = bus.NewFrame(t.data)
+	t.frame = frame.NewFrame(t.data)
 	for i := range addresses {
 		t.forward(uint32(i))
 	}

@@ -14,7 +14,7 @@
 // Forward takes no lock and allocates nothing: what it reads are atomics and
 // immutable values that the settings replace. What must change more than
 // that, a BPDU for one, is deferred to a call that holds the network's lock
-// (bus.Env.Defer); all else in this package holds it.
+// (policy.Env.Defer); all else in this package holds it.
 //
 //   - switch.go: the policy and its ports. ports.go: the ports by number.
 //   - memory.go: what is charged to the network.

@@ -9,6 +9,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 )
 
 // fabric is several switches and the cables between them. Time passes by
@@ -47,10 +48,10 @@ type end struct {
 func (*end) Attach(*bus.Conn) {}
 
 // Claim takes all.
-func (*end) Claim(_ *bus.Batch, i, j int) (int, uint64) { return j - i, 0 }
+func (*end) Claim(_ *frame.Batch, i, j int) (int, uint64) { return j - i, 0 }
 
 // Emit puts frames on their way.
-func (e *end) Emit(b *bus.Batch, i, j int, _ uint64) {
+func (e *end) Emit(b *frame.Batch, i, j int, _ uint64) {
 	for k := i; k < j && !e.cable.mute; k++ {
 		e.fabric.way = append(e.fabric.way, passing{e.other, bytes.Clone(b.Frames[k].Data())})
 	}

@@ -10,6 +10,9 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/policies/ether/fdb"
 	"ipnfs/policies/ether/vlan"
 )
@@ -31,12 +34,12 @@ func (l *lab) follow() *bustest.Mirror {
 func (l *lab) agree(m *bustest.Mirror, what string, stations ...mac) (fast int) {
 	l.tb.Helper()
 	s := l.Net.Policy().(*Switch)
-	var out bus.Egress
+	var out policy.Egress
 	for in := range s.ports.all {
 		for _, tags := range [][]uint32{nil, {ctag(10)}, {ctag(20, 5<<pcpShift)}, {ctag(0, 3<<pcpShift)}, {stag(10)}} {
 			for _, src := range stations {
 				for _, dst := range stations {
-					data := frame(dst, src, "x", tags...)
+					data := makeFrame(dst, src, "x", tags...)
 					to, edit, ok := m.Decide(in.number, data)
 					t, here := vlan.Tag{}, true
 					if s.mode.Load().vlans {
@@ -50,7 +53,7 @@ func (l *lab) agree(m *bustest.Mirror, what string, stations ...mac) (fast int) 
 						continue
 					}
 					_, there := s.fdb.Lookup(fdb.MakeKey(t.VLAN, dst))
-					f := bus.NewFrame(data)
+					f := frame.NewFrame(data)
 					out.Reset()
 					s.Forward(in.bus, &f, &out)
 					if want := there && len(out.Ports()) == 1; want != ok || ok && (out.Ports()[0].Number() != to || out.Edit(0) != edit) {
@@ -128,7 +131,7 @@ func TestRevokedAtOnce(t *testing.T) {
 			}
 		}
 		speak()
-		there, back := frame(macOf(2), macOf(1), "x", c.tags...), frame(macOf(1), macOf(2), "x", c.tags...)
+		there, back := makeFrame(macOf(2), macOf(1), "x", c.tags...), makeFrame(macOf(1), macOf(2), "x", c.tags...)
 		still := func() string {
 			_, _, one := m.Decide(1, there)
 			_, _, two := m.Decide(2, back)
@@ -168,7 +171,7 @@ func TestFollowedToForwarding(t *testing.T) {
 		m.Catch()
 		l.agree(m, l.field(1, 0, "state"), macOf(1), macOf(2))
 	}
-	if _, _, ok := m.Decide(1, frame(macOf(2), macOf(1), "x")); !ok {
+	if _, _, ok := m.Decide(1, makeFrame(macOf(2), macOf(1), "x")); !ok {
 		t.Error("the mirror sends nothing in the end")
 	}
 }
@@ -249,7 +252,7 @@ func TestFollowerDecides(t *testing.T) {
 		default:
 			l.tick(1 + r.IntN(3))
 		}
-		_ = bustest.Send(last.conn, frame(address, macs[r.IntN(len(macs))], "x", anyTags(r.IntN)...))
+		_ = bustest.Send(last.conn, makeFrame(address, macs[r.IntN(len(macs))], "x", anyTags(r.IntN)...))
 	}
 	fast := 0
 	for round := range rounds {
@@ -266,7 +269,7 @@ func TestFollowerDecides(t *testing.T) {
 					if rand.IntN(20) == 0 {
 						from = macs[rand.IntN(len(macs))] // a station moves
 					}
-					bustest.Send(s.conn, frame(to, from, "x", anyTags(rand.IntN)...))
+					bustest.Send(s.conn, makeFrame(to, from, "x", anyTags(rand.IntN)...))
 				}
 			})
 		}
@@ -317,13 +320,13 @@ func TestFollowEnds(t *testing.T) {
 	l.at(1).say(macOf(2), "x")
 	l.at(2).say(macOf(1), "x")
 	m.Catch()
-	if _, err := bustest.Follow(l.Net); bus.KindOf(err) != bus.Busy {
+	if _, err := bustest.Follow(l.Net); fail.KindOf(err) != fail.Busy {
 		t.Errorf("a second follower: %v", err)
 	}
 	if err := l.Net.SetPolicy(Name); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, ok := m.Decide(1, frame(macOf(2), macOf(1), "x")); ok || !m.Feed().Ended() {
+	if _, _, ok := m.Decide(1, makeFrame(macOf(2), macOf(1), "x")); ok || !m.Feed().Ended() {
 		t.Errorf("after another policy came: ended %v, still sends %v", m.Feed().Ended(), ok)
 	}
 	l.follow().Feed().Close()

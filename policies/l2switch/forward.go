@@ -1,7 +1,8 @@
 package l2switch
 
 import (
-	"ipnfs/bus"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/policies/ether"
 	"ipnfs/policies/ether/fdb"
 	"ipnfs/policies/ether/snoop"
@@ -11,10 +12,10 @@ import (
 )
 
 // Forward decides where a frame goes: see the package comment.
-func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
+func (s *Switch) Forward(in policy.Port, f *frame.Frame, out *policy.Egress) {
 	data := f.Data()
 	if len(data) < ether.HeaderLen || !ether.ValidSource(data) {
-		out.Drop(bus.DropMalformed)
+		out.Drop(frame.DropMalformed)
 		return
 	}
 	m, from := s.mode.Load(), s.ports.get(in.Number())
@@ -25,14 +26,14 @@ func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 		if data[5] == 0 {
 			s.receiveBPDU(m, from, data)
 		}
-		out.Drop(bus.DropFiltered)
+		out.Drop(frame.DropFiltered)
 		return
 	}
 	var t vlan.Tag
 	if m.vlans {
 		var ok bool
 		if t, ok = from.config.Load().Classify(data); !ok {
-			out.Drop(bus.DropVLAN)
+			out.Drop(frame.DropVLAN)
 			return
 		}
 	}
@@ -41,7 +42,7 @@ func (s *Switch) Forward(in *bus.Port, f *bus.Frame, out *bus.Egress) {
 		s.learn(from, t.VLAN, data)
 	}
 	if state != stp.Forwarding {
-		out.Drop(bus.DropSTP)
+		out.Drop(frame.DropSTP)
 		return
 	}
 	e := egress{mode: m, ports: &s.ports, from: from, frame: f, tag: t, out: out}
@@ -86,16 +87,16 @@ type egress struct {
 	mode  *mode
 	ports *portTable
 	from  *port
-	frame *bus.Frame
+	frame *frame.Frame
 	tag   vlan.Tag
-	out   *bus.Egress
+	out   *policy.Egress
 }
 
 func (s *Switch) forwardUnicast(e *egress, data []byte) {
 	if number, ok := s.fdb.Lookup(fdb.MakeKey(e.tag.VLAN, [6]byte(data[:6]))); ok {
 		if to := e.ports.get(number); to != nil {
 			if to == e.from {
-				e.out.Drop(bus.DropFiltered) // it is there already
+				e.out.Drop(frame.DropFiltered) // it is there already
 			} else {
 				e.unsent(e.send(to))
 			}
@@ -136,7 +137,7 @@ func (e *egress) flood() {
 		e.out.Flood()
 		return
 	}
-	var why bus.Drop
+	var why frame.Drop
 	leaves := e.ports.list()
 	for i := range leaves {
 		l := leaves[i].Load()
@@ -155,7 +156,7 @@ func (e *egress) flood() {
 
 // unsent counts a frame that no port may get by why that is, if there were
 // ports at all.
-func (e *egress) unsent(why bus.Drop) {
+func (e *egress) unsent(why frame.Drop) {
 	if why != 0 && len(e.out.Ports()) == 0 {
 		e.out.Drop(why)
 	}
@@ -163,7 +164,7 @@ func (e *egress) unsent(why bus.Drop) {
 
 // sendTo sends to the ports of these numbers, ascending, once to each.
 func (e *egress) sendTo(members, routers []int) {
-	var why bus.Drop
+	var why frame.Drop
 	for len(members)+len(routers) > 0 {
 		var n int
 		if len(routers) == 0 || len(members) > 0 && members[0] <= routers[0] {
@@ -181,17 +182,17 @@ func (e *egress) sendTo(members, routers []int) {
 }
 
 // send sends to one port in the form it wants, or says why not.
-func (e *egress) send(to *port) bus.Drop {
+func (e *egress) send(to *port) frame.Drop {
 	if e.mode.plain() {
 		e.out.Add(to.bus)
 		return 0
 	}
 	if to.stpState(e.mode, e.tag.VLAN) != stp.Forwarding {
-		return bus.DropSTP
+		return frame.DropSTP
 	}
 	c := to.config.Load()
 	if c.isolated && e.mode.isolation && e.from.config.Load().isolated {
-		return bus.DropIsolated
+		return frame.DropIsolated
 	}
 	if !e.mode.vlans {
 		e.out.Add(to.bus)
@@ -199,7 +200,7 @@ func (e *egress) send(to *port) bus.Drop {
 	}
 	edit, ok := c.Egress(e.tag)
 	if !ok {
-		return bus.DropVLAN
+		return frame.DropVLAN
 	}
 	e.out.AddEdited(to.bus, edit)
 	return 0

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/policies/ether/snoop"
 )
 
@@ -16,7 +18,7 @@ import (
 func FuzzForward(f *testing.F) {
 	for _, tags := range [][]uint32{nil, {ctag(0)}, {ctag(10)}, {stag(10), ctag(5)}, {ctag(4095)}} {
 		for _, to := range []mac{toAll, toGroup, macOf(2), nobody, bridgeGroup(0)} {
-			data := frame(to, macOf(1), "body", tags...)
+			data := makeFrame(to, macOf(1), "body", tags...)
 			f.Add(byte(0), byte(0), data)
 			f.Add(byte(1), byte(2), data[:14])
 		}
@@ -24,7 +26,7 @@ func FuzzForward(f *testing.F) {
 	f.Add(byte(5), byte(1), rstBPDU(0x1000<<48|1, flagDesignated|flagTC))
 	f.Add(byte(4), byte(1), membershipReport(1, "224.1.2.3"))
 	f.Fuzz(func(t *testing.T, mode, port byte, data []byte) {
-		if len(data) == 0 || len(data) > bus.DefaultMTU {
+		if len(data) == 0 || len(data) > frame.DefaultMTU {
 			return
 		}
 		l := newMode(t, modes[int(mode)%len(modes)].settings)
@@ -44,12 +46,12 @@ func FuzzForward(f *testing.F) {
 		if isControl(data) {
 			return
 		}
-		var out bus.Egress
-		lent := bus.NewFrame(data)
-		policy := l.Net.Policy()
+		var out policy.Egress
+		lent := frame.NewFrame(data)
+		current := l.Net.Policy()
 		if n := testing.AllocsPerRun(20, func() {
 			out.Reset()
-			policy.Forward(in.conn.Port(), &lent, &out)
+			current.Forward(in.conn.Port(), &lent, &out)
 		}); n != 0 {
 			t.Fatalf("%v allocations for %x", n, data)
 		}
@@ -104,7 +106,7 @@ func FuzzCommands(f *testing.F) {
 		before := snapshot(l.Net)
 		v := find(t, l.Net, name)
 		if err := v.set(text); err != nil {
-			if bus.KindOf(err) == 0 || err.Error() == "" {
+			if fail.KindOf(err) == 0 || err.Error() == "" {
 				t.Fatalf("echo %q > %s: refused by %v", text, name, err)
 			}
 			if now := snapshot(l.Net); now != before {

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 	"ipnfs/policies/ether/fdb"
 	"ipnfs/policies/ether/vlan"
 )
@@ -14,8 +16,8 @@ import (
 const maxAgeing = 1_000_000
 
 // Knobs are the settings of the switch.
-func (s *Switch) Knobs() []bus.Knob {
-	return []bus.Knob{
+func (s *Switch) Knobs() []policy.Knob {
+	return []policy.Knob{
 		s.number("ageing", 0, maxAgeing,
 			func() int { return int(s.fdb.Ageing()) }, func(v int) {
 				s.fdb.SetAgeing(uint32(v))
@@ -69,7 +71,7 @@ func (s *Switch) setVLANs(value string) error {
 		return err
 	}
 	if !on && s.mode.Load().stp == stpPerVLAN {
-		return bus.Errorf(bus.Busy, "there is a spanning tree for each VLAN: echo off > switch/stp first")
+		return fail.Errorf(fail.Busy, "there is a spanning tree for each VLAN: echo off > switch/stp first")
 	}
 	s.updateMode(func(m *mode) { m.vlans = on })
 	s.fdb.Flush()
@@ -79,8 +81,8 @@ func (s *Switch) setVLANs(value string) error {
 }
 
 // number makes a knob that is a number.
-func (s *Switch) number(name string, low, high int, get func() int, set func(int)) bus.Knob {
-	return bus.Knob{
+func (s *Switch) number(name string, low, high int, get func() int, set func(int)) policy.Knob {
+	return policy.Knob{
 		Name: name,
 		Get:  func() string { return fmt.Sprint(get()) },
 		Set: func(value string) error {

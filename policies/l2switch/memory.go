@@ -3,7 +3,8 @@ package l2switch
 import (
 	"sync"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 	"ipnfs/policies/ether/fdb"
 )
 
@@ -21,15 +22,15 @@ const (
 // for concurrent use.
 type memory struct {
 	mu    sync.Mutex
-	env   bus.Env
+	env   policy.Env
 	open  bool
 	held  int
 	spare int // of held: see prepay
 }
 
-var errNoMemory = bus.Errorf(bus.NoSpace, "the network's memory is used up: see the mount option mem")
+var errNoMemory = fail.Errorf(fail.NoSpace, "the network's memory is used up: see the mount option mem")
 
-func (m *memory) start(env bus.Env) {
+func (m *memory) start(env policy.Env) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.env, m.open = env, true

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/policies/ether/stp"
 	"ipnfs/policies/ether/vlan"
 )
@@ -13,14 +14,14 @@ import (
 // there goes on.
 func TestNoMemoryForSwitch(t *testing.T) {
 	b := bus.New(bus.Limits{Ports: 10, Networks: 10, Memory: switchSize})
-	if _, err := b.Create("n", Name, bus.Access{}, bus.Access{}); bus.KindOf(err) != bus.NoSpace {
+	if _, err := b.Create("n", Name, bus.Access{}, bus.Access{}); fail.KindOf(err) != fail.NoSpace {
 		t.Errorf("made with the policy: %v", err)
 	}
 	n, err := b.Create("n", "bustest-hub", bus.Access{}, bus.Access{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantKind(t, "a switch", n.SetPolicy(Name), bus.NoSpace)
+	wantKind(t, "a switch", n.SetPolicy(Name), fail.NoSpace)
 	if n.PolicySpec() != "bustest-hub" || b.Memory.Used() != 0 {
 		t.Errorf("policy %s, %d bytes", n.PolicySpec(), b.Memory.Used())
 	}
@@ -68,7 +69,7 @@ func TestMemoryOfSwitch(t *testing.T) {
 	l.set("vlan=off")
 	before := used()
 	for i := range 5000 {
-		l.at(3).send(frame(macOf(1), mac{2, 7, 7, 7, byte(i >> 8), byte(i)}, "x"))
+		l.at(3).send(makeFrame(macOf(1), mac{2, 7, 7, 7, byte(i >> 8), byte(i)}, "x"))
 	}
 	if used()-before > 4*16<<10 {
 		t.Errorf("a port with a limit took %d bytes", used()-before)
@@ -76,7 +77,7 @@ func TestMemoryOfSwitch(t *testing.T) {
 	l.set("3/fdb_max=off")
 	before = used()
 	for i := range 5000 {
-		l.at(3).send(frame(macOf(1), mac{2, 7, 7, 7, byte(i >> 8), byte(i)}, "x"))
+		l.at(3).send(makeFrame(macOf(1), mac{2, 7, 7, 7, byte(i >> 8), byte(i)}, "x"))
 	}
 	if used()-before < 3*16<<10 {
 		t.Errorf("5000 addresses took %d bytes", used()-before)
@@ -125,7 +126,7 @@ func TestNoMemoryForCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := n.Memory().Used()
-	wantKind(t, "a tree for each VLAN", find(t, n, "stp").set("per-vlan"), bus.NoSpace)
+	wantKind(t, "a tree for each VLAN", find(t, n, "stp").set("per-vlan"), fail.NoSpace)
 	s := n.Policy().(*Switch)
 	if n.Memory().Used() != before || s.mode.Load().stp != stpOff || len(s.spanning.trees) != 0 {
 		t.Errorf("%d bytes more, %d trees, mode %d", n.Memory().Used()-before, len(s.spanning.trees), s.mode.Load().stp)
@@ -135,7 +136,7 @@ func TestNoMemoryForCommand(t *testing.T) {
 		before = n.Memory().Used()
 		last = find(t, n, fmt.Sprintf("%d/pvid", i)).set("9")
 	}
-	wantKind(t, "the last port that is set up", last, bus.NoSpace)
+	wantKind(t, "the last port that is set up", last, fail.NoSpace)
 	if n.Memory().Used() != before {
 		t.Errorf("a refused port took %d bytes", n.Memory().Used()-before)
 	}
@@ -150,7 +151,7 @@ func TestPortFDBMax(t *testing.T) {
 	l := newLab(t, Name, 2)
 	l.set("1/fdb_max=10")
 	for i := range 100 {
-		l.at(1).send(frame(macOf(2), mac{2, 7, 7, 7, 0, byte(i)}, "x"))
+		l.at(1).send(makeFrame(macOf(2), mac{2, 7, 7, 7, 0, byte(i)}, "x"))
 	}
 	l.at(1).say(macOf(2), "mine")
 	if n := linesOf(l.get("fdb"), "port=1"); n != 10 || linesOf(l.get("fdb"), macString(macOf(1))) != 1 {

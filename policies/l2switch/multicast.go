@@ -3,7 +3,7 @@ package l2switch
 import (
 	"time"
 
-	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/policies/ether/snoop"
 )
 
@@ -23,6 +23,6 @@ func (s *Switch) snoopControl(e *egress, data []byte) {
 	case snoop.Forward:
 		e.sendTo(v.Ports, nil)
 	case snoop.Drop:
-		e.out.Drop(bus.DropMalformed)
+		e.out.Drop(frame.DropMalformed)
 	}
 }

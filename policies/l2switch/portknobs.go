@@ -3,14 +3,15 @@ package l2switch
 import (
 	"fmt"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 	"ipnfs/policies/ether/fdb"
 	"ipnfs/policies/ether/vlan"
 )
 
 // PortKnobs are the settings of a port.
-func (s *Switch) PortKnobs() []bus.PortKnob {
-	return []bus.PortKnob{
+func (s *Switch) PortKnobs() []policy.PortKnob {
+	return []policy.PortKnob{
 		s.portKnob("pvid", func(c *config) string { return fmt.Sprint(c.PVID) }, func(c *config, value string) error {
 			v, err := parseInt("pvid", value, 0, vlan.MaxID)
 			c.PVID = uint16(v)
@@ -27,7 +28,7 @@ func (s *Switch) PortKnobs() []bus.PortKnob {
 			case "0x88a8", "802.1ad":
 				c.TPID = vlan.TPIDS
 			default:
-				return bus.Errorf(bus.Invalid, "tpid %q: 0x8100 (802.1Q) or 0x88a8 (802.1ad)", value)
+				return fail.Errorf(fail.Invalid, "tpid %q: 0x8100 (802.1Q) or 0x88a8 (802.1ad)", value)
 			}
 			return nil
 		}),
@@ -48,7 +49,7 @@ func (s *Switch) PortKnobs() []bus.PortKnob {
 		}),
 		s.portKnob("mrouter", func(c *config) string { return mrouterString(c.mrouter) }, func(c *config, value string) error {
 			if value != "on" && value != "auto" {
-				return bus.Errorf(bus.Invalid, "mrouter %q: on (all groups go there) or auto (if a router is heard)", value)
+				return fail.Errorf(fail.Invalid, "mrouter %q: on (all groups go there) or auto (if a router is heard)", value)
 			}
 			c.mrouter = value == "on"
 			return nil
@@ -56,7 +57,7 @@ func (s *Switch) PortKnobs() []bus.PortKnob {
 		{
 			Name: "stp",
 			Get:  s.readPortSTP,
-			Set: func(b *bus.Port, value string) error {
+			Set: func(b policy.Port, value string) error {
 				c := *s.configOf(b)
 				if err := parsePortSTP(&c, value); err != nil {
 					return err
@@ -88,11 +89,11 @@ func mrouterString(on bool) string {
 }
 
 // portKnob makes a knob of what is in a port's config.
-func (s *Switch) portKnob(name string, get func(*config) string, set func(*config, string) error) bus.PortKnob {
-	return bus.PortKnob{
+func (s *Switch) portKnob(name string, get func(*config) string, set func(*config, string) error) policy.PortKnob {
+	return policy.PortKnob{
 		Name: name,
-		Get:  func(b *bus.Port) string { return get(s.configOf(b)) },
-		Set: func(b *bus.Port, value string) error {
+		Get:  func(b policy.Port) string { return get(s.configOf(b)) },
+		Set: func(b policy.Port, value string) error {
 			c := *s.configOf(b)
 			if err := set(&c, value); err != nil {
 				return err

@@ -5,7 +5,8 @@ import (
 	"strconv"
 	"strings"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 )
 
 // passes tells whether a frame to a reserved address is forwarded all the
@@ -20,8 +21,8 @@ func (m *mode) passes(data []byte) bool {
 }
 
 // groupForwardKnob is the mask of reserved addresses that are forwarded.
-func (s *Switch) groupForwardKnob() bus.Knob {
-	return bus.Knob{
+func (s *Switch) groupForwardKnob() policy.Knob {
+	return policy.Knob{
 		Name: "group_forward",
 		Get:  func() string { return fmt.Sprintf("0x%04x", s.mode.Load().groupForward) },
 		Set: func(value string) error {
@@ -41,14 +42,14 @@ func parseGroupForward(text string) (uint16, error) {
 		digits, base, allowed = hex, 16, "0123456789abcdef"
 	}
 	if digits == "" || strings.Trim(digits, allowed) != "" {
-		return 0, bus.Errorf(bus.Invalid, "group_forward %q: must be a number, bit n for the address 01:80:c2:00:00:0n, such as 0x4000", text)
+		return 0, fail.Errorf(fail.Invalid, "group_forward %q: must be a number, bit n for the address 01:80:c2:00:00:0n, such as 0x4000", text)
 	}
 	mask, err := strconv.ParseUint(digits, base, 16)
 	if err != nil {
-		return 0, bus.Errorf(bus.Range, "group_forward %s: must be at most 0xffff", text)
+		return 0, fail.Errorf(fail.Range, "group_forward %s: must be at most 0xffff", text)
 	}
 	if mask&1 != 0 {
-		return 0, bus.Errorf(bus.Invalid, "group_forward %s: bit 0, 01:80:c2:00:00:00, follows switch/stp: it is forwarded while that is off", text)
+		return 0, fail.Errorf(fail.Invalid, "group_forward %s: bit 0, 01:80:c2:00:00:00, follows switch/stp: it is forwarded while that is off", text)
 	}
 	return uint16(mask), nil
 }

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
 	"ipnfs/policies/ether/storm"
 )
 
@@ -22,7 +23,7 @@ func (e *egress) withinRate(kind storm.Kind) bool {
 	case left > 0:
 		e.out.Split()
 	default:
-		e.out.Drop(bus.DropStorm)
+		e.out.Drop(frame.DropStorm)
 	}
 	return false
 }
@@ -48,13 +49,13 @@ func parseRates(text string, rates storm.Rates) (storm.Rates, error) {
 	}
 	words := strings.Fields(text)
 	if len(words) == 0 {
-		return rates, bus.Errorf(bus.Invalid, "no rate: broadcast=, multicast= or unknown= frames a second, or off")
+		return rates, fail.Errorf(fail.Invalid, "no rate: broadcast=, multicast= or unknown= frames a second, or off")
 	}
 	for _, word := range words {
 		name, value, _ := strings.Cut(word, "=")
 		i := indexOf(storm.Names[:], name)
 		if i < 0 {
-			return rates, bus.Errorf(bus.Invalid, "unknown rate %q: one of %s, with =FRAMES a second or =off", name, strings.Join(storm.Names[:], ", "))
+			return rates, fail.Errorf(fail.Invalid, "unknown rate %q: one of %s, with =FRAMES a second or =off", name, strings.Join(storm.Names[:], ", "))
 		}
 		rate := 0
 		if value != "off" {

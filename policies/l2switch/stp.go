@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 	"ipnfs/policies/ether/stp"
 	"ipnfs/policies/ether/vlan"
 )
@@ -193,7 +195,7 @@ func (t *tree) Flush(number int) {
 
 // Event publishes what happened in the tree.
 func (t *tree) Event(name string, number int, detail string) {
-	t.s.env.Event("stp", "what=%s vlan=%d port=%d detail=%s", name, t.vlan, number, bus.Quote(detail))
+	t.s.env.Event("stp", "what=%s vlan=%d port=%d detail=%s", name, t.vlan, number, fail.Quote(detail))
 }
 
 // join lets a port take part in the trees.
@@ -289,7 +291,7 @@ func (sp *spanning) configure(p *port) error {
 			continue
 		}
 		if err := t.bridge.ConfigurePort(p.number, p.config.Load().stp); err != nil {
-			return bus.Errorf(bus.Range, "%v", err)
+			return fail.Errorf(fail.Range, "%v", err)
 		}
 	}
 	return nil
@@ -362,7 +364,7 @@ func (s *Switch) setMode(want stpMode, config stp.Config) error {
 		return s.spanning.reconfigure(config)
 	}
 	if err := config.Check(); err != nil {
-		return bus.Errorf(bus.Range, "%v", err)
+		return fail.Errorf(fail.Range, "%v", err)
 	}
 	if err := s.prepareTrees(want, nil, nil); err != nil {
 		return err
@@ -392,12 +394,12 @@ func (s *Switch) setMode(want stpMode, config stp.Config) error {
 // reconfigure changes the trees there are.
 func (sp *spanning) reconfigure(config stp.Config) error {
 	if err := config.Check(); err != nil {
-		return bus.Errorf(bus.Range, "%v", err)
+		return fail.Errorf(fail.Range, "%v", err)
 	}
 	sp.config = config
 	for _, t := range sp.sorted() {
 		if err := t.bridge.Configure(sp.configOf(t.vlan)); err != nil {
-			return bus.Errorf(bus.Range, "%v", err)
+			return fail.Errorf(fail.Range, "%v", err)
 		}
 	}
 	return nil
@@ -475,13 +477,13 @@ func (sp *spanning) end(s *Switch, t *tree) {
 }
 
 var (
-	errTooManyTrees     = bus.Errorf(bus.NoSpace, "a spanning tree for each VLAN: at most %d VLANs", maxTrees)
-	errTooManyTreePorts = bus.Errorf(bus.NoSpace, "spanning trees: at most %d ports in all trees together", maxTreePorts)
+	errTooManyTrees     = fail.Errorf(fail.NoSpace, "a spanning tree for each VLAN: at most %d VLANs", maxTrees)
+	errTooManyTreePorts = fail.Errorf(fail.NoSpace, "spanning trees: at most %d ports in all trees together", maxTreePorts)
 )
 
 // prepareTrees tells whether there may be the trees of a mode if the port b had
 // the config with, and prepays the memory that they are to take.
-func (s *Switch) prepareTrees(want stpMode, b *bus.Port, with *config) error {
+func (s *Switch) prepareTrees(want stpMode, b policy.Port, with *config) error {
 	trees, ports, stated := 0, 0, 0
 	switch want {
 	case stpOne:
@@ -516,7 +518,7 @@ func (s *Switch) prepareTrees(want stpMode, b *bus.Port, with *config) error {
 // vlansInUse lists the VLANs that were added or that some port has, those of
 // a port that has all of them aside; the port b is taken to have the config
 // with.
-func (s *Switch) vlansInUse(b *bus.Port, with *config) []uint16 {
+func (s *Switch) vlansInUse(b policy.Port, with *config) []uint16 {
 	used := vlan.Set{}
 	for v := range s.vlans.Names() {
 		used.Add(v)

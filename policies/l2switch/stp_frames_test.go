@@ -9,6 +9,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 	"ipnfs/policies/ether"
 )
 
@@ -58,7 +59,7 @@ func TestBPDUGuard(t *testing.T) {
 		l.tick(1)
 	}
 	l.wantHeard("at a port that is disabled", "")
-	if got := l.at(2).dropped(bus.DropSTP); got != 40 {
+	if got := l.at(2).dropped(frame.DropSTP); got != 40 {
 		t.Errorf("%d frames were counted as stp, want 40", got)
 	}
 	if text := l.get("2/stp"); !strings.Contains(text, "guard=tripped") {
@@ -103,7 +104,7 @@ func TestBPDUFlood(t *testing.T) {
 		}
 		l.tick(1)
 	}
-	if got := tap.dropped(bus.DropFiltered); got != 2000 {
+	if got := tap.dropped(frame.DropFiltered); got != 2000 {
 		t.Errorf("%d frames were counted as filtered, want 2000", got)
 	}
 	if got := len(l.at(1).heard()); got != 0 {
@@ -199,24 +200,24 @@ func TestStates(t *testing.T) {
 			t.Fatalf("the port is %s, want %s", got, c.state)
 		}
 		l.set("fdb=flush")
-		before := tap.dropped(bus.DropSTP)
+		before := tap.dropped(frame.DropSTP)
 		tap.say(toAll, "from it")
 		if got := len(l.at(1).heard()) == 1; got != c.forward {
 			t.Errorf("%s: a frame from the port came: %v", c.state, got)
 		}
-		if got := tap.dropped(bus.DropSTP) == before; got != c.forward {
+		if got := tap.dropped(frame.DropSTP) == before; got != c.forward {
 			t.Errorf("%s: a frame from the port was not counted as stp: %v", c.state, got)
 		}
 		if got := linesOf(l.get("fdb"), macOf(2).String()) == 1; got != c.learns {
 			t.Errorf("%s: the address was learned: %v", c.state, got)
 		}
 		l.set("fdb=add " + macOf(9).String() + " port=2")
-		before = l.at(1).dropped(bus.DropSTP)
+		before = l.at(1).dropped(frame.DropSTP)
 		l.at(1).say(macOf(9), "to it")
 		if got := len(tap.heard()) == 1; got != c.forward {
 			t.Errorf("%s: a frame to the port came: %v", c.state, got)
 		}
-		if got := l.at(1).dropped(bus.DropSTP) == before; got != c.forward {
+		if got := l.at(1).dropped(frame.DropSTP) == before; got != c.forward {
 			t.Errorf("%s: a frame to the port was not counted as stp: %v", c.state, got)
 		}
 		for i := 0; i < 2*c.seconds && l.field(2, 0, "state") == c.state; i++ {

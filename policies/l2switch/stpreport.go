@@ -6,7 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 	"ipnfs/policies/ether/stp"
 )
 
@@ -73,7 +74,7 @@ func (s *Switch) writeSTP(command string) error {
 		var err error
 		switch {
 		case !ok:
-			err = bus.Errorf(bus.Invalid, "unknown word %q: off, rstp, per-vlan, or priority=, hello=, max_age=, forward_delay=, tx_hold=, mac=", word)
+			err = fail.Errorf(fail.Invalid, "unknown word %q: off, rstp, per-vlan, or priority=, hello=, max_age=, forward_delay=, tx_hold=, mac=", word)
 		case name == "priority":
 			var v int
 			v, err = parseInt(name, value, 0, 61440)
@@ -89,14 +90,14 @@ func (s *Switch) writeSTP(command string) error {
 		case name == "mac":
 			c.MAC, err = parseMAC(value)
 		default:
-			err = bus.Errorf(bus.Invalid, "unknown setting %q: one of priority, hello, max_age, forward_delay, tx_hold, mac", name)
+			err = fail.Errorf(fail.Invalid, "unknown setting %q: one of priority, hello, max_age, forward_delay, tx_hold, mac", name)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	if want == stpPerVLAN && !s.mode.Load().vlans {
-		return bus.Errorf(bus.Invalid, "a tree for each VLAN needs VLANs: echo on > switch/vlan first")
+		return fail.Errorf(fail.Invalid, "a tree for each VLAN needs VLANs: echo on > switch/vlan first")
 	}
 	return s.setMode(want, c)
 }
@@ -115,7 +116,7 @@ func portSTPString(c stp.PortConfig) string {
 }
 
 // readPortSTP shows a port's settings, and then how it is in each of its trees.
-func (s *Switch) readPortSTP(b *bus.Port) string {
+func (s *Switch) readPortSTP(b policy.Port) string {
 	text := portSTPString(s.configOf(b).stp)
 	for _, t := range s.spanning.sorted() {
 		if line := t.portLine(b.Number()); line != "" {
@@ -154,21 +155,21 @@ func parsePortSTP(config *config, command string) error {
 			c.RootGuard, err = parseOnOff(name, value)
 			config.set |= setRootGuard
 		default:
-			err = bus.Errorf(bus.Invalid, "unknown setting %q: cost=, priority=, edge=on|off|auto, p2p=, guard=, root_guard=on|off", name)
+			err = fail.Errorf(fail.Invalid, "unknown setting %q: cost=, priority=, edge=on|off|auto, p2p=, guard=, root_guard=on|off", name)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	if err := c.Check(); err != nil {
-		return bus.Errorf(bus.Range, "%v", err)
+		return fail.Errorf(fail.Range, "%v", err)
 	}
 	return nil
 }
 
 func parseOnOff(name, value string) (bool, error) {
 	if value != "on" && value != "off" {
-		return false, bus.Errorf(bus.Invalid, "%s=%s: must be on or off", name, value)
+		return false, fail.Errorf(fail.Invalid, "%s=%s: must be on or off", name, value)
 	}
 	return value == "on", nil
 }
@@ -176,11 +177,11 @@ func parseOnOff(name, value string) (bool, error) {
 // parseInt reads a decimal number within a range.
 func parseInt(what, text string, low, high int) (int, error) {
 	if text == "" || strings.Trim(text, "0123456789") != "" {
-		return 0, bus.Errorf(bus.Invalid, "%s %q: must be a number, %d to %d", what, text, low, high)
+		return 0, fail.Errorf(fail.Invalid, "%s %q: must be a number, %d to %d", what, text, low, high)
 	}
 	v, err := strconv.Atoi(text)
 	if err != nil || v < low || v > high {
-		return 0, bus.Errorf(bus.Range, "%s %s: must be %d to %d", what, text, low, high)
+		return 0, fail.Errorf(fail.Range, "%s %s: must be %d to %d", what, text, low, high)
 	}
 	return v, nil
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 	"ipnfs/policies/ether/fdb"
 	"ipnfs/policies/ether/feed"
 	"ipnfs/policies/ether/snoop"
@@ -18,7 +20,7 @@ import (
 const Name = "switch"
 
 func init() {
-	bus.RegisterPolicy(bus.PolicyType{
+	policy.Register(policy.Type{
 		Name:    Name,
 		Summary: "an ethernet switch: learns addresses; VLANs, RSTP, multicast groups",
 		New:     New,
@@ -27,7 +29,7 @@ func init() {
 
 // Switch is the policy of one network.
 type Switch struct {
-	env    bus.Env
+	env    policy.Env
 	mem    memory
 	fdb    *fdb.Table
 	groups *snoop.Table
@@ -37,25 +39,25 @@ type Switch struct {
 	start  time.Time
 	now    atomic.Int64 // the last Tick: nanoseconds since 1970 at start, and on from there by a clock that does not jump
 
-	pvid     uint16                // that a port begins with
-	fresh    [2]*config            // of ports that nobody has set up: programs', devices'
-	vlans    vlan.Table            // that were added
-	kept     map[*bus.Port]*config // of reserved ports that nobody is connected to
-	isolated int                   // ports that are
-	storms   int                   // ports that have a rate
+	pvid     uint16                  // that a port begins with
+	fresh    [2]*config              // of ports that nobody has set up: programs', devices'
+	vlans    vlan.Table              // that were added
+	kept     map[policy.Port]*config // of reserved ports that nobody is connected to
+	isolated int                     // ports that are
+	storms   int                     // ports that have a rate
 	spanning spanning
 }
 
 var _ interface {
-	bus.Charger
+	policy.Charger
 	bus.Feeder
-	bus.Starter
-	bus.Joiner
-	bus.Linker
-	bus.Ticker
-	bus.Tabler
-	bus.Knobber
-	bus.PortKnobber
+	policy.Starter
+	policy.Joiner
+	policy.Linker
+	policy.Ticker
+	policy.Tabler
+	policy.Knobber
+	policy.PortKnobber
 } = (*Switch)(nil)
 
 // mode says which parts of the switch are in use, so that a plain one costs
@@ -76,7 +78,7 @@ func (m *mode) plain() bool { return !m.vlans && m.stp == stpOff && !m.isolation
 // port is what the switch knows of one port. Its fields may be read at any
 // time; those that are not atomic do not change.
 type port struct {
-	bus    *bus.Port
+	bus    policy.Port
 	number int
 	device bool // see isDevice
 	config atomic.Pointer[config]
@@ -147,9 +149,9 @@ func (c *config) follow(device bool) {
 }
 
 // New makes a switch. Its arguments are its knobs.
-func New(args map[string]string) (bus.Policy, error) {
+func New(args map[string]string) (policy.Policy, error) {
 	s := &Switch{
-		pvid: vlan.Default, kept: map[*bus.Port]*config{},
+		pvid: vlan.Default, kept: map[policy.Port]*config{},
 	}
 	s.fdb, s.groups = fdb.New(fdb.DefaultLimit, &s.mem), snoop.New(snoop.DefaultLimit, &s.mem)
 	s.fdb.Watch(func(k fdb.Key) { s.feed.Changed(k.VLAN(), k.MAC()) })
@@ -159,7 +161,7 @@ func New(args map[string]string) (bus.Policy, error) {
 	s.start = time.Now()
 	s.now.Store(s.start.UnixNano())
 	if _, err := rand.Read(s.spanning.config.MAC[:]); err != nil {
-		return nil, bus.Errorf(bus.Unsupported, "no random MAC address for the switch: %v", err)
+		return nil, fail.Errorf(fail.Unsupported, "no random MAC address for the switch: %v", err)
 	}
 	s.spanning.config.MAC[0] = s.spanning.config.MAC[0]&^1 | 2 // unicast, locally administered
 	for _, k := range s.Knobs() {
@@ -171,7 +173,7 @@ func New(args map[string]string) (bus.Policy, error) {
 		}
 	}
 	for key := range args {
-		return nil, bus.Errorf(bus.Invalid, "policy switch has no argument %q: its knobs are arguments (%s)", key, s.knobNames())
+		return nil, fail.Errorf(fail.Invalid, "policy switch has no argument %q: its knobs are arguments (%s)", key, s.knobNames())
 	}
 	return s, nil
 }
@@ -188,7 +190,7 @@ func (s *Switch) since(t time.Time) int64 { return s.start.UnixNano() + int64(t.
 func (*Switch) Name() string { return Name }
 
 // Admit charges what an empty switch holds.
-func (s *Switch) Admit(env bus.Env) error {
+func (s *Switch) Admit(env policy.Env) error {
 	s.mem.start(env)
 	if !s.mem.Charge(switchSize) {
 		return errNoMemory
@@ -197,7 +199,7 @@ func (s *Switch) Admit(env bus.Env) error {
 }
 
 // Start takes the network's services.
-func (s *Switch) Start(env bus.Env) { s.env = env }
+func (s *Switch) Start(env policy.Env) { s.env = env }
 
 // Stop gives the memory back. The switch has no goroutine.
 func (s *Switch) Stop() {
@@ -206,7 +208,7 @@ func (s *Switch) Stop() {
 }
 
 // Join makes p a port of the switch.
-func (s *Switch) Join(p *bus.Port) {
+func (s *Switch) Join(p policy.Port) {
 	n := &port{bus: p, number: p.Number(), device: isDevice(s.env.Kind(p))}
 	c := s.kept[p]
 	if c == nil {
@@ -233,7 +235,7 @@ func (s *Switch) Join(p *bus.Port) {
 // Link forgets who was behind a link that went down, and lets the spanning
 // trees look for another way. Who was asked for his groups meanwhile has not
 // heard it.
-func (s *Switch) Link(p *bus.Port) {
+func (s *Switch) Link(p policy.Port) {
 	n := s.ports.get(p.Number())
 	if n == nil || n.bus != p {
 		return
@@ -250,7 +252,7 @@ func (s *Switch) Link(p *bus.Port) {
 }
 
 // configOf is how a port is or will be set up.
-func (s *Switch) configOf(p *bus.Port) *config {
+func (s *Switch) configOf(p policy.Port) *config {
 	if n := s.ports.get(p.Number()); n != nil && n.bus == p {
 		return n.config.Load()
 	}
@@ -260,9 +262,9 @@ func (s *Switch) configOf(p *bus.Port) *config {
 	return s.freshConfig(true)
 }
 
-// SavePort is bus.PortKnobber's. Nothing is kept of a port that nobody has set
+// SavePort is policy.PortKnobber's. Nothing is kept of a port that nobody has set
 // up: it follows default_pvid.
-func (s *Switch) SavePort(p *bus.Port) (restore func()) {
+func (s *Switch) SavePort(p policy.Port) (restore func()) {
 	before := s.kept[p]
 	return func() {
 		now := s.kept[p]
@@ -289,7 +291,7 @@ func (s *Switch) forgetConfig(c *config) {
 func isDevice(kind string) bool { return kind != "port" && kind != "stream" && kind != "" }
 
 // Leave ends Join.
-func (s *Switch) Leave(p *bus.Port) {
+func (s *Switch) Leave(p policy.Port) {
 	n := s.ports.get(p.Number())
 	if n == nil || n.bus != p {
 		return
@@ -336,7 +338,7 @@ func (s *Switch) updateMode(change func(*mode)) {
 
 // configure sets up a port, connected or not, and what depends on it; or it
 // refuses and changes nothing.
-func (s *Switch) configure(b *bus.Port, c config) error {
+func (s *Switch) configure(b policy.Port, c config) error {
 	before := s.configOf(b)
 	moves := !c.Same(&before.Member)
 	if moves {

@@ -10,13 +10,15 @@ import (
 	"unsafe"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/policy"
 	"ipnfs/policies/ether/fdb"
 	"ipnfs/policies/ether/vlan"
 )
 
 // Tables are what the switch knows.
-func (s *Switch) Tables() []bus.Table {
-	return []bus.Table{
+func (s *Switch) Tables() []policy.Table {
+	return []policy.Table{
 		{Name: "fdb", Read: s.readFDB, Write: s.writeFDB, OfFrames: true, Cost: s.costOfFDB},
 		{Name: "vlans", Read: s.readVLANs, Write: s.writeVLANs},
 		{Name: "stp", Read: s.readSTP, Write: s.writeSTP},
@@ -67,7 +69,7 @@ func parseCommand(text string, keys ...string) (command, error) {
 		case !isArg && c.value == "" && len(c.args) == 0:
 			c.value = word
 		default:
-			return c, bus.Errorf(bus.Invalid, "%q has no place in the command %s", word, c.word)
+			return c, fail.Errorf(fail.Invalid, "%q has no place in the command %s", word, c.word)
 		}
 	}
 	return c, nil
@@ -78,7 +80,7 @@ func (s *Switch) vlanArg(c command) (uint16, error) {
 	text, given := c.args["vlan"]
 	switch {
 	case given && !s.mode.Load().vlans && text != "0":
-		return 0, bus.Errorf(bus.Invalid, "the switch has no VLANs: echo on > switch/vlan first")
+		return 0, fail.Errorf(fail.Invalid, "the switch has no VLANs: echo on > switch/vlan first")
 	case given && s.mode.Load().vlans:
 		return vlan.Parse(text)
 	case s.mode.Load().vlans:
@@ -89,13 +91,13 @@ func (s *Switch) vlanArg(c command) (uint16, error) {
 
 // portArg is the command's port, which must be there.
 func (s *Switch) portArg(c command) (*port, error) {
-	number, err := parseInt("port", c.args["port"], 1, bus.MaxPorts)
+	number, err := parseInt("port", c.args["port"], 1, policy.MaxPorts)
 	if err != nil {
 		return nil, err
 	}
 	p := s.ports.get(number)
 	if p == nil {
-		return nil, bus.Errorf(bus.Unknown, "port %d is not connected", number)
+		return nil, fail.Errorf(fail.Unknown, "port %d is not connected", number)
 	}
 	return p, nil
 }
@@ -119,17 +121,17 @@ func (s *Switch) writeFDB(text string) error {
 	case "flush":
 		return s.flushFDB(c, vlan)
 	}
-	return bus.Errorf(bus.Invalid, "unknown command %q: add MAC port=N [vlan=V], del MAC [vlan=V], flush [port=N] [vlan=V]", c.word)
+	return fail.Errorf(fail.Invalid, "unknown command %q: add MAC port=N [vlan=V], del MAC [vlan=V], flush [port=N] [vlan=V]", c.word)
 }
 
 func (s *Switch) changeFDB(c command, key fdb.Key) error {
 	if c.word == "del" {
 		if _, given := c.args["port"]; given {
-			return bus.Errorf(bus.Invalid, "del takes no port: an address is at one port only")
+			return fail.Errorf(fail.Invalid, "del takes no port: an address is at one port only")
 		}
 		before, _ := s.fdb.Lookup(key) // 0, any port, if it has just aged out
 		if !s.fdb.Remove(key) {
-			return bus.Errorf(bus.Unknown, "%s is not known in VLAN %d", c.value, key.VLAN())
+			return fail.Errorf(fail.Unknown, "%s is not known in VLAN %d", c.value, key.VLAN())
 		}
 		s.feed.Revoke(before, key.VLAN())
 		return nil
@@ -140,9 +142,9 @@ func (s *Switch) changeFDB(c command, key fdb.Key) error {
 	}
 	before, there := s.fdb.Lookup(key)
 	if err := s.fdb.AddStatic(key, p.number); errors.Is(err, fdb.ErrFull) {
-		return bus.Errorf(bus.NoSpace, "%v: raise switch/fdb_max", err)
+		return fail.Errorf(fail.NoSpace, "%v: raise switch/fdb_max", err)
 	} else if err != nil {
-		return bus.Errorf(bus.Range, "%v", err)
+		return fail.Errorf(fail.Range, "%v", err)
 	}
 	if there && before != p.number {
 		s.feed.Revoke(before, key.VLAN())
@@ -155,7 +157,7 @@ func (s *Switch) flushFDB(c command, vlan uint16) error {
 	_, byVLAN := c.args["vlan"]
 	switch {
 	case c.value != "":
-		return bus.Errorf(bus.Invalid, "flush takes port= and vlan=, not %q", c.value)
+		return fail.Errorf(fail.Invalid, "flush takes port= and vlan=, not %q", c.value)
 	case !byPort && !byVLAN:
 		s.fdb.Flush()
 		s.feed.Revoke(0, bus.AnyVLAN)
@@ -192,7 +194,7 @@ func (s *Switch) readVLANs() string {
 				untagged = append(untagged, fmt.Sprint(p.number))
 			}
 		}
-		fmt.Fprintf(&b, "%d name=%s untagged=%s tagged=%s\n", v, bus.Quote(names[v]), orNone(untagged), orNone(tagged))
+		fmt.Fprintf(&b, "%d name=%s untagged=%s tagged=%s\n", v, fail.Quote(names[v]), orNone(untagged), orNone(tagged))
 	}
 	return b.String()
 }
@@ -210,7 +212,7 @@ func (s *Switch) writeVLANs(text string) error {
 		return err
 	}
 	if c.word != "add" && c.word != "del" {
-		return bus.Errorf(bus.Invalid, "unknown command %q: add VLAN [name=NAME], del VLAN; ports join by ports/N/pvid and ports/N/vlans", c.word)
+		return fail.Errorf(fail.Invalid, "unknown command %q: add VLAN [name=NAME], del VLAN; ports join by ports/N/pvid and ports/N/vlans", c.word)
 	}
 	id, err := vlan.Parse(c.value)
 	if err != nil {
@@ -218,17 +220,17 @@ func (s *Switch) writeVLANs(text string) error {
 	}
 	if c.word == "add" {
 		if len(c.args["name"]) > vlan.MaxName {
-			return bus.Errorf(bus.Range, "the name has %d bytes: at most %d", len(c.args["name"]), vlan.MaxName)
+			return fail.Errorf(fail.Range, "the name has %d bytes: at most %d", len(c.args["name"]), vlan.MaxName)
 		}
 		return s.addVLAN(id, c.args["name"])
 	}
 	for p := range s.ports.all {
 		if p.config.Load().Names(id) {
-			return bus.Errorf(bus.Busy, "port %d is in VLAN %d", p.number, id)
+			return fail.Errorf(fail.Busy, "port %d is in VLAN %d", p.number, id)
 		}
 	}
 	if _, known := s.vlans.Names()[id]; !known {
-		return bus.Errorf(bus.Unknown, "there is no VLAN %d", id)
+		return fail.Errorf(fail.Unknown, "there is no VLAN %d", id)
 	}
 	s.vlans.Remove(id)
 	s.mem.Refund(vlan.NameSize)
@@ -260,7 +262,7 @@ func (s *Switch) addVLAN(id uint16, name string) error {
 
 func (s *Switch) writeGroups(text string) error {
 	if text != "flush" {
-		return bus.Errorf(bus.Invalid, "unknown command %q: flush forgets all groups", text)
+		return fail.Errorf(fail.Invalid, "unknown command %q: flush forgets all groups", text)
 	}
 	s.groups.Flush()
 	return nil
@@ -290,11 +292,11 @@ func macString(mac [6]byte) string { return net.HardwareAddr(mac[:]).String() }
 func parseMAC(text string) (mac [6]byte, err error) {
 	hw, err := net.ParseMAC(text)
 	if err != nil || len(hw) != 6 {
-		return mac, bus.Errorf(bus.Invalid, "%q is no MAC address: 02:00:00:00:00:01 is one", text)
+		return mac, fail.Errorf(fail.Invalid, "%q is no MAC address: 02:00:00:00:00:01 is one", text)
 	}
 	copy(mac[:], hw)
 	if mac[0]&1 != 0 || mac == [6]byte{} {
-		return mac, bus.Errorf(bus.Invalid, "%s is no station's address: it is a group's or zero", text)
+		return mac, fail.Errorf(fail.Invalid, "%s is no station's address: it is a group's or zero", text)
 	}
 	return mac, nil
 }

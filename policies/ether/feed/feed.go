@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 // Source is what a switch tells of its table, from any thread: the methods of
@@ -57,10 +58,10 @@ const (
 // Follow lets f follow from, until it closes its end or End is called.
 func (e *Feed) Follow(f bus.Follower, from Source, mem Memory) (bus.Feed, error) {
 	if e.to.Load() != nil {
-		return nil, bus.Errorf(bus.Busy, "somebody follows the switch already")
+		return nil, fail.Errorf(fail.Busy, "somebody follows the switch already")
 	}
 	if !mem.Charge(size) {
-		return nil, bus.Errorf(bus.NoSpace, "the network's memory is used up: see the mount option mem")
+		return nil, fail.Errorf(fail.NoSpace, "the network's memory is used up: see the mount option mem")
 	}
 	to := &follower{Source: from, feed: e, calls: f, mem: mem, lost: true}
 	e.to.Store(to)

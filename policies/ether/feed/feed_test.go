@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 // purse is a Memory of a size in bytes.
@@ -112,7 +113,7 @@ func TestRevoke(t *testing.T) {
 // One at a time, what he takes is charged, and he may go; or the policy does.
 func TestFollow(t *testing.T) {
 	e, c, to, mem := start(t)
-	if _, err := e.Follow(c, nil, mem); bus.KindOf(err) != bus.Busy {
+	if _, err := e.Follow(c, nil, mem); fail.KindOf(err) != fail.Busy {
 		t.Errorf("a second one: %v", err)
 	}
 	to.Close()
@@ -123,7 +124,7 @@ func TestFollow(t *testing.T) {
 		t.Errorf("after Close: %d bytes, %+v", mem.left, c)
 	}
 	mem.left--
-	if _, err := e.Follow(c, nil, mem); bus.KindOf(err) != bus.NoSpace {
+	if _, err := e.Follow(c, nil, mem); fail.KindOf(err) != fail.NoSpace {
 		t.Errorf("without memory: %v", err)
 	}
 	mem.left++

@@ -3,7 +3,7 @@ package vlan
 import (
 	"encoding/binary"
 
-	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // Tag protocol identifiers (IEEE 802.1Q table 9-1).
@@ -71,8 +71,8 @@ func (m *Member) Differs(before *Member, vlan uint16) bool {
 // Egress tells how a frame's tags change on its way out of the port, or that
 // it may not leave there (IEEE 802.1Q 8.6.4, 6.9.2). The priority goes from tag to
 // tag; an untagged frame has none.
-func (m *Member) Egress(t Tag) (bus.Edit, bool) {
-	var e bus.Edit
+func (m *Member) Egress(t Tag) (frame.Edit, bool) {
+	var e frame.Edit
 	switch {
 	case m.Tagged.Has(t.VLAN):
 		if t.TPID == m.TPID && t.Inside == t.VLAN {

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 // Identifiers (IEEE 802.1Q 9.6): 0 is none, a tag with it carries only a
@@ -92,7 +92,7 @@ func ParseSet(text string) (*Set, error) {
 	}
 	words := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
 	if len(words) == 0 {
-		return nil, bus.Errorf(bus.Invalid, "no VLANs: numbers and ranges (10,20-29), all, or none")
+		return nil, fail.Errorf(fail.Invalid, "no VLANs: numbers and ranges (10,20-29), all, or none")
 	}
 	for _, word := range words {
 		low, high, isRange := strings.Cut(word, "-")
@@ -105,7 +105,7 @@ func ParseSet(text string) (*Set, error) {
 			return nil, err
 		}
 		if to < from {
-			return nil, bus.Errorf(bus.Invalid, "VLANs %s: the range is empty", word)
+			return nil, fail.Errorf(fail.Invalid, "VLANs %s: the range is empty", word)
 		}
 		for v := from; v <= to; v++ {
 			s.Add(v)
@@ -117,11 +117,11 @@ func ParseSet(text string) (*Set, error) {
 // Parse reads the identifier of a VLAN, 1 to MaxID.
 func Parse(text string) (uint16, error) {
 	if text == "" || strings.Trim(text, "0123456789") != "" {
-		return 0, bus.Errorf(bus.Invalid, "VLAN %q: must be a number, 1 to %d", text, MaxID)
+		return 0, fail.Errorf(fail.Invalid, "VLAN %q: must be a number, 1 to %d", text, MaxID)
 	}
 	v, err := strconv.Atoi(text)
 	if err != nil || v < 1 || v > MaxID {
-		return 0, bus.Errorf(bus.Range, "VLAN %s: must be 1 to %d", text, MaxID)
+		return 0, fail.Errorf(fail.Range, "VLAN %s: must be 1 to %d", text, MaxID)
 	}
 	return uint16(v), nil
 }

@@ -4,7 +4,8 @@ import (
 	"encoding/binary"
 	"testing"
 
-	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
 )
 
 func set(t *testing.T, text string) *Set {
@@ -25,10 +26,10 @@ func TestSetText(t *testing.T) {
 			t.Errorf("%q became %q, want %q", c.text, got, c.want)
 		}
 	}
-	for text, want := range map[string]bus.Kind{
-		"": bus.Invalid, " , ": bus.Invalid, "x": bus.Invalid, "0": bus.Range, "4095": bus.Range, "5-4": bus.Invalid, "1-": bus.Invalid, "+1": bus.Invalid,
+	for text, want := range map[string]fail.Kind{
+		"": fail.Invalid, " , ": fail.Invalid, "x": fail.Invalid, "0": fail.Range, "4095": fail.Range, "5-4": fail.Invalid, "1-": fail.Invalid, "+1": fail.Invalid,
 	} {
-		if _, err := ParseSet(text); bus.KindOf(err) != want {
+		if _, err := ParseSet(text); fail.KindOf(err) != want {
 			t.Errorf("%q: %v, want kind %v", text, err, want)
 		}
 	}
@@ -75,16 +76,16 @@ func TestEgress(t *testing.T) {
 	m := &Member{PVID: 7, Tagged: set(t, "10"), TPID: TPIDC}
 	for _, c := range []struct {
 		tag  Tag
-		want bus.Edit
+		want frame.Edit
 		ok   bool
 	}{
-		{Tag{VLAN: 7}, bus.Edit{}, true},
-		{Tag{7, 0xe000, TPIDC, 7}, bus.Edit{Strip: 1}, true},
-		{Tag{VLAN: 10}, bus.Edit{Push: TPIDC<<16 | 10}, true},
-		{Tag{10, 0x3000, TPIDC, 10}, bus.Edit{}, true},
-		{Tag{10, 0x3000, TPIDC, 0}, bus.Edit{Strip: 1, Push: TPIDC<<16 | 0x300a}, true},
-		{Tag{10, 0x3000, TPIDS, 10}, bus.Edit{Strip: 1, Push: TPIDC<<16 | 0x300a}, true},
-		{Tag{VLAN: 20}, bus.Edit{}, false},
+		{Tag{VLAN: 7}, frame.Edit{}, true},
+		{Tag{7, 0xe000, TPIDC, 7}, frame.Edit{Strip: 1}, true},
+		{Tag{VLAN: 10}, frame.Edit{Push: TPIDC<<16 | 10}, true},
+		{Tag{10, 0x3000, TPIDC, 10}, frame.Edit{}, true},
+		{Tag{10, 0x3000, TPIDC, 0}, frame.Edit{Strip: 1, Push: TPIDC<<16 | 0x300a}, true},
+		{Tag{10, 0x3000, TPIDS, 10}, frame.Edit{Strip: 1, Push: TPIDC<<16 | 0x300a}, true},
+		{Tag{VLAN: 20}, frame.Edit{}, false},
 	} {
 		if got, ok := m.Egress(c.tag); ok != c.ok || got != c.want {
 			t.Errorf("%+v: %+v %v, want %+v %v", c.tag, got, ok, c.want, c.ok)
