@@ -59,6 +59,11 @@ type (
 	Linker interface{ Link(p Port) }
 	// Ticker is called about once a second, for ageing.
 	Ticker interface{ Tick(now time.Time) }
+	// Feeder lets a follower repeat the policy's decisions (feed.go); one at a
+	// time, else it refuses.
+	Feeder interface {
+		Follow(f Follower) (Feed, error)
+	}
 	// Tabler offers tables for people and programs to read and edit: the same
 	// ones at each call, at most 48 together with the knobs.
 	Tabler interface{ Tables() []Table }

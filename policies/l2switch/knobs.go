@@ -6,7 +6,8 @@ import (
 
 	"ipnfs/bus/fail"
 	"ipnfs/bus/policy"
-	"ipnfs/policies/l2switch/fdb"
+	"ipnfs/policies/ether/fdb"
+	"ipnfs/policies/ether/vlan"
 	"ipnfs/words"
 )
 
@@ -18,7 +19,10 @@ const maxAgeing = 1_000_000
 func (s *Switch) Knobs() []policy.Knob {
 	return []policy.Knob{
 		s.number("ageing", 0, maxAgeing,
-			func() int { return int(s.fdb.Ageing()) }, func(v int) { s.fdb.SetAgeing(uint32(v)) }),
+			func() int { return int(s.fdb.Ageing()) }, func(v int) {
+				s.fdb.SetAgeing(uint32(v))
+				s.feed.Resync() // what is too old now goes at the next Tick
+			}),
 		s.number("fdb_max", 1, fdb.MaxLimit,
 			func() int { return s.fdb.Limit() }, func(v int) { s.fdb.SetLimit(v) }),
 		s.number("damping", 0, maxAgeing,
@@ -29,7 +33,7 @@ func (s *Switch) Knobs() []policy.Knob {
 			Get:  func() string { return words.FormatOnOff(s.mode.Load().vlans) },
 			Set:  s.setVLANs,
 		},
-		s.number("default_pvid", 0, maxVLAN,
+		s.number("default_pvid", 0, vlan.MaxID,
 			func() int { return int(s.pvid) }, func(v int) { s.pvid = uint16(v) }),
 		{
 			Name: "snooping",
@@ -72,6 +76,7 @@ func (s *Switch) setVLANs(value string) error {
 	s.updateMode(func(m *mode) { m.vlans = on })
 	s.fdb.Flush()
 	s.groups.Flush()
+	s.feed.Revoke(0, policy.AnyVLAN)
 	return nil
 }
 

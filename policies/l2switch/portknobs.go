@@ -4,25 +4,26 @@ import (
 	"fmt"
 
 	"ipnfs/bus/policy"
-	"ipnfs/policies/l2switch/fdb"
+	"ipnfs/policies/ether/fdb"
+	"ipnfs/policies/ether/vlan"
 	"ipnfs/words"
 )
 
 // PortKnobs are the settings of a port.
 func (s *Switch) PortKnobs() []policy.PortKnob {
 	return []policy.PortKnob{
-		s.portKnob("pvid", func(c *config) string { return fmt.Sprint(c.pvid) }, func(c *config, value string) (err error) {
-			c.pvid, err = words.Int[uint16]("pvid", value, 0, maxVLAN)
+		s.portKnob("pvid", func(c *config) string { return fmt.Sprint(c.PVID) }, func(c *config, value string) (err error) {
+			c.PVID, err = words.Int[uint16]("pvid", value, 0, vlan.MaxID)
 			return err
 		}),
-		s.portKnob("vlans", func(c *config) string { return c.tagged.String() }, func(c *config, value string) (err error) {
-			c.tagged, err = parseVLANs(value)
+		s.portKnob("vlans", func(c *config) string { return c.Tagged.String() }, func(c *config, value string) (err error) {
+			c.Tagged, err = vlan.ParseSet(value)
 			return err
 		}),
-		s.portKnob("tpid", func(c *config) string { return fmt.Sprintf("0x%04x", c.tpid) }, func(c *config, value string) error {
+		s.portKnob("tpid", func(c *config) string { return fmt.Sprintf("0x%04x", c.TPID) }, func(c *config, value string) error {
 			i, err := words.OneOf("tpid", value, "0x8100", "802.1Q", "802.1q", "0x88a8", "802.1ad")
-			if c.tpid = tpidC; i > 2 {
-				c.tpid = tpidS
+			if c.TPID = vlan.TPIDC; i > 2 {
+				c.TPID = vlan.TPIDS
 			}
 			return err
 		}),

@@ -1,20 +1,12 @@
 package l2switch
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"ipnfs/bus/fail"
 	"ipnfs/bus/policy"
 	"ipnfs/words"
 )
-
-// reserved tells whether the destination is one that bridges keep to
-// themselves: 01-80-C2-00-00-00 to 0F (IEEE 802.1Q 8.6.3, table 8-1). For all
-// other frames that is one compare.
-func reserved(data []byte) bool {
-	return binary.BigEndian.Uint32(data) == 0x0180c200 && data[4] == 0 && data[5] < 16
-}
 
 // passes tells whether a frame to a reserved address is forwarded all the
 // same. The one of the spanning trees, 00, is as long as there is none: so

@@ -6,7 +6,7 @@ import (
 
 	"ipnfs/bus/fail"
 	"ipnfs/bus/policy"
-	"ipnfs/policies/l2switch/stp"
+	"ipnfs/policies/ether/stp"
 	"ipnfs/words"
 )
 

@@ -2,7 +2,7 @@
 // clause 17, with the BPDUs of clause 9: one Bridge takes part in one tree. It
 // talks STP to bridges that know no better.
 //
-// It is the protocol and nothing else. A Bridge has no goroutine and no clock,
+// It is the protocol and nothing else, and any switch may use it. A Bridge has no goroutine and no clock,
 // reads no interface and forwards no frame. Its owner calls Tick once a second
 // and Receive for each BPDU, and the Bridge answers through an Output: BPDUs to
 // send, states of ports, addresses to forget.

@@ -2,6 +2,10 @@
 // wants it, by listening to IGMP (RFC 1112, 2236, 9776) and MLD (RFC 2710,
 // 9777) as RFC 4541 advises. It sends nothing itself: it is no querier.
 //
+// Any switch may use it; ports are numbers. A Table locks itself: all methods may
+// be called from any thread and under any lock of the switch. It calls nobody but
+// its Memory.
+//
 // # The path of a frame
 //
 //   - Control tells a group management message from all other frames.

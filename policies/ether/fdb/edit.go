@@ -16,7 +16,7 @@ func (t *Table) AddStatic(k Key, port int) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := makePlace(port, 0) | static
+	p := makePlace(k, port, 0) | static
 	s := t.find(k)
 	var there place
 	if s != nil {
@@ -25,7 +25,7 @@ func (t *Table) AddStatic(k Key, port int) error {
 	switch {
 	case there != 0:
 		t.move(s, k, there, p)
-	case t.live.Load() >= t.room.Load() && !t.evict(port), !t.put(s, k, p):
+	case t.live.Load() >= t.room.Load() && !t.evict(port), !t.put(k, p):
 		return fmt.Errorf("%w: it has %d entries", ErrFull, t.live.Load())
 	}
 	return nil
@@ -104,16 +104,16 @@ func (t *Table) flushPiece(port, region int, which func(Key, place) bool) (gone,
 		}
 		region = regions
 	}
-	for range pieceRegions {
+	for range t.piece() {
 		if region = o.next(region); region == regions {
 			break
 		}
 		left = false
-		end := t.inRegion(region, 0, look)
+		t.inRegions(region, region+1, look)
 		if !left {
-			o.clear(region, end)
+			o.clear(region)
 		}
-		region = end
+		region++
 	}
 	if region == regions && o.live == 0 {
 		t.dropKeys(o)
@@ -123,14 +123,11 @@ func (t *Table) flushPiece(port, region int, which func(Key, place) bool) (gone,
 }
 
 func (t *Table) flush(which func(Key, place) bool) (gone int) {
-	t.pieces(func(c *chunk, _, _ int) {
-		c.entries(func(s *slot, k Key, p place) bool {
-			if which(k, p) {
-				t.forget(s)
-				gone++
-			}
-			return true
-		})
+	t.pieces(func(s *slot, p place) {
+		if which(Key(s.key.Load()), p) {
+			t.forget(s)
+			gone++
+		}
 	})
 	return gone
 }

@@ -23,16 +23,12 @@ const (
 	mostKeys  = 512
 	keySize   = 8
 
-	regionBits = 10
-	regions    = 1 << regionBits
-
-	pieceRegions = 2  // of them are looked through before the lock is given up for a moment
-	maxStale     = 32 // of them are looked through for an entry of a port
-	sample       = 8  // entries, of which the oldest goes
+	maxStale = 32 // regions are looked through for an entry of a port
+	sample   = 8  // entries, of which the oldest goes
 )
 
-// own notes that k, of the hash h, is at the port now.
-func (t *Table) own(k Key, h uint64, port int) {
+// own notes that k is at the port now.
+func (t *Table) own(k Key, port int) {
 	o := t.owners[port]
 	if o == nil {
 		o = &owner{}
@@ -41,15 +37,14 @@ func (t *Table) own(k Key, h uint64, port int) {
 	o.live++
 	switch {
 	case o.where != nil:
-		o.mark(h)
+		o.mark(t.array.Load().hash(k))
 	case len(o.keys) < cap(o.keys) || t.roomForKey(o, port):
 		o.keys = append(o.keys, k)
 	default:
 		o.where = &[regions / 64]uint64{}
-		for _, k := range o.keys {
-			o.mark(t.directory.Load().hash(k))
+		for _, k := range append(o.keys, k) {
+			o.mark(t.array.Load().hash(k))
 		}
-		o.mark(h)
 		t.dropKeys(o)
 	}
 	if most := t.owners[t.greediest]; most == nil || o.live > most.live {
@@ -101,12 +96,8 @@ func (o *owner) next(i int) int {
 	return regions
 }
 
-// clear notes that the port has nothing in the regions from first to end.
-func (o *owner) clear(first, end int) {
-	for ; first < end; first = o.next(first + 1) {
-		o.where[first/64] &^= 1 << (first % 64)
-	}
-}
+// clear notes that the port has nothing in a region.
+func (o *owner) clear(region int) { o.where[region/64] &^= 1 << (region % 64) }
 
 // findGreediest looks which port has most entries. Between two looks it is the
 // one that had most, as long as that has not lost an eighth of them.
@@ -184,8 +175,8 @@ func (t *Table) oldestKey(o *owner, port int) (oldest *slot) {
 }
 
 // oldestThere returns the slot of the oldest of some entries of a port in the next
-// chunk where it has some.
-func (t *Table) oldestThere(o *owner, port int) *slot {
+// region where it has some, static ones aside.
+func (t *Table) oldestThere(o *owner, port int) (oldest *slot) {
 	for range maxStale {
 		region := o.next(o.hand)
 		if region == regions {
@@ -193,63 +184,40 @@ func (t *Table) oldestThere(o *owner, port int) *slot {
 				return nil
 			}
 		}
-		oldest, there, end := t.oldest(region, port)
-		o.hand = end
+		o.hand = region + 1
+		var age uint32
+		found, there := -rand.IntN(o.live/regions+1), false // so that none is always the first to go
+		t.inRegions(region, region+1, func(s *slot, _ Key, p place) bool {
+			if !p.at(port) {
+				return true
+			}
+			there = true
+			if !p.isStatic() {
+				if found >= 0 && (oldest == nil || p.stamp() < age) {
+					oldest, age = s, p.stamp()
+				}
+				found++
+			}
+			return found < sample
+		})
 		if oldest != nil {
 			return oldest
 		}
 		if !there {
-			o.clear(region, end)
+			o.clear(region)
 		}
 	}
 	return nil
 }
 
-// oldest returns the slot of the oldest of some entries that the port has in the
-// chunks of a region, static ones aside, whether it has any there, and where they
-// end. It begins anywhere, so that none is always the first to go.
-func (t *Table) oldest(region, port int) (oldest *slot, there bool, end int) {
-	var age uint32
-	found := 0
-	end = t.inRegion(region, rand.Uint(), func(s *slot, _ Key, p place) bool {
-		if p.at(port) {
-			there = true
-			if !p.isStatic() {
-				if oldest == nil || p.stamp() < age {
-					oldest, age = s, p.stamp()
-				}
-				found++
-			}
-		}
-		return found < sample
-	})
-	return oldest, there, end
-}
-
-// inRegion calls f for each entry of the chunks with hashes of a region, from some
-// line of each on, until f returns false. It returns the first region that is in
-// none of them.
-func (t *Table) inRegion(region int, line uint, f func(*slot, Key, place) bool) (end int) {
-	d := t.directory.Load()
-	start := uint64(region) << (64 - regionBits)
-	last := d.index(start | (1<<(64-regionBits) - 1))
-	for i := d.index(start); i <= last; {
-		c, first, n := d.run(i)
-		c.entriesFrom(line, f)
-		i = first + n
-		end = i * regions / len(d.chunks)
-	}
-	return end
-}
-
-// greedySlot returns the slot of the oldest entry in c of the port that has most
-// in the table, if that is more than port has.
-func (t *Table) greedySlot(c *chunk, port int) (oldest *slot) {
+// greedySlot returns the slot of the oldest entry, from a line on as far as a key
+// may be, of the port that has most in the table, if that is more than port has.
+func (t *Table) greedySlot(a *slots, line, port int) (oldest *slot) {
 	most, age := 0, uint32(0)
 	if o := t.owners[port]; o != nil {
 		most = o.live
 	}
-	c.entries(func(s *slot, _ Key, p place) bool {
+	a.entries(0, line, line+1, func(s *slot, _ Key, p place) bool {
 		live := t.owners[p.port()].live
 		if !p.isStatic() && (live > most || live == most && oldest != nil && p.stamp() < age) {
 			oldest, most, age = s, live, p.stamp()
@@ -264,4 +232,5 @@ func (t *Table) forget(s *slot) {
 	p := place(s.place.Swap(0))
 	t.live.Add(-1)
 	t.disown(p.port())
+	t.tell(Key(s.key.Load()))
 }

@@ -12,23 +12,19 @@ func check(t *testing.T, tab *Table) {
 	t.Helper()
 	tab.mu.Lock()
 	defer tab.mu.Unlock()
-	d := tab.directory.Load()
-	seen := map[Key]bool{}
+	seen := map[Key]*slot{}
 	owned, live := map[int]int{}, 0
-	for i := 0; i < len(d.chunks); {
-		c, first, n := d.run(i)
-		if first != i {
-			t.Errorf("a chunk at place %d begins at %d", i, first)
-		}
-		i += n
-		c.entries(func(s *slot, k Key, p place) bool {
-			if seen[k] {
+	for region := range regions { // one by one, as ports are flushed
+		tab.inRegions(region, region+1, func(s *slot, k Key, p place) bool {
+			if seen[k] == s {
+				return true
+			} else if seen[k] != nil {
 				t.Errorf("key %#x has two slots", k)
 			}
-			if seen[k] = true; d.find(k) != s {
+			if seen[k] = s; tab.find(k) != s {
 				t.Errorf("key %#x is not found where it is", k)
 			}
-			o, region := tab.owners[p.port()], d.hash(k)>>(64-regionBits)
+			o, region := tab.owners[p.port()], tab.array.Load().hash(k)>>(64-regionBits)
 			if o.where == nil && !slices.Contains(o.keys, k) || o.where != nil && o.where[region/64]>>(region%64)&1 == 0 {
 				t.Errorf("port %d does not know where its key %#x is", p.port(), k)
 			}
@@ -287,11 +283,12 @@ func TestSize(t *testing.T) {
 	if n := used(); n < 16*100_000 || n > 50*100_000 {
 		t.Errorf("100000 entries have %d bytes", n)
 	}
-	chunks := map[*chunk]bool{}
-	for i := range tab.directory.Load().chunks {
-		chunks[tab.directory.Load().chunks[i].Load()] = true
+	a := tab.array.Load()
+	want := a.size()*slotSize - BaseSize
+	if old := a.old.Load(); old != nil {
+		want += old.size() * slotSize
 	}
-	if want := len(chunks)*chunkSize + len(tab.directory.Load().chunks)*placeSize - BaseSize; used() != want {
+	if used() != want {
 		t.Errorf("%d bytes are charged, %d are there", used(), want)
 	}
 	check(t, tab)
@@ -316,13 +313,14 @@ func TestSize(t *testing.T) {
 // A table that gets no more memory is as one that is full: the greediest port
 // gives way, and the others find room.
 func TestNoMemory(t *testing.T) {
-	tab := New(MaxLimit, &purse{left: 10*chunkSize + 62*placeSize})
+	const slots = 8 << 10 // then there is no memory for more
+	tab := New(MaxLimit, &purse{left: (slots + slots/2 - minSlots) * slotSize})
 	for i := range 20_000 {
 		tab.Learn(randomKey(i), 1, 1)
 	}
 	full := tab.Len()
-	if full < 10*chunkSlots/2 || full > 11*chunkSlots || tab.Stats().Refused == 0 {
-		t.Fatalf("11 chunks hold %d entries, %d refused", full, tab.Stats().Refused)
+	if full < slots/2 || full > slots || tab.Stats().Refused == 0 {
+		t.Fatalf("%d slots hold %d entries, %d refused", slots, full, tab.Stats().Refused)
 	}
 	for i := range 1000 {
 		if r, _ := tab.Learn(randomKey(40_000+i), 2+i%50, 1); r != Learned {
@@ -484,5 +482,60 @@ func TestFewKeys(t *testing.T) {
 	}
 	if n := tab.FlushPort(1, true) + tab.FlushPort(2, true); n != 0 || mem.left != 1<<20 {
 		t.Errorf("%d went, %d bytes are left", n, 1<<20-mem.left)
+	}
+}
+
+// A stamp from outside keeps an entry where it is, and does nothing else.
+func TestTouch(t *testing.T) {
+	tab := New(10, nil)
+	tab.SetAgeing(10)
+	for i := range byte(4) {
+		tab.Learn(key(1, i), 1, 100)
+	}
+	tab.Touch(key(1, 0), 1, 105)
+	tab.Touch(key(1, 1), 1, 90)  // older
+	tab.Touch(key(1, 2), 2, 105) // it is not there
+	tab.Touch(key(1, 9), 1, 105) // nor is this one anywhere
+	tab.Tick(112)
+	if list := tab.Entries(); len(list) != 1 || list[0] != (Entry{1, key(1, 0).MAC(), 1, 7, false}) {
+		t.Errorf("left are %v", list)
+	}
+	check(t, tab)
+}
+
+// Who watches is told of all that comes, moves and goes: from that alone he knows
+// what is there.
+func TestWatch(t *testing.T) {
+	tab, mirror := New(100, nil), map[Key]int{}
+	tab.Watch(func(k Key) {
+		if port, ok := tab.Lookup(k); ok {
+			mirror[k] = port
+		} else {
+			delete(mirror, k)
+		}
+	})
+	for round := range uint32(50) {
+		for i := range 60 {
+			tab.Learn(randomKey(int(round)*20+i), 1+(int(round)+i/7)%3, round)
+		}
+		tab.AddStatic(randomKey(int(round)), 3)
+		tab.Remove(randomKey(int(round) * 20))
+		switch round % 5 {
+		case 1:
+			tab.FlushPort(2, false)
+		case 2:
+			tab.FlushVLAN(3)
+		case 3:
+			tab.SetAgeing(round % 7)
+		}
+		tab.Tick(round)
+		if len(mirror) != tab.Len() {
+			t.Fatalf("round %d: %d entries, and %d are known", round, tab.Len(), len(mirror))
+		}
+		for _, e := range tab.Entries() {
+			if mirror[MakeKey(e.VLAN, e.MAC)] != e.Port {
+				t.Fatalf("round %d: %v is known at %d", round, e, mirror[MakeKey(e.VLAN, e.MAC)])
+			}
+		}
 	}
 }

@@ -37,16 +37,28 @@ type Entry struct {
 }
 
 // place is what is known of a key, in one word: port-1 in bits 0 to 15, flags,
-// and the second of the last frame in bits 32 to 63. 0 is: nothing.
+// some bits of the key, and the second of the last frame in bits 32 to 63. 0 is:
+// nothing.
 type place uint64
 
 const (
 	present place = 1 << 16 // so that no place is 0
 	static  place = 1 << 17
+
+	keyShift = 18
 )
 
-func makePlace(port int, stamp uint32) place {
-	return place(stamp)<<32 | present | place(uint16(port-1))
+func makePlace(k Key, port int, stamp uint32) place {
+	return place(stamp)<<32 | place(k.check())<<keyShift | present | place(uint16(port-1))
+}
+
+// check is 14 bits of a key, in which those differ that are likely to meet.
+func (k Key) check() uint32 { return uint32(k^k>>48) & (1<<(32-keyShift) - 1) }
+
+// of tells whether p is there and may be k's, and not another key's that has had
+// the slot.
+func (p place) of(k Key) bool {
+	return uint32(p|static)>>16 == k.check()<<(keyShift-16)|uint32(present|static)>>16
 }
 
 func (p place) port() int      { return int(uint16(p)) + 1 }
@@ -55,13 +67,14 @@ func (p place) isStatic() bool { return p&static != 0 }
 
 // at tells whether p is there and names port.
 func (p place) at(port int) bool {
-	return uint32(p|static) == uint32(present|static)|uint32(uint16(port-1))
+	return uint32(p)&uint32(present|0xffff) == uint32(present)|uint32(uint16(port-1))
 }
 
 // restamped is p with another stamp.
 func (p place) restamped(stamp uint32) place { return place(stamp)<<32 | p&(1<<32-1) }
 
 // valid tells whether p is there and not older than horizon.
-func (p place) valid(horizon uint32) bool {
-	return p != 0 && (p.stamp() >= horizon || p.isStatic())
-}
+func (p place) valid(horizon uint32) bool { return p != 0 && !p.aged(horizon) }
+
+// aged tells whether p, which is there, is older than horizon.
+func (p place) aged(horizon uint32) bool { return p.stamp() < horizon && !p.isStatic() }

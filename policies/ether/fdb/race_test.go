@@ -119,3 +119,75 @@ func TestStampAndFlush(t *testing.T) {
 	}
 	check(t, tab)
 }
+
+// TestFoundMeanwhile lets a table grow and shrink: what is there all the time is
+// found all the time.
+func TestFoundMeanwhile(t *testing.T) {
+	tab := New(MaxLimit, nil)
+	for i := range 500 {
+		if err := tab.AddStatic(randomKey(i), 1+i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var done atomic.Bool
+	var readers sync.WaitGroup
+	for range 3 {
+		readers.Go(func() {
+			for !done.Load() {
+				i := rand.IntN(500)
+				if port, ok := tab.Lookup(randomKey(i)); !ok || port != 1+i {
+					t.Errorf("key %d is at %d, %v", i, port, ok)
+					return
+				}
+			}
+		})
+	}
+	for round := range uint32(20) {
+		for i := range 5000 {
+			tab.Learn(randomKey(1000+i), 2, round*1000)
+		}
+		tab.Tick(round*1000 + 999)
+		if tab.array.Load().size() != minSlots {
+			t.Error("an empty table is large")
+		}
+	}
+	done.Store(true)
+	readers.Wait()
+	check(t, tab)
+}
+
+// TestSlotChangesHands lets two addresses have one slot by turns: neither is ever
+// found where the other one is.
+func TestSlotChangesHands(t *testing.T) {
+	tab := New(10, nil)
+	a, keys := tab.array.Load(), []Key{randomKey(0)}
+	home := func(k Key) uint64 { return a.hash(k) >> a.shift }
+	for i := 1; len(keys) < 2; i++ {
+		if k := randomKey(i); home(k) == home(keys[0]) {
+			keys = append(keys, k)
+		}
+	}
+	var done atomic.Bool
+	var readers sync.WaitGroup
+	for i, k := range keys {
+		readers.Go(func() {
+			for !done.Load() {
+				if port, ok := tab.Lookup(k); ok && port != i+1 {
+					t.Errorf("key %d is at %d", i, port)
+					return
+				}
+			}
+		})
+	}
+	for range 50_000 {
+		for i, k := range keys {
+			tab.Learn(k, i+1, 1)
+			tab.Remove(k)
+		}
+	}
+	done.Store(true)
+	readers.Wait()
+	if a.used != 1 {
+		t.Errorf("they had %d slots", a.used)
+	}
+}

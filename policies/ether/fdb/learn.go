@@ -69,7 +69,7 @@ func (t *Table) learn(k Key, port int, now uint32) (Result, int) {
 	if s != nil {
 		p = place(s.place.Load())
 	}
-	fresh := makePlace(port, now)
+	fresh := makePlace(k, port, now)
 	r := t.judge(p, port, now)
 	switch {
 	case r == Learned && p != 0: // it has aged out, and the next Tick has not come
@@ -77,7 +77,7 @@ func (t *Table) learn(k Key, port int, now uint32) (Result, int) {
 		t.forget(s)
 		fallthrough
 	case r == Learned:
-		if !t.admit(port) || !t.put(s, k, fresh) {
+		if !t.admit(port) || !t.put(k, fresh) {
 			t.refused.Add(1)
 			return Refused, 0
 		}
@@ -115,9 +115,25 @@ func (t *Table) admit(port int) bool {
 func (t *Table) move(s *slot, k Key, from, to place) {
 	if from.port() != to.port() {
 		t.disown(from.port())
-		t.own(k, t.directory.Load().hash(k), to.port())
+		t.own(k, to.port())
 	}
 	s.place.Store(uint64(to))
+	t.tell(k)
+}
+
+// Touch notes that a frame with the source k came in by port in the second then,
+// if k is known there. No lock.
+func (t *Table) Touch(k Key, port int, then uint32) {
+	s := t.find(k)
+	if s == nil {
+		return
+	}
+	for {
+		p := place(s.place.Load())
+		if !p.of(k) || !p.at(port) || p.stamp() >= then || s.place.CompareAndSwap(uint64(p), uint64(p.restamped(then))) {
+			return
+		}
+	}
 }
 
 // Lookup returns the port behind which the station k is, if that is known.
@@ -127,7 +143,7 @@ func (t *Table) Lookup(k Key) (port int, ok bool) {
 		return 0, false
 	}
 	p := place(s.place.Load())
-	if !p.valid(t.horizon.Load()) {
+	if !p.of(k) || p.aged(t.horizon.Load()) || Key(s.key.Load()) != k { // the slot has just become another's
 		return 0, false
 	}
 	return p.port(), true

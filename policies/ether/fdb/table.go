@@ -22,17 +22,17 @@ type Memory interface {
 
 // BaseSize is what a new table holds, in bytes. It is not charged: whoever
 // makes the table does that.
-const BaseSize = chunkSize + minPlaces*placeSize
+const BaseSize = minSlots * slotSize
 
 // Table is a forwarding database. All methods may be called at any time from
 // any thread; which of them take the lock is said in the package comment.
 type Table struct {
 	// What every frame reads.
-	directory atomic.Pointer[directory]
-	horizon   atomic.Uint32 // entries stamped before this second have aged out
-	damping   atomic.Uint32 // seconds
-	room      atomic.Int64  // entries there may be: limit, or fewer while memory lacks
-	_         [64]byte      // what follows is written more often
+	array   atomic.Pointer[slots]
+	horizon atomic.Uint32 // entries stamped before this second have aged out
+	damping atomic.Uint32 // seconds
+	room    atomic.Int64  // entries there may be: limit, or fewer while memory lacks
+	_       [64]byte      // what follows is written more often
 
 	live    atomic.Int64 // entries; changed under mu
 	limit   atomic.Int64
@@ -47,6 +47,7 @@ type Table struct {
 
 	mu        sync.Mutex
 	mem       Memory
+	changed   func(Key) // see Watch
 	ageing    uint32
 	owners    map[int]*owner
 	limits    map[int]int // entries that ports may have, by port; none: any
@@ -65,14 +66,26 @@ type Stats struct {
 }
 
 // New makes a table that holds at most limit entries. It grows as it fills,
-// if mem allows: about 30 bytes an entry. A mem of nil allows all.
+// if mem allows: about 20 to 40 bytes an entry. A mem of nil allows all.
 func New(limit int, mem Memory) *Table {
 	t := &Table{mem: mem, ageing: DefaultAgeing, owners: map[int]*owner{}, limits: map[int]int{}}
 	t.SetLimit(limit)
-	d := newDirectory(minPlaces, seed{rand.Uint64(), rand.Uint64() | 1})
-	d.set(&chunk{}, 0, minPlaces)
-	t.directory.Store(d)
+	t.array.Store(newSlots(minSlots, seed{rand.Uint64(), rand.Uint64() | 1}))
 	return t
+}
+
+// Watch lets f hear of each key whose entry has come, moved or gone, under the
+// table's lock. It must not call the table, but for Lookup.
+func (t *Table) Watch(f func(Key)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.changed = f
+}
+
+func (t *Table) tell(k Key) {
+	if t.changed != nil {
+		t.changed(k)
+	}
 }
 
 // Len returns how many entries there are, static ones included.
@@ -140,7 +153,7 @@ func (t *Table) Stats() Stats {
 }
 
 // find returns the slot of k, or nil. No lock.
-func (t *Table) find(k Key) *slot { return t.directory.Load().find(k) }
+func (t *Table) find(k Key) *slot { return t.array.Load().find(k) }
 
 func (t *Table) charge(n int) bool { return t.mem == nil || t.mem.Charge(n) }
 

@@ -11,22 +11,20 @@ import (
 func (t *Table) Entries() []Entry {
 	now, horizon := t.now.Load(), t.horizon.Load()
 	list := make([]Entry, 0, t.live.Load())
-	for h, more := uint64(0), true; more; {
-		d := t.directory.Load()
-		c, first, n := d.run(d.index(h))
-		from := h // chunks may have been put together
-		h, more = d.next(first, n)
-		c.entries(func(_ *slot, k Key, p place) bool {
-			if p.valid(horizon) && d.hash(k) >= from {
-				list = append(list, makeEntry(k, p, now))
-			}
-			return true
-		})
+	add := func(_ *slot, k Key, p place) bool {
+		if p.valid(horizon) {
+			list = append(list, makeEntry(k, p, now))
+		}
+		return true
 	}
-	slices.SortFunc(list, func(a, b Entry) int {
-		return cmp.Compare(MakeKey(a.VLAN, a.MAC), MakeKey(b.VLAN, b.MAC))
-	})
-	return list
+	a := t.array.Load()
+	if old := a.old.Load(); old != nil { // what moves meanwhile is told twice at first
+		old.entries(int(old.moved.Load()), 0, len(old.lines), add)
+	}
+	a.entries(0, 0, len(a.lines), add)
+	key := func(e Entry) Key { return MakeKey(e.VLAN, e.MAC) }
+	slices.SortFunc(list, func(a, b Entry) int { return cmp.Compare(key(a), key(b)) })
+	return slices.CompactFunc(list, func(a, b Entry) bool { return key(a) == key(b) })
 }
 
 func makeEntry(k Key, p place, now uint32) Entry {
