@@ -273,13 +273,18 @@ func (b *Bus) forget(n *Network) {
 // Shutdown ends all networks, with whatever is connected.
 func (b *Bus) Shutdown() {
 	for _, n := range b.Networks() {
-		n.lock()
-		if !n.gone { // it may have ended while we looked
-			n.endLocked()
-		}
-		n.mu.Unlock()
-		n.after()
+		n.End()
 	}
+}
+
+// End ends the network, with whatever is connected, if it has not ended yet.
+func (n *Network) End() {
+	n.lock()
+	if !n.gone {
+		n.endLocked()
+	}
+	n.mu.Unlock()
+	n.after()
 }
 
 // Tick lets the policies that age do so, each on a goroutine of its own: none

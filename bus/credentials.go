@@ -6,17 +6,21 @@ import (
 	"ipnfs/bus/fail"
 )
 
-// Credentials are what a thread may do, kept as one value. Package creds asks
-// the kernel for them.
+// Credentials are what a caller may do, kept as one value: his ids, capabilities
+// and namespaces. Package creds asks the kernel for them.
 type Credentials struct {
 	UID, GID uint32
 	Groups   []int // supplementary groups
 	// Effective are the effective capabilities, a bit each (capabilities(7)).
 	// Those that count in another user namespace than ours are none.
 	Effective uint64
-	// Known is false if the thread could not be asked: it is outside our pid
-	// namespace, or that of /proc is another. Groups and Effective are empty
-	// then.
+	// Thread is the thread that makes the call, whose namespaces /proc knows; 0 if
+	// they cannot be told. Its /proc entry stays its own until the call is
+	// answered.
+	Thread uint32
+	// Known is false if the caller could not be asked: he is outside our pid
+	// namespace, or that of /proc is another. Effective and Thread are empty then,
+	// and Groups, too, but of the peer of a socket.
 	Known bool
 }
 
@@ -36,7 +40,9 @@ func (c Credentials) Under(opener Credentials) (Credentials, error) {
 	groups := slices.Clone(c.Groups)
 	c.Groups = slices.DeleteFunc(groups, func(gid int) bool { return !opener.in(gid) })
 	c.Effective &= opener.Effective
-	c.Known = c.Known && opener.Known
+	if c.Known = c.Known && opener.Known; !c.Known {
+		c.Thread = 0
+	}
 	return c, nil
 }
 

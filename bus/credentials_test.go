@@ -48,3 +48,15 @@ func TestCredentialsUnder(t *testing.T) {
 		t.Error("Can does not tell the bits apart")
 	}
 }
+
+// Of a caller who is unknown, or whose file somebody unknown opened, the
+// namespaces are nobody's.
+func TestCredentialsUnderThread(t *testing.T) {
+	known := Credentials{Thread: 9, Known: true}
+	if got, err := known.Under(Credentials{Known: true, Thread: 8}); err != nil || got.Thread != 9 {
+		t.Errorf("the writer's thread is %d, %v", got.Thread, err)
+	}
+	if got, err := known.Under(Credentials{}); err != nil || got.Thread != 0 {
+		t.Errorf("the file was opened by somebody unknown, and the thread is %d, %v", got.Thread, err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"ipnfs/bus/fail"
 	"ipnfs/bus/frame"
 	"ipnfs/bus/policy"
+	"ipnfs/words"
 )
 
 // mirror is a port that gets a copy of every frame that others send or are
@@ -35,7 +36,7 @@ func (p *Port) SetMirror(numbers []int) error {
 	slices.Sort(list)
 	list = slices.Compact(list)
 	for _, number := range list {
-		if err := fail.CheckRange("port", number, 1, policy.MaxPorts); err != nil {
+		if err := words.Check("port", number, 1, policy.MaxPorts); err != nil {
 			return err
 		}
 		if number == p.number {

@@ -5,14 +5,16 @@ import (
 
 	"ipnfs/bus/fail"
 	"ipnfs/bus/policy"
+	"ipnfs/words"
 )
 
 // Access is who may do what: an owner, a group and the nine mode bits, read
 // as IPN did: r = receive, w = send, x = manage. The bus stores it; the door
 // through which a caller comes enforces it.
 type Access struct {
-	Mode     uint32 // the low 9 bits; for a directory also set-gid and sticky
-	UID, GID uint32
+	Mode uint32 `json:"mode"` // the low 9 bits; for a directory also set-gid and sticky
+	UID  uint32 `json:"uid"`
+	GID  uint32 `json:"gid"`
 }
 
 // Port is a number on a network. It exists while something is connected to
@@ -128,7 +130,7 @@ func (p *Port) Queue() int {
 // SetQueue overrides the network's queue for this port; 0 ends that.
 func (p *Port) SetQueue(frames int) error {
 	if frames != 0 {
-		if err := fail.CheckRange("queue", frames, 1, MaxQueue); err != nil {
+		if err := words.Check("queue", frames, 1, MaxQueue); err != nil {
 			return err
 		}
 	}
@@ -171,6 +173,13 @@ func (p *Port) limitsLocked() (queue int, overflow Overflow) {
 	return queue, overflow
 }
 
+// own is what the port has of its own: 0, nil if it has not.
+func (p *Port) own() (queue int, overflow *Overflow) {
+	p.net.lock()
+	defer p.net.mu.Unlock()
+	return p.queue, p.overflow
+}
+
 func (p *Port) configureConnsLocked() {
 	queue, overflow := p.limitsLocked()
 	for _, c := range p.conns {
@@ -191,6 +200,14 @@ func (p *Port) accessLocked() Access {
 		return *p.access
 	}
 	return *p.net.door.Load()
+}
+
+// OwnAccess returns the rights that ChangeAccess gave the port, which are not to be
+// changed there; nil: none.
+func (p *Port) OwnAccess() *Access {
+	p.net.lock()
+	defer p.net.mu.Unlock()
+	return p.access
 }
 
 // ChangeAccess applies change to the rights on the port, which are its own then,

@@ -109,6 +109,27 @@ func (s *Stats) add(t *Stats) {
 	}
 }
 
+// Passed is what went by a port without being brought here, such as in the
+// kernel, in the directions of Stats.
+type Passed struct {
+	Frames, Bytes           uint64 // sent
+	Received, ReceivedBytes uint64
+	Lost                    uint64 // meant for the port, but its device did not take them
+}
+
+// Add counts what went by elsewhere since it was last called. What comes after
+// the connection has left is counted nowhere.
+func (c *Conn) Add(p Passed) {
+	c.out.frames.Add(p.Frames)
+	c.out.bytes.Add(p.Bytes)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.got.offered += p.Received + p.Lost
+	c.got.delivered += p.Received
+	c.got.deliveredBytes += p.ReceivedBytes
+	c.got.drops[dropDevice] += p.Lost
+}
+
 // stats reads the counters of c; reset sets them to zero.
 func (c *Conn) stats(reset bool) Stats {
 	c.mu.Lock()

@@ -136,3 +136,21 @@ func TestPortStatsStay(t *testing.T) {
 		t.Errorf("a new port begins with %+v", got)
 	}
 }
+
+// What went by elsewhere is counted as if it had come here.
+func TestAdd(t *testing.T) {
+	l := bustest.NewLab(t, directed)
+	c := l.Join(t, &bustest.Recorder{})
+	c.Add(bus.Passed{Frames: 5, Bytes: 500, Received: 3, ReceivedBytes: 300, Lost: 2})
+	c.Add(bus.Passed{Frames: 1, Bytes: 60})
+	want := bus.Stats{Frames: 6, Bytes: 560, Offered: 5, Received: 3, ReceivedBytes: 300}
+	want.Drops[5] = 2 // device
+	if got := c.Port().Stats(); got != want {
+		t.Errorf("the port's are\n%+v, want\n%+v", got, want)
+	}
+	l.Leave(c)
+	want.Ports = 0
+	if got := l.Net.Stats(); got != want {
+		t.Errorf("after it left the network's are\n%+v, want\n%+v", got, want)
+	}
+}

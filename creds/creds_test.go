@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"os/exec"
 	"reflect"
+	"runtime"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -42,13 +44,17 @@ func TestOf(t *testing.T) {
 	if unix.Geteuid() != 0 {
 		t.Skip("this test needs root")
 	}
-	if got := Of(child(t, nil), 0, 0); !got.Known || !got.Can(unix.CAP_NET_ADMIN) {
+	if got := Of(child(t, nil), 0, 0).Rights; !got.Known || !got.Can(unix.CAP_NET_ADMIN) {
 		t.Errorf("root is %+v", got)
 	}
 	user := child(t, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 5, Gid: 6, Groups: []uint32{7, 70000}}})
-	want := bus.Credentials{UID: 5, GID: 6, Groups: []int{7, 70000}, Known: true}
-	if got := Of(user, 5, 6); !reflect.DeepEqual(got, want) {
-		t.Errorf("a user is %+v, want %+v", got, want)
+	want := bus.Credentials{UID: 5, GID: 6, Groups: []int{7, 70000}, Known: true, Thread: user}
+	got := Of(user, 5, 6)
+	if !reflect.DeepEqual(got.Rights, want) {
+		t.Errorf("a user is %+v, want %+v", got.Rights, want)
+	}
+	if got.UID != 5 || got.GID != 6 || got.PID != user || got.Comm != "sh" || got.Since.IsZero() {
+		t.Errorf("a user is %+v", got.Info)
 	}
 	// What is all-powerful in a user namespace of its own is nothing here.
 	mapped := child(t, &syscall.SysProcAttr{
@@ -56,13 +62,26 @@ func TestOf(t *testing.T) {
 		UidMappings: []syscall.SysProcIDMap{{Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{Size: 1}},
 	})
-	if got := Of(mapped, 0, 0); !got.Known || got.Effective != 0 {
+	if got := Of(mapped, 0, 0).Rights; !got.Known || got.Effective != 0 {
 		t.Errorf("root of another user namespace is %+v", got)
 	}
 	for _, thread := range []uint32{0, 1 << 30} {
-		if got := Of(thread, 0, 0); !reflect.DeepEqual(got, bus.Credentials{}) {
+		got := Of(thread, 0, 0)
+		if !reflect.DeepEqual(got.Rights, bus.Credentials{}) || got.PID != thread || got.Comm != "" {
 			t.Errorf("thread %d, which cannot be asked, is %+v", thread, got)
 		}
+	}
+}
+
+// Info names the process of a thread, and Of as Info does.
+func TestInfo(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	thread := uint32(unix.Gettid())
+	got, all := Info(thread, 5, 6), Of(thread, 5, 6).Info
+	got.Since, all.Since = time.Time{}, time.Time{}
+	if got != all || got.PID != uint32(unix.Getpid()) || got.UID != 5 || got.GID != 6 || got.Comm == "" {
+		t.Errorf("this thread is %+v, and by Of %+v", got, all)
 	}
 }
 

@@ -30,7 +30,14 @@ type attacher struct {
 
 var taps = &attacher{sets: map[*bus.Network]map[string]string{}}
 
-func init() { bus.RegisterAttacher("tap", taps) }
+var _ bus.Attacher = taps
+
+func init() {
+	bus.RegisterFile(bus.File{
+		Place: bus.InNetwork, Name: "tap", Summary: "names that are kept", Rule: bus.Managed, Set: taps,
+		Can: func() bool { return false },
+	})
+}
 
 func (a *attacher) Attach(n *bus.Network, by bus.Caller, command string) error {
 	name, options, _ := strings.Cut(command, " ")
@@ -147,7 +154,7 @@ func TestAttachCaller(t *testing.T) {
 	_, status = m.Write(nil, in, []byte("mine"))
 	ok(t, "write", status)
 	by := taps.lastCaller()
-	if by.Kind != "tap" || by.UID != 5 || by.GID != 6 || by.PID != uint32(os.Getpid()) || by.Thread != in.Pid || by.Comm == "" || by.Since.IsZero() {
+	if by.Kind != "tap" || by.UID != 5 || by.GID != 6 || by.PID != uint32(os.Getpid()) || by.Rights.Thread != in.Pid || by.Comm == "" || by.Since.IsZero() {
 		t.Errorf("the caller is %+v", by)
 	}
 	if r := by.Rights; !r.Known || r.UID != 5 || r.GID != 6 {
@@ -195,22 +202,5 @@ func TestSlowAttach(t *testing.T) {
 	all.Wait()
 	if got := m.read("lan/tap"); got != "tap0 slow\ntap1 slow\n" {
 		t.Errorf("in the end tap shows %q", got)
-	}
-}
-
-// A file whose server is not in this build is not there, and says so to who
-// invents its id.
-func TestAttachersThatAreNotThere(t *testing.T) {
-	m := newLAN(t)
-	grab := rowOf(inNet, "grab")
-	if grab.there() {
-		t.Skip("this build serves grab")
-	}
-	n := m.node(makeID(grab, m.bus.Network("lan"), nil, 0))
-	if !n.gone {
-		t.Error("grab is found by its id")
-	}
-	if text := m.read("features"); strings.Contains(text, "grab") || strings.Contains(text, "tap\n") != (unix.Access("/dev/net/tun", unix.F_OK) == nil) {
-		t.Errorf("features are %q", text)
 	}
 }

@@ -27,54 +27,43 @@ func (f *FS) access(n *node) bus.Access {
 	if n.net == nil {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		a := bus.Access{Mode: 0o444, UID: f.root.UID, GID: f.root.GID}
-		if n.row.rule == rootLog {
-			a.Mode |= 0o200
-		}
-		return a
+		return bus.Access{Mode: n.row.rule(0o100), UID: f.root.UID, GID: f.root.GID}
 	}
 	dir, door := n.net.Access()
 	a := door
-	switch n.row.rule {
-	case ownDir:
+	switch {
+	case n.row.rule != nil:
+		a.Mode = n.mode(door.Mode)
+	case n.row.isDir():
 		a = dir
-	case ownDoor:
-		if n.port != nil {
-			a = n.port.Access()
-		}
-	case rwOfDoor:
-		a.Mode &= 0o666
-	case report, rootLog:
-		a.Mode = 0o444
-	case setting:
-		a.Mode = 0o444
-		if n.ofFrames {
-			a.Mode = door.Mode & 0o444
-		}
-		if !n.readOnly {
-			a.Mode |= writeForManagers(door.Mode)
-		}
-	case reportDir:
-		a.Mode = 0o555
-	case manageDir:
-		a.Mode = 0o555 | writeForManagers(door.Mode)
+	case n.port != nil:
+		a = n.port.Access()
 	}
 	return a
 }
 
-// writeForManagers gives w to the classes that have x in mode.
-func writeForManagers(mode uint32) uint32 { return mode & 0o111 << 1 }
+// mode is that of a node whose rights follow from those of the network's port.
+func (n *node) mode(port uint32) uint32 {
+	mode := n.row.rule(port)
+	if n.ofFrames {
+		mode &= port | 0o222
+	}
+	if n.readOnly {
+		mode &^= 0o222
+	}
+	return mode
+}
 
 // attr fills in what stat shows.
 func (f *FS) attr(n *node, out *fuse.Attr) {
 	a := f.access(n)
 	*out = fuse.Attr{
 		Ino: n.ino(), Nlink: 1, Blksize: 4096,
-		Mode: unix.S_IFREG | a.Mode, Owner: fuse.Owner{Uid: a.UID, Gid: a.GID},
+		Mode: unix.S_IFDIR | a.Mode, Owner: fuse.Owner{Uid: a.UID, Gid: a.GID},
 		Atime: uint64(f.started.Unix()), Mtime: uint64(f.started.Unix()), Ctime: uint64(f.started.Unix()),
 	}
-	if n.row == nil || n.row.isDir() {
-		out.Mode = unix.S_IFDIR | a.Mode
+	if n.row != nil {
+		out.Mode = n.row.format() | a.Mode
 	}
 	if n.gone {
 		out.Nlink = 0
@@ -157,11 +146,11 @@ func (f *FS) changeAccess(n *node, change func(*bus.Access)) error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		change(&f.root)
-	case n.row.rule == ownDir:
+	case n.row.rule == nil && n.row.isDir():
 		n.net.ChangeDirAccess(change)
-	case n.row.rule == ownDoor && n.port != nil:
+	case n.row.rule == nil && n.port != nil:
 		n.port.ChangeAccess(changeDoor)
-	case n.row.rule == ownDoor:
+	case n.row.rule == nil:
 		n.net.ChangeDoorAccess(changeDoor)
 	case n.net == nil:
 		return fail.Errorf(fail.Denied, "the rights of %s follow those of the root directory: chmod that", n.name())

@@ -64,29 +64,29 @@ func TestDerivedModes(t *testing.T) {
 		for _, f := range files() {
 			path := f.path
 			want, owner := uint32(0), fuse.Owner{Uid: mode, Gid: mode + 1}
-			switch f.row.rule {
-			case ownDoor, rwOfDoor:
-				want = unix.S_IFREG | mode
-				if path == "lan/stream" {
-					want &^= 0o111
-				}
-			case setting:
-				want = unix.S_IFREG | 0o444
-				if !readOnly[path] {
-					want |= manage
-				}
-			case report:
-				want = unix.S_IFREG | 0o444
-			case rootLog:
-				want = unix.S_IFREG | 0o644
-			case reportDir:
-				want = unix.S_IFDIR | 0o555
-			case manageDir:
-				want = unix.S_IFDIR | 0o555 | manage
-			case ownDir:
+			switch r := f.row; {
+			case path == "lan":
 				want, owner = unix.S_IFDIR|0o755, fuse.Owner{Uid: 5, Gid: 6}
+			case path == "lan/ports":
+				want = unix.S_IFDIR | 0o555 | manage
+			case r.isDir():
+				want = unix.S_IFDIR | 0o555
+			case r.name == "port":
+				want = unix.S_IFREG | mode
+			case r.name == "stream":
+				want = unix.S_IFREG | mode&^0o111
+			case r.kind == socket:
+				want = unix.S_IFSOCK | (mode|mode>>1)&0o222
+			case r.name == "peek":
+				want = unix.S_IFREG | mode&0o444&(mode<<2)
+			case r.write == nil, readOnly[path]:
+				want = unix.S_IFREG | 0o444
+			case r.in == bus.InRoot:
+				want = unix.S_IFREG | 0o644
+			default:
+				want = unix.S_IFREG | 0o444 | manage
 			}
-			if f.row.in == inRoot && path != "lan" {
+			if f.row.in == bus.InRoot && path != "lan" {
 				owner = fuse.Owner{Uid: 10, Gid: 20}
 			}
 			if a := m.stat(path); a.Mode != want || a.Owner != owner {
@@ -117,7 +117,7 @@ func TestChmodDerived(t *testing.T) {
 	m := newLAN(t)
 	for _, f := range files() {
 		path := f.path
-		if r := f.row.rule; r == ownDir || r == ownDoor {
+		if f.row.rule == nil {
 			continue
 		}
 		before := m.stat(path)
@@ -200,7 +200,7 @@ func TestSizes(t *testing.T) {
 		if a := m.stat(path); a.Size != uint64(size) || a.Blocks != uint64(size+511)/512 {
 			t.Errorf("stat %s: size %d, %d blocks, want %d", path, a.Size, a.Blocks, size)
 		}
-		if f.row.fresh() {
+		if f.row.live {
 			size = lookupSize
 		}
 		if out.Size != uint64(size) {

@@ -54,7 +54,7 @@ func (f *FS) makeNetwork(in *fuse.MkdirIn, name string) error {
 }
 
 // taken tells whether a name in the root directory is a file's, now or later.
-func taken(name string) bool { return rowOf(inRoot, name) != nil || reservedNames[name] }
+func taken(name string) bool { return rowOf(bus.InRoot, name) != nil || reservedNames[name] }
 
 func reservePort(dir *node, name string) error {
 	number, err := strconv.Atoi(name)
@@ -112,16 +112,11 @@ func (f *FS) Rename(_ <-chan struct{}, in *fuse.RenameIn, oldName, newName strin
 }
 
 // The rest of what changes a directory is refused: the tree's files come and
-// go with their networks and ports.
+// go with their networks and ports, but sockets: see socket.go.
 
 // Create is refused: see above.
 func (f *FS) Create(_ <-chan struct{}, in *fuse.CreateIn, name string, _ *fuse.CreateOut) fuse.Status {
 	return f.refuseName(&in.InHeader, "create", name)
-}
-
-// Mknod is refused: see above.
-func (f *FS) Mknod(_ <-chan struct{}, in *fuse.MknodIn, name string, _ *fuse.EntryOut) fuse.Status {
-	return f.refuseName(&in.InHeader, "mknod", name)
 }
 
 // Tmpfile cannot be.
@@ -137,11 +132,6 @@ func (f *FS) Symlink(_ <-chan struct{}, in *fuse.InHeader, _, name string, _ *fu
 // Link is refused: see above.
 func (f *FS) Link(_ <-chan struct{}, in *fuse.LinkIn, name string, _ *fuse.EntryOut) fuse.Status {
 	return f.refuseName(&in.InHeader, "link", name)
-}
-
-// Unlink is refused: see above.
-func (f *FS) Unlink(_ <-chan struct{}, in *fuse.InHeader, name string) fuse.Status {
-	return f.refuseName(in, "unlink", name)
 }
 
 func (f *FS) refuseName(in *fuse.InHeader, what, name string) fuse.Status {

@@ -21,7 +21,7 @@ const maxCommand = 4096
 // kept for the first read: who reads as much as fstat(2) said gets all of it.
 type textHandle struct {
 	node    node
-	opener  bus.Credentials // of a file that attaches, and else empty
+	opener  bus.Credentials // of a row that is signed, and else empty
 	account *account
 
 	mu      sync.Mutex

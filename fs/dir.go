@@ -40,7 +40,7 @@ func (f *FS) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse
 func (h *dirHandle) fill(f *FS, dir *node) fuse.Status {
 	many := 0
 	switch dir.inside() {
-	case inRoot:
+	case bus.InRoot:
 		many = len(f.bus.Networks())
 	case inPorts:
 		many = len(dir.net.Ports())
@@ -68,25 +68,21 @@ func (h *dirHandle) release(f *FS) {
 func (f *FS) list(dir *node) []fuse.DirEntry {
 	entries := []fuse.DirEntry{{Name: ".", Mode: unix.S_IFDIR}, {Name: "..", Mode: unix.S_IFDIR}}
 	addNode := func(n *node, name string) {
-		mode := uint32(unix.S_IFREG)
-		if n.row.isDir() {
-			mode = unix.S_IFDIR
-		}
-		entries = append(entries, fuse.DirEntry{Name: name, Mode: mode, Ino: n.ino()})
+		entries = append(entries, fuse.DirEntry{Name: name, Mode: n.row.format(), Ino: n.ino()})
 	}
 	add := func(r *row, name string, net *bus.Network, port *bus.Port) {
 		addNode(&node{id: makeID(r, net, port, 0), row: r}, name)
 	}
 	in := dir.inside()
-	for i := range table {
-		if r := &table[i]; r.in == in && r.name != "" && r.there() {
+	for i := range tree().rows {
+		if r := &tree().rows[i]; r.in == in && r.name != "" && f.sockets.there(dir.net, r) {
 			add(r, r.name, dir.net, dir.port)
 		}
 	}
 	switch in {
-	case inRoot:
+	case bus.InRoot:
 		for _, n := range f.bus.Networks() {
-			add(rowOf(inRoot, ""), n.Name(), n, nil)
+			add(rowOf(bus.InRoot, ""), n.Name(), n, nil)
 		}
 	case inPorts:
 		for _, number := range dir.net.Ports() {
@@ -104,18 +100,18 @@ func (f *FS) list(dir *node) []fuse.DirEntry {
 }
 
 // inside is the place of what stands in a directory.
-func (n *node) inside() place {
+func (n *node) inside() bus.Place {
 	switch {
 	case n.row == nil:
-		return inRoot
+		return bus.InRoot
 	case n.row.kind == netDir:
-		return inNet
+		return bus.InNetwork
 	case n.row.kind == portsDir:
 		return inPorts
 	case n.row.kind == policyDir:
 		return inPolicy
 	}
-	return inPort
+	return bus.InPort
 }
 
 // ReadDir gives the listing from an offset on.
@@ -146,7 +142,7 @@ func (f *FS) addFile(h any) uint64 {
 	defer f.mu.Unlock()
 	f.lastFile++
 	f.files[f.lastFile] = h
-	if h, ok := h.(*textHandle); ok && h.node.row.fresh() {
+	if h, ok := h.(*textHandle); ok && h.node.row.live {
 		f.byNode[h.node.id] = h
 	}
 	return f.lastFile

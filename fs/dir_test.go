@@ -14,12 +14,12 @@ func TestListings(t *testing.T) {
 	m := newLAN(t)
 	ok(t, "mkdir", m.mkdir("z", 0o755))
 	for path, want := range map[string]string{
-		"":            ". .. errors features lan metrics policies version z",
-		"z":           ". .. errors events linktype maxports mtu overflow persist policy port ports queue stats stream tap",
-		"lan":         ". .. errors events fake linktype maxports mtu overflow persist policy port ports queue stats stream tap",
+		"":            ". .. errors features lamp lan metrics policies version z",
+		"z":           ". .. dial errors events linktype maxports mtu overflow peek persist policy port ports queue stats stream tap",
+		"lan":         ". .. dial errors events fake linktype maxports mtu overflow peek persist plug policy port ports queue stats stream tap",
 		"lan/fake":    ". .. limit mute ports ticks",
 		"lan/ports":   ". .. 1024 2",
-		"lan/ports/2": ". .. info mirror name overflow port queue silent stats tag",
+		"lan/ports/2": ". .. gauge info mirror name overflow port queue silent stats tag",
 		"z/ports":     ". ..",
 	} {
 		if got := strings.Join(m.ls(path), " "); got != want {
@@ -100,7 +100,7 @@ func TestMkdir(t *testing.T) {
 	ok(t, "mkdir", m.mkdir("2", 0o755))
 	ok(t, "mkdir", m.mkdir("3", 0o755))
 	wantStatus(t, "over networks_max", m.mkdir("4", 0o755), unix.ENOSPC)
-	if got := strings.Join(m.ls(""), " "); got != ". .. 2 3 errors features lan metrics policies version" {
+	if got := strings.Join(m.ls(""), " "); got != ". .. 2 3 errors features lamp lan metrics policies version" {
 		t.Errorf("the root holds %s", got)
 	}
 }

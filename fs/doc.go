@@ -2,14 +2,16 @@
 // settings, reports and ports as files. The contract of every file is in the
 // manual page ipnfs(5).
 //
-//   - table.go: one row a file: name, rights, reader, writer. A new file is
-//     a row here, and a line in ipnfs(5).
+//   - table.go: one row a file: name, rights, reader, writer. A new file of the
+//     tree's own is a row here, and an entry in ipnfs(5).
+//   - file.go: rows of files that other packages serve and have registered
+//     (bus.RegisterFile), such as tap; socket.go: those that are sockets.
 //   - node.go: what a node id means; known.go: which of them the kernel
 //     remembers, so that none is given again meanwhile.
 //   - attr.go: owners and modes; the rights of settings follow from port's.
 //   - tree.go, dir.go, change.go: lookup, listing, mkdir and what changes.
 //   - open.go, control.go: files that are read and written as text;
-//     setting.go, report.go, metrics.go, attach.go: what they say and do.
+//     setting.go, report.go, metrics.go: what they say and do.
 //   - account.go: what a user has open counts as his memory; listeners.go: how
 //     many read events.
 //   - policy.go: what the policy in force serves, POLICY/ and files of ports.

@@ -15,6 +15,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/fail"
 	"ipnfs/bus/frame"
+	"ipnfs/creds"
 )
 
 // errnos says which errno each kind of refusal is.
@@ -154,7 +155,7 @@ func everybody(uint32) bool { return true }
 // refuse records a refusal in the root's errors and the network's, and gives
 // the errno.
 func (f *FS) refuse(n *node, caller *fuse.InHeader, command string, err error) fuse.Status {
-	pid := callerInfo(caller).PID
+	pid := creds.Info(caller.Pid, caller.Uid, caller.Gid).PID
 	line := func(path string) string {
 		return fmt.Sprintf("%s %d %d %s: %s: %s\n", bus.Stamp(time.Now()), caller.Uid, pid, path, printable(command), printable(err.Error()))
 	}
@@ -198,6 +199,9 @@ func (f *FS) errorsOf(net *bus.Network) *errorLog {
 	return l
 }
 
+// ended tells whether a network has ended.
+func (f *FS) ended(net *bus.Network) bool { return f.bus.NetworkByID(net.ID()) != net }
+
 // dropErrors drops the logs of networks that have ended. No lock is held while
 // it looks.
 func (f *FS) dropErrors() {
@@ -205,7 +209,7 @@ func (f *FS) dropErrors() {
 	logs := maps.Clone(f.netErrors.logs)
 	f.netErrors.mu.Unlock()
 	for net, l := range logs {
-		if f.bus.NetworkByID(net.ID()) == net {
+		if !f.ended(net) {
 			continue
 		}
 		f.netErrors.mu.Lock()

@@ -37,7 +37,7 @@ func (k *known) enter(n *node) bool {
 	n.refresh()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if (n.row.ofPort() || n.row.fresh()) && !k.enterNode(n) {
+	if (n.row.ofPort() || n.row.live) && !k.enterNode(n) {
 		return false
 	}
 	if n.net != nil {
@@ -53,7 +53,7 @@ func (k *known) enterNode(n *node) bool {
 	for range maxTries {
 		is, taken := k.nodes[n.id]
 		same := is.port == n.port && is.life == n.life
-		if !taken || same && !n.row.fresh() {
+		if !taken || same && !n.row.live {
 			k.nodes[n.id] = knownNode{n.port, n.life, is.lookups + 1}
 			return true
 		}

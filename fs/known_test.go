@@ -132,13 +132,13 @@ func TestForgetAll(t *testing.T) {
 func TestSequenceSkipsKnown(t *testing.T) {
 	m := newLAN(t)
 	for _, f := range files() {
-		if !f.row.fresh() && f.path != "lan/ports/2/queue" {
+		if !f.row.live && f.path != "lan/ports/2/queue" {
 			continue
 		}
 		first := m.id(f.path)
 		for again := range 3 {
 			sequence.Store(uint32(first) - 1) // the next number is that of first
-			if id := m.id(f.path); (id == first) == f.row.fresh() {
+			if id := m.id(f.path); (id == first) == f.row.live {
 				t.Errorf("%s: lookup %d: the known node is %x, the new one %x", f.path, again, first, id)
 			}
 		}

@@ -115,6 +115,14 @@ func (m *memory) mkdir(path string, mode uint32) fuse.Status {
 	return m.Mkdir(nil, &fuse.MkdirIn{InHeader: m.header(m.id(dir)), Mode: mode}, name, &fuse.EntryOut{})
 }
 
+// mknod is a mknod(2) by a thread of that number.
+func (m *memory) mknod(path string, mode, thread uint32) fuse.Status {
+	dir, name := split(path)
+	h := m.header(m.id(dir))
+	h.Pid = thread
+	return m.Mknod(nil, &fuse.MknodIn{InHeader: h, Mode: mode}, name, &fuse.EntryOut{})
+}
+
 func (m *memory) rmdir(path string) fuse.Status {
 	dir, name := split(path)
 	h := m.header(m.id(dir))

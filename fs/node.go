@@ -11,7 +11,8 @@ import (
 
 // A node id says what must be known of a node:
 //
-//	63..56  row of the table, counted from 1 (the root directory is id 1)
+//	63..56  number of a row of the table, or of a slot of a row, from 1 (the root
+//	        directory is id 1)
 //	55..32  the network's id, 0 in the root directory
 //	31..0   of POLICY/: the policy's life (bus.Network.PolicyLife)
 //	31..16  of its files: the low bits of that
@@ -22,10 +23,11 @@ import (
 // Of a fresh node the lowest bits are a sequence number, and a policy's life is
 // moved up by as many (sequenceBits): each LOOKUP gives another node. There are two
 // reasons. The kernel locks an inode while a write to it waits, and so another
-// opener of a door, or of a file that attaches, must not have the same inode.
+// opener of a door, or of a set such as tap, must not have the same inode.
 // And the kernel keeps the size and the pages that sendfile(2) and splice(2)
 // read with the inode: of a text that changes by itself each reader must have
-// his own. Settings have one inode each, so that locks and watches work there.
+// his own. Settings have one inode each, so that locks and watches work there; a
+// socket has one while it is bound.
 //
 // No id is given again while the kernel knows a node of it (FS.known). The
 // kernel remembers that a directory was removed for as long as it remembers the
@@ -54,6 +56,7 @@ type node struct {
 	opener *bus.Credentials // of the open file, in a write
 
 	// Of what a policy serves, and empty in all other nodes:
+	slot     int    // which of those that the row stands for
 	life     uint64 // of the policy
 	policy   string // its name
 	own      string // the file's
@@ -65,20 +68,17 @@ type node struct {
 var sequence atomic.Uint32
 
 // ofPort tells whether the row is a port's directory or stands in it.
-func (r *row) ofPort() bool { return r.in == inPort || r.kind == portDir }
+func (r *row) ofPort() bool { return r.in == bus.InPort || r.kind == portDir }
 
 // ofPolicy tells whether the row is for what a policy serves.
 func (r *row) ofPolicy() bool {
-	return r.in == inPolicy || r.kind == policyDir || r.in == inPort && r.name == ""
+	return r.slots > 0 || r.kind == policyDir
 }
-
-// fresh tells whether each LOOKUP gives another node.
-func (r *row) fresh() bool { return r.isDoor() || r.kind == attachFile || r.live }
 
 // sequenceBits is how many bits of a node id tell one LOOKUP from another.
 func (r *row) sequenceBits() uint {
 	switch {
-	case !r.fresh():
+	case !r.live:
 		return 0
 	case r.ofPort(), r.in == inPolicy:
 		return 16
@@ -86,8 +86,8 @@ func (r *row) sequenceBits() uint {
 	return 32
 }
 
-// makeID gives the node id of a row, with the sequence number 0; life is the
-// policy's, of what it serves. known.enter completes it.
+// makeID gives the node id of a row, with the slot and the sequence number 0; life
+// is the policy's, of what it serves. known.enter completes it.
 func makeID(r *row, net *bus.Network, port *bus.Port, life uint64) uint64 {
 	id := uint64(r.index) << rowShift
 	if net != nil {
@@ -102,7 +102,7 @@ func makeID(r *row, net *bus.Network, port *bus.Port, life uint64) uint64 {
 
 // refresh gives the id of a fresh node its sequence number.
 func (n *node) refresh() {
-	if n.row.fresh() {
+	if n.row.live {
 		n.id |= uint64(sequence.Add(1)) & n.row.sequenceMask()
 	}
 }
@@ -117,16 +117,18 @@ func (f *FS) node(id uint64) node {
 	if id == fuse.FUSE_ROOT_ID {
 		return n
 	}
-	if index < 1 || index > len(table) {
+	if n.row, n.slot = tree().numbered(index); n.row == nil {
 		n.gone = true
 		n.row = &unknownRow
 		return n
 	}
-	n.row = &table[index-1]
-	n.gone = !n.row.there()
-	if n.row.in != inRoot || n.row.kind == netDir {
+	if n.row.in != bus.InRoot || n.row.kind == netDir {
 		n.net = f.bus.NetworkByID(netOf(id))
 		n.gone = n.gone || n.net == nil
+	}
+	if n.row.kind == socket && !n.gone {
+		bound, _ := f.sockets.id(n.net, n.row)
+		n.gone = bound != id
 	}
 	if n.row.ofPort() && !n.gone {
 		n.port, n.life = f.known.port(id)

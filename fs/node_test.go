@@ -2,61 +2,76 @@ package fs
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
 )
 
 func TestTable(t *testing.T) {
-	type file struct {
-		in   place
-		name string
-	}
-	seen := map[file]bool{}
-	for i := range table {
-		r := &table[i]
-		if seen[file{r.in, r.name}] && !r.ofPolicy() {
-			t.Errorf("%q stands twice in one directory", r.name)
+	number := 1
+	for i := range tree().rows {
+		r := &tree().rows[i]
+		if int(r.index) != number {
+			t.Errorf("%q has number %d, want %d", r.name, r.index, number)
 		}
-		seen[file{r.in, r.name}] = true
-		if int(r.index) != i+1 {
-			t.Errorf("%q has index %d, want %d", r.name, r.index, i+1)
+		for slot := range max(1, r.slots) {
+			if found, is := tree().numbered(number); found != r || is != slot {
+				t.Errorf("number %d is slot %d of %q, want %d of %q", number, is, found.name, slot, r.name)
+			}
+			number++
 		}
-		if r.write != nil && r.rule != setting && r.rule != rootLog {
-			t.Errorf("%q can be written, and its mode never says so", r.name)
-		}
-		if r.write == nil && (r.rule == setting || r.rule == rootLog) {
-			t.Errorf("%q cannot be written, and its mode says it can", r.name)
-		}
-		if r.isText() != (r.read != nil) {
-			t.Errorf("%q: text files have a reader, the others none", r.name)
+		if r.write != nil != (r.isText() && r.rule(0o777)&0o222 != 0) {
+			t.Errorf("%q can be written, or its mode says so, not both", r.name)
 		}
 		if r.emptyOK && r.write == nil {
 			t.Errorf("%q takes an empty line, but cannot be written", r.name)
 		}
-		if r.isDoor() != (r.rule == ownDoor || r.rule == rwOfDoor) {
-			t.Errorf("%q is a door or has a door's rights, not both", r.name)
+		if one := r.isDir() != r.isText() != (r.open != nil) != (r.kind == socket); !one {
+			t.Errorf("%q must be one of a directory, a text, a door and a socket", r.name)
 		}
-		if r.isDir() != (r.rule == ownDir || r.rule == reportDir || r.rule == manageDir) {
-			t.Errorf("%q is a directory or has a directory's rights, not both", r.name)
-		}
-		if found := rowOf(r.in, r.name); found != r && !r.ofPolicy() {
-			t.Errorf("%q is not found by its name", r.name)
+		if found := rowOf(r.in, r.name); found != r {
+			t.Errorf("%q is not found by its name, or stands twice in one directory", r.name)
 		}
 	}
-	if len(table) >= 1<<8 {
-		t.Errorf("%d rows do not fit into a node id", len(table))
+	if r, _ := tree().numbered(number); r != nil {
+		t.Errorf("behind the last there is %q", r.name)
 	}
-	for in := inRoot; in <= inPolicy; in++ {
-		for i := range slots(in) {
-			if r := slot(in, i); r.in != in || !r.ofPolicy() || int(r.slot) != i || seen[file{in, fmt.Sprint(r.index)}] {
-				t.Errorf("slot %d of place %d is row %d", i, in, r.index)
-			} else {
-				seen[file{in, fmt.Sprint(r.index)}] = true
-			}
-		}
+}
+
+// A row's number does not depend on who registered first, and all fit into a
+// node id.
+func TestTableOfFiles(t *testing.T) {
+	file := func(name string) bus.File {
+		return bus.File{Place: bus.InNetwork, Name: name, Read: func(bus.At) string { return "" }, Rule: bus.ReadOnly}
+	}
+	var many []bus.File
+	for len(many) < maxRows+1 {
+		many = append(many, file(fmt.Sprint("f", len(many))))
+	}
+	fits := maxRows - (len(newTable(nil).byNumber) - 1)
+	for name, c := range map[string]struct {
+		files  []bus.File
+		panics bool
+	}{
+		"as many as there are numbers":  {many[:fits], false},
+		"one more":                      {many[:fits+1], true},
+		"a name of the tree's":          {[]bus.File{file("mtu")}, true},
+		"a name that is kept for later": {[]bus.File{{Name: "policies.d", Rule: bus.ReadOnly}}, true},
+		"a name of another directory's": {[]bus.File{file("mirror")}, false},
+	} {
+		func() {
+			defer func() {
+				if r := recover(); (r != nil) != c.panics {
+					t.Errorf("%s: panic %v", name, r)
+				}
+			}()
+			newTable(c.files)
+		}()
 	}
 }
 
@@ -72,13 +87,13 @@ var readOnly = map[string]bool{"lan/fake/ports": true, "lan/fake/ticks": true, "
 
 // files are all of newLAN, but port 1024.
 func files() (list []file) {
-	served := map[place][]string{
-		inNet: {"lan/fake"}, inPolicy: {"lan/fake/ports", "lan/fake/mute", "lan/fake/limit", "lan/fake/ticks"},
-		inPort: {"lan/ports/2/tag", "lan/ports/2/silent"},
+	served := map[bus.Place][]string{
+		bus.InNetwork: {"lan/fake"}, inPolicy: {"lan/fake/ports", "lan/fake/mute", "lan/fake/limit", "lan/fake/ticks"},
+		bus.InPort: {"lan/ports/2/tag", "lan/ports/2/silent"},
 	}
-	for i := range table {
-		r := &table[i]
-		dir := []string{"", "lan/", "lan/ports/", "lan/ports/2/", ""}[r.in]
+	for i := range tree().rows {
+		r := &tree().rows[i]
+		dir := []string{"", "lan/", "lan/ports/2/", "lan/ports/", ""}[r.in]
 		path := dir + r.name
 		switch {
 		case r.kind == netDir:
@@ -86,11 +101,9 @@ func files() (list []file) {
 		case r.kind == portDir:
 			path = "lan/ports/2"
 		case r.ofPolicy():
-			if len(served[r.in]) == 0 {
-				continue
+			for _, path := range served[r.in] {
+				list = append(list, file{path, r})
 			}
-			path, served[r.in] = served[r.in][0], served[r.in][1:]
-		case !r.there():
 			continue
 		}
 		list = append(list, file{path, r})
@@ -106,6 +119,7 @@ func newLAN(t testing.TB) *memory {
 	ok(t, "policy", m.write("lan/policy", fakePolicy))
 	ok(t, "mkdir lan/ports/2", m.mkdir("lan/ports/2", 0))
 	ok(t, "mkdir lan/ports/1024", m.mkdir("lan/ports/1024", 0))
+	ok(t, "bind lan/plug", m.mknod("lan/plug", unix.S_IFSOCK|0o755, uint32(os.Getpid())))
 	return m
 }
 
@@ -126,8 +140,8 @@ func TestNodeIDs(t *testing.T) {
 		}
 		inos[out.Ino] = path
 		again := m.id(path)
-		if f.row.fresh() == (again == id) {
-			t.Errorf("%s: ids are %x and %x: fresh %v", path, id, again, f.row.fresh())
+		if f.row.live == (again == id) {
+			t.Errorf("%s: ids are %x and %x: fresh %v", path, id, again, f.row.live)
 		}
 		if m.stat(path).Ino != out.Ino {
 			t.Errorf("%s: another inode number at each lookup", path)
@@ -238,10 +252,10 @@ func FuzzNodeID(f *testing.F) {
 			t.Errorf("node %x is taken for the root", id)
 		}
 		if n.row != nil && !n.gone {
-			if want := n.row.in != inRoot || n.row.kind == netDir; (n.net != nil) != want {
+			if want := n.row.in != bus.InRoot || n.row.kind == netDir; (n.net != nil) != want {
 				t.Errorf("node %x: has a network: %v, want %v", id, n.net != nil, want)
 			}
-			if want := n.row.in == inPort || n.row.kind == portDir; (n.port != nil) != want {
+			if want := n.row.in == bus.InPort || n.row.kind == portDir; (n.port != nil) != want {
 				t.Errorf("node %x: has a port: %v, want %v", id, n.port != nil, want)
 			}
 		}

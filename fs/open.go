@@ -28,37 +28,48 @@ func (f *FS) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.St
 	if n.gone || n.row == nil {
 		return fuse.ENOENT
 	}
-	var err error
-	switch n.row.kind {
-	case portDoor, streamDoor:
+	switch {
+	case n.row.open != nil:
+		var err error
 		out.OpenFlags = doorFlags
-		out.Fh, err = f.openDoor(&n, in)
-	case eventFile:
-		out.OpenFlags = doorFlags
-		out.Fh, err = f.openEvents(&n, in)
-	case textFile, attachFile:
+		if out.Fh, err = n.row.open(f, &n, in); err != nil {
+			return f.refuse(&n, &in.InHeader, "open", err)
+		}
+	case n.row.isText():
 		out.OpenFlags = fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH
 		h := &textHandle{node: n, account: f.accounts.enter(in.Uid)}
-		if n.row.kind == attachFile {
-			h.opener = creds.Of(in.Pid, in.Uid, in.Gid)
+		if n.row.signed {
+			h.opener = creds.Of(in.Pid, in.Uid, in.Gid).Rights
 		}
 		out.Fh = f.addFile(h)
-		if n.row.fresh() && in.Flags&unix.O_ACCMODE != unix.O_WRONLY {
+		if n.row.live && in.Flags&unix.O_ACCMODE != unix.O_WRONLY {
 			// Before open(2) the kernel asked for the mode, and took the
 			// size that came with it. The text may be longer by now.
 			f.dev.Grow(n.id, openSize)
 		}
+	case n.row.kind == socket:
+		return fuse.Status(unix.ENXIO)
 	default:
 		return fuse.EISDIR
-	}
-	if err != nil {
-		return f.refuse(&n, &in.InHeader, "open", err)
 	}
 	return fuse.OK
 }
 
-func (f *FS) openDoor(n *node, in *fuse.OpenIn) (uint64, error) {
-	o := bus.JoinOptions{Info: callerInfo(&in.InHeader)}
+func openPort(f *FS, n *node, in *fuse.OpenIn) (uint64, error) {
+	p := &port{door: door{fs: f}}
+	p.self = p
+	return f.join(n, in, p, 0)
+}
+
+func openStream(f *FS, n *node, in *fuse.OpenIn) (uint64, error) {
+	s := &stream{door: door{fs: f}}
+	s.self = s
+	return f.join(n, in, s, frame.MaxPrefixed)
+}
+
+// join connects a door that takes frames of at most maxLen bytes; 0: any.
+func (f *FS) join(n *node, in *fuse.OpenIn, h joined, maxLen int) (uint64, error) {
+	o := bus.JoinOptions{Info: creds.Info(in.Pid, in.Uid, in.Gid), MaxLen: maxLen}
 	o.Info.Kind = n.row.name
 	switch in.Flags & unix.O_ACCMODE {
 	case unix.O_RDONLY:
@@ -72,15 +83,6 @@ func (f *FS) openDoor(n *node, in *fuse.OpenIn) (uint64, error) {
 	}
 	if n.port != nil {
 		o.Number = n.port.Number()
-	}
-	var h joined
-	if n.row.kind == streamDoor {
-		o.MaxLen = frame.MaxPrefixed
-		s := &stream{door: door{fs: f}}
-		s.self, h = s, s
-	} else {
-		p := &port{door: door{fs: f}}
-		p.self, h = p, p
 	}
 	if _, err := n.net.Join(h, o); err != nil {
 		return 0, err

@@ -16,22 +16,6 @@ import (
 // of that comes and goes with the policy, so it is looked at under the
 // network's lock, together with the policy's life.
 
-// slots is how many rows a directory has for what the policy serves there.
-func slots(in place) int {
-	switch in {
-	case inNet:
-		return 1
-	case inPolicy:
-		return 48
-	case inPort:
-		return 32
-	}
-	return 0
-}
-
-// slot is the i-th of these rows.
-func slot(in place, i int) *row { return &table[int(rowOf(in, "").index)-1+i] }
-
 // value is a file that a policy serves, in the form of a port's knob.
 type value struct {
 	policy.PortKnob
@@ -42,15 +26,16 @@ type value struct {
 // served lists what p serves in a directory, in the order of the rows, all in
 // the form of a port's knob: what can be the name of a file, each name once,
 // and none that the directory has anyway.
-func served(p policy.Policy, in place) (list []value) {
+func served(p policy.Policy, in bus.Place) (list []value) {
+	slots := max(1, rowOf(in, "").slots)
 	add := func(k value) {
 		twice := slices.ContainsFunc(list, func(other value) bool { return other.Name == k.Name })
-		if !twice && bus.CheckName(k.Name) == nil && rowOf(in, k.Name) == nil && len(list) < slots(in) {
+		if !twice && bus.CheckName(k.Name) == nil && rowOf(in, k.Name) == nil && len(list) < slots {
 			list = append(list, k)
 		}
 	}
 	switch in {
-	case inNet:
+	case bus.InNetwork:
 		if len(served(p, inPolicy)) > 0 {
 			add(value{PortKnob: policy.PortKnob{Name: p.Name()}})
 		}
@@ -65,7 +50,7 @@ func served(p policy.Policy, in place) (list []value) {
 				add(value{PortKnob: knobOf(k.Name, k.Get, k.Set)})
 			}
 		}
-	case inPort:
+	case bus.InPort:
 		if knobber, ok := p.(policy.PortKnobber); ok {
 			for _, k := range knobber.PortKnobs() {
 				add(value{PortKnob: k})
@@ -104,11 +89,11 @@ func (n *node) withPolicy(f func(p policy.Policy) error) error {
 
 // each calls f with the nodes of what the policy in force serves in the
 // directory n, until it returns false.
-func (n *node) each(in place, f func(n node) bool) error {
+func (n *node) each(in bus.Place, f func(n node) bool) error {
 	return n.withPolicy(func(p policy.Policy) error {
 		for i, k := range served(p, in) {
-			child := node{row: slot(in, i), net: n.net, port: n.port, life: n.net.PolicyLife(), policy: p.Name()}
-			child.id = makeID(child.row, child.net, child.port, child.life)
+			child := node{row: rowOf(in, ""), slot: i, net: n.net, port: n.port, life: n.net.PolicyLife(), policy: p.Name()}
+			child.id = makeID(child.row, child.net, child.port, child.life) + uint64(i)<<rowShift
 			if !child.row.isDir() {
 				child.own, child.readOnly = k.Name, k.Set == nil
 				child.ofFrames, child.cost = k.ofFrames, k.cost
@@ -136,7 +121,7 @@ func (n *node) servedChild(name string) (child node, found bool) {
 func (n *node) resolve() (ok bool) {
 	_ = n.each(n.row.in, func(is node) bool {
 		if n.port != nil {
-			ok = is.row == n.row // its life was checked: it stands in known
+			ok = is.slot == n.slot // its life was checked: it stands in known
 		} else {
 			ok = is.id == n.id&^n.row.sequenceMask()
 		}
@@ -153,10 +138,10 @@ func (n *node) resolve() (ok bool) {
 func (n *node) useValue(f func(v value) error) error {
 	return n.withPolicy(func(p policy.Policy) error {
 		list := served(p, n.row.in)
-		if int(n.row.slot) >= len(list) {
+		if n.slot >= len(list) {
 			return errPolicyGone
 		}
-		return f(list[n.row.slot])
+		return f(list[n.slot])
 	})
 }
 

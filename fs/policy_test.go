@@ -122,7 +122,7 @@ func TestPolicyDirectory(t *testing.T) {
 		if got := m.ls("lan"); !slices.Equal(got, want) {
 			t.Errorf("lan holds %v, want %v", got, want)
 		}
-		if got := ordered(m, "lan/ports/2"); strings.TrimPrefix(got, "port info stats name queue overflow mirror") != strings.TrimRight(" "+c.inPort, " ") {
+		if got := ordered(m, "lan/ports/2"); strings.TrimPrefix(got, "port info stats name queue overflow mirror gauge") != strings.TrimRight(" "+c.inPort, " ") {
 			t.Errorf("the port holds %q, want in the end %q", got, c.inPort)
 		}
 	}
@@ -159,14 +159,14 @@ func TestPolicyValuesAreLines(t *testing.T) {
 // of a policy's the first. Names that cannot be those of files are left out.
 func TestPolicyNamesThatAreTaken(t *testing.T) {
 	names := []string{"", ".", "..", "a/b", "a b", "a\n", "x", "x", strings.Repeat("y", 65), "\xff"}
-	for _, taken := range []string{"port", "tap", "grab", "ports", "mtu", "errors"} {
+	for _, taken := range []string{"port", "tap", "dial", "ports", "mtu", "errors"} {
 		name := register(func() *offer { return &offer{name: taken, knobs: []string{"k"}} })
 		m := newOffer(t, name)
 		list := m.ls("lan")
 		if slices.Sort(list); len(slices.Compact(slices.Clone(list))) != len(list) {
 			t.Errorf("a policy named %s: lan holds %v", taken, list)
 		}
-		if id, _, status := m.lookup("lan/" + taken); status.Ok() && m.node(id).row != rowOf(inNet, taken) {
+		if id, _, status := m.lookup("lan/" + taken); status.Ok() && m.node(id).row != rowOf(bus.InNetwork, taken) {
 			t.Errorf("a policy named %s hides the file", taken)
 		}
 		if _, _, status := m.lookup("lan/" + taken + "/k"); status.Ok() {
@@ -186,7 +186,7 @@ func TestPolicyNamesThatAreTaken(t *testing.T) {
 	if got := ordered(m, "lan/"+name); got != "x mtu" {
 		t.Errorf("the policy's directory holds %q", got)
 	}
-	if got := ordered(m, "lan/ports/2"); got != "port info stats name queue overflow mirror p x" {
+	if got := ordered(m, "lan/ports/2"); got != "port info stats name queue overflow mirror gauge p x" {
 		t.Errorf("the port's directory holds %q", got)
 	}
 	if text := m.read("lan/ports/2/mirror"); text != "" {
@@ -202,16 +202,16 @@ func TestPolicyWithTooMuch(t *testing.T) {
 	}
 	name := register(func() *offer { return &offer{tables: many[:20], knobs: many[20:], ports: many} })
 	m := newOffer(t, name)
-	if got := len(m.ls("lan/"+name)) - 2; got != slots(inPolicy) {
-		t.Errorf("%d files, want %d", got, slots(inPolicy))
+	if got := len(m.ls("lan/"+name)) - 2; got != rowOf(inPolicy, "").slots {
+		t.Errorf("%d files, want %d", got, rowOf(inPolicy, "").slots)
 	}
-	if got := m.ls("lan/ports/2"); len(got) != 2+7+slots(inPort) {
+	if got := m.ls("lan/ports/2"); len(got) != 2+8+rowOf(bus.InPort, "").slots {
 		t.Errorf("the port's directory holds %v", got)
 	}
-	for i := range slots(inPolicy) {
+	for i := range rowOf(inPolicy, "").slots {
 		m.read(fmt.Sprintf("lan/%s/n%d", name, i))
 	}
-	wantStatus(t, "the one behind", statusAt(m, fmt.Sprintf("lan/%s/n%d", name, slots(inPolicy))), unix.ENOENT)
+	wantStatus(t, "the one behind", statusAt(m, fmt.Sprintf("lan/%s/n%d", name, rowOf(inPolicy, "").slots)), unix.ENOENT)
 }
 
 func statusAt(m *memory, path string) fuse.Status {
@@ -305,7 +305,7 @@ func TestPolicyIDsComeRound(t *testing.T) {
 	m := newLAN(t)
 	fh, status := m.open("lan/ports/2/tag", unix.O_RDWR)
 	ok(t, "open", status)
-	row := rowOf(inPort, "")
+	row := rowOf(bus.InPort, "")
 	id := m.id("lan/ports/2/tag") &^ row.sequenceMask()
 	seen := map[uint64]bool{}
 	for range 1 << (portShift - row.sequenceBits()) {

@@ -6,38 +6,27 @@ import (
 	"strings"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
-	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
 	"ipnfs/bus/fail"
 	"ipnfs/bus/policy"
 )
 
-// features are the words in the file features, for scripts that must know:
-// what this build can do beyond the tree itself, and what the machine lets it
-// do.
-var features = []struct {
-	word string
-	can  func() bool // nil: always
-}{
-	{"poll", nil}, {"port", nil}, {"stream", nil}, {"events", nil}, {"block", nil}, {"port-number-ioctl", nil},
-	{"tap", func() bool { return bus.AttacherOf("tap") != nil && unix.Access("/dev/net/tun", unix.F_OK) == nil }},
-	{"grab", func() bool { return bus.AttacherOf("grab") != nil }},
-	{"switch", func() bool {
-		return slices.ContainsFunc(policy.Types(), func(p policy.Type) bool { return p.Name == "switch" })
-	}},
-}
+// ownFeatures are words in the file features, for scripts that must know what
+// this build can do beyond the tree itself. The others are names of files and
+// policies, which say so where they are registered.
+var ownFeatures = []string{"poll", "port", "stream", "events", "block", "port-number-ioctl"}
 
 func readVersion(f *FS, _ *node) string { return f.options.Version + "\n" }
 
 func readFeatures(*FS, *node) string {
-	var b strings.Builder
-	for _, f := range features {
-		if f.can == nil || f.can() {
-			fmt.Fprintln(&b, f.word)
+	words := slices.Concat(ownFeatures, bus.Features())
+	for _, p := range policy.Types() {
+		if p.Feature {
+			words = append(words, p.Name)
 		}
 	}
-	return b.String()
+	return strings.Join(words, "\n") + "\n"
 }
 
 func readPolicies(*FS, *node) string {

@@ -34,6 +34,7 @@ type FS struct {
 	known     known
 	accounts  accounts
 	listeners listeners
+	sockets   sockets
 
 	// batch is the device goroutine's own: only Handle.Write uses it.
 	batch bus.Batch
@@ -95,6 +96,7 @@ func (f *FS) tick(stop, done chan struct{}) {
 		case now := <-ticker.C:
 			ticks.Go(func() { f.bus.Tick(now) })
 			f.dropErrors()
+			f.dropSockets()
 		case <-stop:
 			return
 		}
@@ -111,10 +113,10 @@ func (f *FS) child(dir *node, name string) (node, bool) {
 	case dir.gone || name == "":
 		return n, false
 	case dir.row == nil:
-		n.row = rowOf(inRoot, name)
+		n.row = rowOf(bus.InRoot, name)
 		if n.row == nil {
 			n.net = f.bus.Network(name)
-			n.row = rowOf(inRoot, "")
+			n.row = rowOf(bus.InRoot, "")
 			if n.net == nil {
 				return n, false
 			}
@@ -133,10 +135,15 @@ func (f *FS) child(dir *node, name string) (node, bool) {
 			return n, false
 		}
 	}
-	if n.row == nil || !n.row.there() {
+	if n.row == nil {
 		return n, false
 	}
 	n.id = makeID(n.row, n.net, n.port, 0)
+	if n.row.kind == socket {
+		var bound bool
+		n.id, bound = f.sockets.id(n.net, n.row)
+		return n, bound
+	}
 	return n, true
 }
 
@@ -156,14 +163,14 @@ func (f *FS) entry(n *node, out *fuse.EntryOut) fuse.Status {
 	if !f.known.enter(n) {
 		return fuse.Status(unix.ENOSPC)
 	}
-	if n.net != nil && f.bus.NetworkByID(n.net.ID()) != n.net {
+	if n.net != nil && f.ended(n.net) {
 		f.known.forget(n.id, 1) // it ended before it was known
 		return fuse.ENOENT
 	}
 	*out = fuse.EntryOut{NodeId: n.id}
 	f.attr(n, &out.Attr)
 	switch {
-	case n.row.fresh():
+	case n.row.live:
 		out.Size = lookupSize // no text is made for a mere look
 	case n.row.isText():
 		setSize(&out.Attr, len(n.row.read(f, n)))

@@ -3,6 +3,8 @@ package iface
 import (
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"ipnfs/bus"
 	"ipnfs/bus/fail"
 	"ipnfs/iface/device"
@@ -11,9 +13,20 @@ import (
 )
 
 func init() {
-	bus.RegisterAttacher("tap", &attacher{kind: "tap", device: device.Tap, open: openTap})
-	bus.RegisterAttacher("grab", &attacher{kind: "grab", device: device.Packet, open: openGrab})
+	register("the taps that are ports of the network", haveTun,
+		&attacher{kind: "tap", device: device.Tap, open: openTap})
+	register("the other network interfaces that are ports of the network", nil,
+		&attacher{kind: "grab", device: device.Packet, open: openGrab})
 }
+
+func register(summary string, can func() bool, a *attacher) {
+	bus.RegisterFile(bus.File{
+		Place: bus.InNetwork, Name: a.kind, Summary: summary, Rule: bus.Managed, Set: a, Can: can,
+	})
+}
+
+// haveTun tells whether taps can be made.
+func haveTun() bool { return unix.Access("/dev/net/tun", unix.F_OK) == nil }
 
 // attacher serves one file.
 type attacher struct {
@@ -30,7 +43,7 @@ var _ bus.Attacher = (*attacher)(nil)
 // Attach is bus.Attacher's.
 func (t *attacher) Attach(n *bus.Network, by bus.Caller, command string) error {
 	a := &attachment{
-		kind: t.kind, net: n, by: by.Info,
+		kind: t.kind, command: command, net: n, by: by.Info,
 		ready: make(chan struct{}), done: make(chan struct{}),
 	}
 	c := identify(by)

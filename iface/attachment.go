@@ -17,6 +17,7 @@ import (
 // Detach, from the device (Ended) or from the watch (Left), whichever is first.
 type attachment struct {
 	kind    string // the file it was written to
+	command string // what was written
 	name    string // of the interface, when it was attached
 	options string // as List shows them, each with a space in front
 	net     *bus.Network

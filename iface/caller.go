@@ -49,7 +49,7 @@ func (c *caller) namespace(where string) (*netns.NS, error) {
 	if err := c.need("netns="); err != nil {
 		return nil, err
 	}
-	ns, err := netns.Find(c.Thread, where)
+	ns, err := netns.Find(c.Rights.Thread, where)
 	if err != nil || c.enter {
 		return ns, err
 	}
@@ -64,12 +64,12 @@ func (c *caller) namespace(where string) (*netns.NS, error) {
 }
 
 func (c *caller) ownNamespace() (*netns.NS, error) {
-	if !c.Rights.Known {
+	if c.Rights.Thread == 0 {
 		return nil, fail.Errorf(fail.Denied, "the network namespace of this process is unknown: %s", unseen)
 	}
-	ns, err := netns.OfThread(c.Thread)
+	ns, err := netns.OfThread(c.Rights.Thread)
 	if err != nil {
-		return nil, refuse(err, "the network namespace of thread %d", c.Thread)
+		return nil, refuse(err, "the network namespace of thread %d", c.Rights.Thread)
 	}
 	return ns, nil
 }

@@ -10,6 +10,12 @@ import (
 	"ipnfs/iface/link"
 )
 
+// The options that a refusal of an unknown one tells.
+const (
+	tapUsage  = "port=, name=, netns=, mac=, mtu=, addr=, up, owner=, group=, persist, queues="
+	grabUsage = "port=, name=, netns=, copy"
+)
+
 func TestParseTap(t *testing.T) {
 	for command, want := range map[string]tapCommand{
 		"tap0":            {name: "tap0", queues: 1},
@@ -99,7 +105,7 @@ func TestParseRefused(t *testing.T) {
 		"t port=":                           fail.Invalid,
 		"t port=x":                          fail.Invalid,
 		"t port=0":                          fail.Range,
-		"t port=-1":                         fail.Range,
+		"t port=-1":                         fail.Invalid,
 		"t port=65537":                      fail.Range,
 		"t port=1 port=2":                   fail.Invalid,
 		"t name=":                           fail.Invalid,
@@ -114,7 +120,7 @@ func TestParseRefused(t *testing.T) {
 		"t mtu=x":                           fail.Invalid,
 		"t mtu=1500b":                       fail.Invalid,
 		"t mtu=67":                          fail.Range,
-		"t mtu=-1":                          fail.Range,
+		"t mtu=-1":                          fail.Invalid,
 		"t mtu=65522":                       fail.Range,
 		"t mtu=1500 mtu=1500":               fail.Invalid,
 		"t queues=0":                        fail.Range,

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"ipnfs/bus"
+	"ipnfs/creds"
 	"ipnfs/iface/nstest"
 )
 
@@ -25,10 +26,7 @@ func daemon(commands string) {
 	if err != nil {
 		panic(err)
 	}
-	by := known(bus.Caller{
-		Info:   bus.Info{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())},
-		Thread: uint32(os.Getpid()),
-	})
+	by := creds.Of(uint32(os.Getpid()), uint32(os.Getuid()), uint32(os.Getgid()))
 	for _, line := range strings.Split(commands, "\n") {
 		file, command, _ := strings.Cut(line, " ")
 		if err := attach(n, by, file, command); err != nil {

@@ -78,29 +78,22 @@ func start(t *testing.T, ns *netns.NS, attr *syscall.SysProcAttr, argv ...string
 	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
-	by := bus.Caller{Info: bus.Info{PID: uint32(cmd.Process.Pid)}, Thread: uint32(cmd.Process.Pid)}
+	var uid, gid uint32
 	if c := attr.Credential; c != nil {
-		by.UID, by.GID = c.Uid, c.Gid
+		uid, gid = c.Uid, c.Gid
 	}
-	return known(by)
-}
-
-// known is by with the rights that his thread has.
-func known(by bus.Caller) bus.Caller {
-	by.Rights = creds.Of(by.Thread, by.UID, by.GID)
-	return by
+	return creds.Of(uint32(cmd.Process.Pid), uid, gid)
 }
 
 // outside is by as if he were outside our pid namespace.
 func outside(by bus.Caller) bus.Caller {
-	by.Thread = 0
-	return known(by)
+	return creds.Of(0, by.UID, by.GID)
 }
 
 // namespaceOf returns the namespace that a process is in.
 func namespaceOf(t *testing.T, by bus.Caller) *netns.NS {
 	t.Helper()
-	ns, err := netns.OfThread(by.Thread)
+	ns, err := netns.OfThread(by.Rights.Thread)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/fail"
+	"ipnfs/creds"
 	"ipnfs/iface/link"
 	"ipnfs/iface/nstest"
 )
@@ -175,9 +176,7 @@ func TestRightsOfUIDZero(t *testing.T) {
 	l.want(fail.Denied, outside(l.root), "grab", veth)
 	l.want(fail.Denied, outside(l.root), "grab", veth+" netns="+l.host)
 
-	ended := l.root
-	ended.Thread = 1 << 30
-	ended = known(ended)
+	ended := creds.Of(1<<30, 0, 0)
 	if err := attach(l.Net, ended, "tap", "lnknew3"); err == nil {
 		t.Error("a caller who is not there attached a tap")
 	}
@@ -189,8 +188,7 @@ func TestRightsInUserNamespace(t *testing.T) {
 	l := newLab(t)
 	by := start(t, l.ns, &syscall.SysProcAttr{}, "setpriv", "--reuid=1234", "--regid=2345", "--clear-groups",
 		"unshare", "--user", "--map-root-user", "--net", "sh", "-c", "echo; read line")
-	by.UID, by.GID = user, group
-	by = known(by)
+	by = creds.Of(by.PID, user, group)
 	ns := namespaceOf(t, by)
 	if ns.ID() == l.ns.ID() {
 		t.Fatal("it has no namespace of its own")

@@ -10,8 +10,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/creds"
 	"ipnfs/iface"
 	"ipnfs/iface/netns"
 	"ipnfs/iface/nstest"
@@ -145,7 +145,7 @@ func TestNoWitnessAtFirst(t *testing.T) {
 	// A thread of this process writes, which is no witness.
 	nstest.Delete(p.name)
 	nstest.In(t, p.ns, func() error {
-		l.want(0, known(bus.Caller{Thread: uint32(unix.Gettid())}), "grab", "lnk0")
+		l.want(0, creds.Of(uint32(unix.Gettid()), 0, 0), "grab", "lnk0")
 		return nil
 	})
 	p.ns.Close()

@@ -6,6 +6,8 @@
 //     Puller takes as many as it was asked to, like reads that wait. Driver
 //     speaks a form (frame.Form) as a socket or a device does. Events subscribes to
 //     a network and remembers.
+//   - Mirror follows a policy (policy.Feeder) and decides as it does, like a fast
+//     path in the kernel.
 //   - Fake is a policy with all optional parts, registered as "fake".
 //   - TestPolicy and TestEndpoint run the suites (policy.go, endpoint.go). A
 //     suite is a list of checks that return an error, so that the tests of

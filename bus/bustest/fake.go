@@ -1,6 +1,7 @@
 package bustest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"ipnfs/bus/fail"
 	"ipnfs/bus/frame"
 	"ipnfs/bus/policy"
+	"ipnfs/words"
 )
 
 // FakeName is the name under which Fake is registered.
@@ -88,8 +90,8 @@ func NewFake(args map[string]string) (*Fake, error) {
 func (f *Fake) Name() string { return FakeName }
 
 // Forward looks at the first byte.
-func (f *Fake) Forward(_ policy.Port, frame *frame.Frame, out *policy.Egress) {
-	data := frame.Data()
+func (f *Fake) Forward(_ policy.Port, raw *frame.Frame, out *policy.Egress) {
+	data := raw.Data()
 	if len(data) == 0 {
 		return
 	}
@@ -153,7 +155,7 @@ func (f *Fake) Tables() []policy.Table {
 		{Name: "ports", Read: func() string {
 			return f.list(func(n int) bool { return f.ports[n].Load() != nil })
 		}},
-		{Name: "mute", Write: f.mute, Read: func() string {
+		{Name: "mute", Write: f.mute, Save: f.saveMute, Read: func() string {
 			return f.list(func(n int) bool { return f.muted[n].Load() })
 		}},
 	}
@@ -169,21 +171,28 @@ func (f *Fake) list(has func(n int) bool) string {
 	return b.String()
 }
 
-func (f *Fake) mute(command string) error {
-	number, add := strings.CutPrefix(command, "+")
-	if !add {
-		var remove bool
-		if number, remove = strings.CutPrefix(command, "-"); !remove {
-			return fail.Errorf(fail.Invalid, "mute takes +N or -N, not %q", command)
+func (f *Fake) saveMute() (commands []string) {
+	for n := range f.muted {
+		if f.muted[n].Load() {
+			commands = append(commands, fmt.Sprintf("+%d", n))
 		}
 	}
-	n, err := strconv.Atoi(number)
+	return commands
+}
+
+func (f *Fake) mute(command string) error {
+	sign, number, err := words.Signed(command)
 	if err != nil {
-		return fail.Errorf(fail.Invalid, "%q is no port number", number)
-	}
-	if err := fail.CheckRange("port", n, 1, len(f.muted)-1); err != nil {
 		return err
 	}
+	if sign == 0 {
+		return fail.Errorf(fail.Invalid, "mute takes +N or -N, not %q", command)
+	}
+	n, err := words.Int("port", number, 1, len(f.muted)-1)
+	if err != nil {
+		return err
+	}
+	add := sign == '+'
 	f.muted[n].Store(add)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -206,7 +215,7 @@ func (f *Fake) Knobs() []policy.Knob {
 }
 
 func (f *Fake) setLimit(value string) error {
-	n, err := number("limit", value, 100)
+	n, err := words.Int("limit", value, 0, 100)
 	if err != nil {
 		return err
 	}
@@ -216,19 +225,10 @@ func (f *Fake) setLimit(value string) error {
 	return nil
 }
 
-// number reads a value from 0 to a limit.
-func number(what, value string, limit int) (int, error) {
-	n, err := strconv.Atoi(value)
-	if err != nil {
-		return 0, fail.Errorf(fail.Invalid, "%s %q is no number", what, value)
-	}
-	return n, fail.CheckRange(what, n, 0, limit)
-}
-
 // PortKnobs are tag and silent.
 func (f *Fake) PortKnobs() []policy.PortKnob {
 	return []policy.PortKnob{
-		{Name: "tag", Get: f.tagOf, Set: f.setTag},
+		{Name: "tag", Get: f.tagOf, Set: f.setTag, Save: f.saveTag},
 		{Name: "silent", Get: func(p policy.Port) string {
 			n := p.Number()
 			return strconv.FormatBool(n < len(f.muted) && f.muted[n].Load())
@@ -251,17 +251,20 @@ func (f *Fake) SavePort(p policy.Port) func() {
 	}
 }
 
-func (f *Fake) tagOf(p policy.Port) string {
+func (f *Fake) tagOf(p policy.Port) string { return cmp.Or(f.saveTag(p), "0") }
+
+// saveTag is the tag that was set.
+func (f *Fake) saveTag(p policy.Port) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if t, ok := f.tags[p.Number()]; ok && t.life == p.Life() {
 		return strconv.Itoa(t.value)
 	}
-	return "0"
+	return ""
 }
 
 func (f *Fake) setTag(p policy.Port, value string) error {
-	n, err := number("tag", value, 4094)
+	n, err := words.Int("tag", value, 0, 4094)
 	if err != nil {
 		return err
 	}

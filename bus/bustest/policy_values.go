@@ -19,6 +19,7 @@ type value struct {
 	table bool
 	get   func() string
 	set   func(string) error // nil: read only
+	save  func() []string    // what set takes to make it so again; nil: what get gives
 }
 
 // valuesOf lists the values of a network's policy, those of each port
@@ -27,12 +28,12 @@ func valuesOf(n *bus.Network) (list []value) {
 	_ = n.UsePolicy(func(p policy.Policy) error {
 		if t, ok := p.(policy.Tabler); ok {
 			for _, t := range t.Tables() {
-				list = append(list, locked(n.UsePolicy, value{t.Name, true, t.Read, t.Write}))
+				list = append(list, locked(n.UsePolicy, value{t.Name, true, t.Read, t.Write, t.Save}))
 			}
 		}
 		if k, ok := p.(policy.Knobber); ok {
 			for _, k := range k.Knobs() {
-				list = append(list, locked(n.UsePolicy, value{k.Name, false, k.Get, k.Set}))
+				list = append(list, locked(n.UsePolicy, value{k.Name, false, k.Get, k.Set, nil}))
 			}
 		}
 		return nil
@@ -52,6 +53,9 @@ func valuesOf(n *bus.Network) (list []value) {
 				if k.Set != nil {
 					v.set = func(value string) error { return k.Set(port, value) }
 				}
+				if k.Save != nil {
+					v.save = func() []string { return slices.DeleteFunc([]string{k.Save(port)}, isEmpty) }
+				}
 				list = append(list, locked(port.UsePolicy, v))
 			}
 			return nil
@@ -62,7 +66,7 @@ func valuesOf(n *bus.Network) (list []value) {
 
 // locked lets v be used under the network's lock.
 func locked(use func(func(policy.Policy) error) error, v value) value {
-	get, set := v.get, v.set
+	get, set, save := v.get, v.set, v.save
 	v.get = func() (text string) {
 		_ = use(func(policy.Policy) error {
 			text = get()
@@ -73,8 +77,19 @@ func locked(use func(func(policy.Policy) error) error, v value) value {
 	if set != nil {
 		v.set = func(text string) error { return use(func(policy.Policy) error { return set(text) }) }
 	}
+	if save != nil {
+		v.save = func() (commands []string) {
+			_ = use(func(policy.Policy) error {
+				commands = save()
+				return nil
+			})
+			return commands
+		}
+	}
 	return v
 }
+
+func isEmpty(s string) bool { return s == "" }
 
 // checkValues reads and writes tables and knobs of a policy in use, also
 // those of a port that is only reserved.
@@ -164,7 +179,7 @@ func checkValue(v value, before map[string]string, values func() map[string]stri
 	case v.set == nil:
 		return nil
 	case v.table:
-		return checkRefusals("table "+v.name, v.set, values)
+		return errors.Join(checkSaved(v, before, values), checkRefusals("table "+v.name, v.set, values))
 	}
 	if err := v.set(text); err != nil {
 		return fmt.Errorf("knob %s refuses what it gives, %q: %w", v.name, text, err)
@@ -172,11 +187,30 @@ func checkValue(v value, before map[string]string, values func() map[string]stri
 	if now := values(); !maps.Equal(now, before) {
 		return fmt.Errorf("knob %s was set to what it was, and that changed %v to %v", v.name, before, now)
 	}
+	if err := checkSaved(v, before, values); err != nil {
+		return err
+	}
 	if err := checkRefusals("knob "+v.name, v.set, values); err != nil {
 		return err
 	}
 	if err := v.set(text); err != nil {
 		return fmt.Errorf("knob %s cannot be set back to %q: %w", v.name, text, err)
+	}
+	return nil
+}
+
+// checkSaved writes what v saves, which is there, so that nothing changes.
+func checkSaved(v value, before map[string]string, values func() map[string]string) error {
+	if v.save == nil {
+		return nil
+	}
+	for _, command := range v.save() {
+		if err := v.set(command); err != nil {
+			return fmt.Errorf("%s refuses what it saves, %q: %w", v.name, command, err)
+		}
+	}
+	if now := values(); !maps.Equal(now, before) {
+		return fmt.Errorf("%s was set to what it saves, and that changed %v to %v", v.name, before, now)
 	}
 	return nil
 }

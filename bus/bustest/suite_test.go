@@ -54,6 +54,8 @@ var flawed = map[string]struct {
 	"other lists":     {"tables and knobs", "others at each call", func(f *Fake) policy.Policy { return &shifty{Fake: f} }},
 	"one for all":     {"tables and knobs", "and yet changed", func(f *Fake) policy.Policy { return &mixed{Fake: f} }},
 	"puts none back":  {"tables and knobs", "SavePort put back", func(f *Fake) policy.Policy { return &careless{Fake: f} }},
+	"saves rubbish":   {"tables and knobs", "refuses what it saves", func(f *Fake) policy.Policy { return &saver{f, "+what"} }},
+	"saves more":      {"tables and knobs", "set to what it saves, and that changed", func(f *Fake) policy.Policy { return &saver{f, "+7"} }},
 	"late setting":    {"concurrency", "refuses what it gave", func(f *Fake) policy.Policy { return &spent{Fake: f} }},
 }
 
@@ -212,6 +214,18 @@ func (s *shifty) Tables() []policy.Table {
 	return tables
 }
 
+// saver saves a command that it was not given.
+type saver struct {
+	*Fake
+	command string
+}
+
+func (s *saver) Tables() []policy.Table {
+	tables := s.Fake.Tables()
+	tables[1].Save = func() []string { return []string{s.command} }
+	return tables
+}
+
 // mixed has a knob of each port that changes another port's, if refused.
 type mixed struct {
 	*Fake
@@ -252,8 +266,8 @@ func (s *spent) PortKnobs() []policy.PortKnob {
 func TestWatch(t *testing.T) {
 	l := NewLab(t, hubName)
 	port := l.Join(t, &Sink{}).Port()
-	frame := frame.NewFrame([]byte{0, 0})
-	forward := func(w *watch) { w.Forward(port, &frame, &policy.Egress{}) }
+	data := frame.NewFrame([]byte{0, 0})
+	forward := func(w *watch) { w.Forward(port, &data, &policy.Egress{}) }
 	start := func(w *watch) { w.Start(policy.Env(nil)) }
 	for what, calls := range map[string][]func(*watch){
 		"Start came in stage 1": {start, start},

@@ -54,14 +54,6 @@ func KindOf(err error) Kind {
 	return 0
 }
 
-// CheckRange returns a Range error unless lo <= v <= hi.
-func CheckRange(what string, v, lo, hi int) error {
-	if v < lo || v > hi {
-		return Errorf(Range, "%s %d is out of range: %d to %d", what, v, lo, hi)
-	}
-	return nil
-}
-
 // Quote makes a value fit for a reason, and for a key=value pair: as it is if it
 // has neither white space nor quotes nor control characters, else in Go's quotes.
 func Quote(s string) string {

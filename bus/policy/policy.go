@@ -59,6 +59,11 @@ type (
 	Linker interface{ Link(p Port) }
 	// Ticker is called about once a second, for ageing.
 	Ticker interface{ Tick(now time.Time) }
+	// Feeder lets a follower repeat the policy's decisions (feed.go); one at a
+	// time, else it refuses.
+	Feeder interface {
+		Follow(f Follower) (Feed, error)
+	}
 	// Tabler offers tables for people and programs to read and edit: the same
 	// ones at each call, at most 48 together with the knobs.
 	Tabler interface{ Tables() []Table }
@@ -82,12 +87,18 @@ type Table struct {
 	Read func() string
 	// Write applies one command whole or refuses it; nil: read only.
 	Write func(command string) error
+	// Save lists commands for Write that make again what people put into the
+	// table, in order; nil: there is nothing of that kind.
+	Save func() []string
+	// Late: what Save lists speaks of connected ports, so it is for a time when
+	// they are connected again.
+	Late bool
 	// OfFrames: it shows what stands in frames, such as addresses. Who may not
 	// receive may not read it.
 	OfFrames bool
 	// Cost is of a table that may be long and has a lock of its own: about how
-	// many bytes Read takes to make the text. Read is then called without the
-	// network's lock, and the policy may be out of force by then.
+	// many bytes Read takes to make the text. Read and Save are then called without
+	// the network's lock, and the policy may be out of force by then.
 	Cost func() int
 }
 
@@ -105,4 +116,7 @@ type PortKnob struct {
 	Get  func(p Port) string
 	// Set takes the first line of what Get gives; nil: read only.
 	Set func(p Port, value string) error
+	// Save is what Set takes to make the value so again, empty if it is not p's
+	// own; nil: the first line of what Get gives.
+	Save func(p Port) string
 }

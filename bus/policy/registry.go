@@ -6,12 +6,14 @@ import (
 	"sync"
 
 	"ipnfs/bus/fail"
+	"ipnfs/words"
 )
 
 // Type is a policy that networks may choose by name.
 type Type struct {
 	Name    string
 	Summary string // one line for people
+	Feature bool   // Name is a word in the file features
 	// New makes an instance for a network, with the arguments that stood
 	// behind the name (key=value). It refuses what it does not know.
 	New func(args map[string]string) (Policy, error)
@@ -94,15 +96,15 @@ func New(spec string) (Policy, error) {
 // Use is New for a network: the type stays known until done is called once, when
 // the policy is in force no more.
 func Use(spec string) (p Policy, done func(), err error) {
-	words := strings.Fields(spec)
-	if len(words) == 0 {
+	name, rest := words.Name(spec)
+	if name == "" {
 		return nil, nil, fail.Errorf(fail.Invalid, "no policy named: one of %s", names())
 	}
-	t, done, err := take(words[0])
+	t, done, err := take(name)
 	if err != nil {
 		return nil, nil, err
 	}
-	args, err := arguments(words[1:])
+	args, err := words.Args(rest)
 	if err == nil {
 		p, err = t.New(args)
 	}
@@ -128,22 +130,6 @@ func take(name string) (t Type, done func(), err error) {
 		defer mu.Unlock()
 		e.uses--
 	}, nil
-}
-
-// arguments reads key=value words.
-func arguments(words []string) (map[string]string, error) {
-	args := map[string]string{}
-	for _, word := range words {
-		key, value, ok := strings.Cut(word, "=")
-		if !ok || key == "" {
-			return nil, fail.Errorf(fail.Invalid, "policy argument %q: must be key=value", word)
-		}
-		if _, twice := args[key]; twice {
-			return nil, fail.Errorf(fail.Invalid, "policy argument %q given twice", key)
-		}
-		args[key] = value
-	}
-	return args, nil
 }
 
 func names() string {

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"ipnfs/words"
 )
 
 // helperArgs turns the arguments of mount(8)'s helper,
@@ -68,12 +70,10 @@ func helperArgs(args []string) ([]string, error) {
 // knownOptions leaves out what parseOptions would refuse as unknown.
 func knownOptions(lists []string) []string {
 	var known []string
+	ours := new(mountOptions).options()
 	for _, option := range strings.Split(strings.Join(lists, ","), ",") {
-		name, _, _ := strings.Cut(option, "=")
-		for _, n := range append(optionNames, "ro") {
-			if strings.TrimSuffix(n, "=") == name {
-				known = append(known, option)
-			}
+		if key := words.Cut(option).Key; key == "ro" || ours.Find(key) != nil {
+			known = append(known, option)
 		}
 	}
 	return known

@@ -76,7 +76,7 @@ Options of mount(8) and fstab (defaults, nofail, _netdev, x-...) are accepted.`,
 	c.Flags().BoolVar(&fake, "fake", false, "do everything but mount (mount -f)")
 	_ = c.Flags().MarkHidden("fake")
 	_ = c.RegisterFlagCompletionFunc("options", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return optionNames, cobra.ShellCompDirectiveNoSpace
+		return new(mountOptions).options().Names(), cobra.ShellCompDirectiveNoSpace
 	})
 	return c
 }

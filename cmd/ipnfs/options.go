@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"ipnfs/bus"
+	"ipnfs/words"
 )
 
 // mountOptions is what -o says.
@@ -33,9 +35,6 @@ var ignoredOptions = map[string]bool{
 	"silent": true, "loud": true, "default_permissions": true,
 }
 
-// optionNames lists our own, for messages and completion.
-var optionNames = []string{"mode=", "uid=", "gid=", "rc=", "ports_max=", "networks_max=", "mem=", "log=", "exec", "noexec", "allow_other", "noallow_other"}
-
 // parseOptions reads the values of -o, each a list with commas.
 func parseOptions(lists []string) (*mountOptions, error) {
 	o := &mountOptions{
@@ -51,90 +50,59 @@ func parseOptions(lists []string) (*mountOptions, error) {
 	return o, nil
 }
 
+// options are our own.
+func (o *mountOptions) options() words.Options {
+	on := func(name string, to *bool, value bool) words.Option { // the last one wins, as for mount(8)
+		return words.Option{Key: name, Set: func(string) error { *to = value; return nil }}
+	}
+	return words.Options{
+		words.One("mode", &o.root.Mode, parseMode),
+		words.One("uid", &o.root.UID, words.ID),
+		words.One("gid", &o.root.GID, words.ID),
+		words.One("rc", &o.rc, func(_, value string) (string, error) {
+			path, err := filepath.Abs(value)
+			if err == nil {
+				_, err = os.Stat(path)
+			}
+			return path, err
+		}),
+		words.One("ports_max", &o.limits.Ports, words.Between(1, 1<<24)),
+		words.One("networks_max", &o.limits.Networks, words.Between(1, 1<<20)),
+		words.One("mem", &o.limits.Memory, func(what, value string) (int64, error) { return words.Size(what, value, 1<<20, 1<<40) }),
+		words.One("log", &o.log, func(_, value string) (string, error) {
+			if value == "journal" {
+				return value, nil
+			}
+			return filepath.Abs(value)
+		}),
+		on("exec", &o.exec, true),
+		on("noexec", &o.exec, false),
+		on("allow_other", &o.allowOther, true),
+		on("noallow_other", &o.allowOther, false),
+	}
+}
+
+// set reads one option.
 func (o *mountOptions) set(option string) error {
-	name, value, valued := strings.Cut(option, "=")
-	known := false
-	for _, n := range optionNames {
-		known = known || n == name+"=" || n == name
-		if n == name+"=" && (!valued || value == "") {
-			return fmt.Errorf("option %s needs a value: %s=VALUE", name, name)
-		}
-		if n == name && valued {
-			return fmt.Errorf("option %s takes no value", name)
-		}
-	}
+	w, ours := words.Cut(option), o.options()
 	switch {
-	case option == "" || !valued && ignoredOptions[name] || strings.HasPrefix(name, "x-") || name == "comment":
-		return nil
+	case ours.Find(w.Key) != nil:
+		if err := ours.Read([]words.Word{w}, nil); err != nil {
+			return fmt.Errorf("option %s: %w", option, err)
+		}
+	case option == "" || !w.Valued && ignoredOptions[w.Key] || strings.HasPrefix(w.Key, "x-") || w.Key == "comment":
 	case option == "ro":
-		return fmt.Errorf("option ro: a network that cannot be written is none")
-	case !known:
-		return fmt.Errorf("unknown option %q: the options are %s, and those of mount(8)", option, strings.Join(optionNames, " "))
+		return errors.New("option ro: a network that cannot be written is none")
+	default:
+		return fmt.Errorf("unknown option %q: the options are %s, and those of mount(8)", option, strings.Join(ours.Names(), " "))
 	}
-	var err error
-	switch name {
-	case "mode":
-		var mode uint64
-		if mode, err = strconv.ParseUint(value, 8, 12); err != nil {
-			return fmt.Errorf("option mode=%s: must be octal, such as 0755 or 1777", value)
-		}
-		o.root.Mode = uint32(mode)
-	case "uid":
-		o.root.UID, err = parseID(option, value)
-	case "gid":
-		o.root.GID, err = parseID(option, value)
-	case "rc":
-		if o.rc, err = filepath.Abs(value); err == nil {
-			_, err = os.Stat(o.rc)
-		}
-	case "ports_max":
-		o.limits.Ports, err = parseLimit(option, value, 1<<24)
-	case "networks_max":
-		o.limits.Networks, err = parseLimit(option, value, 1<<20)
-	case "mem":
-		o.limits.Memory, err = parseSize(option, value)
-	case "log":
-		if o.log = value; value != "journal" {
-			o.log, err = filepath.Abs(value)
-		}
-	case "exec", "noexec": // the last one wins, as for mount(8)
-		o.exec = name == "exec"
-	case "allow_other":
-		o.allowOther = true
-	case "noallow_other":
-		o.allowOther = false
-	}
-	return err
+	return nil
 }
 
-func parseID(option, value string) (uint32, error) {
-	id, err := strconv.ParseUint(value, 10, 32)
-	if err != nil || id == 1<<32-1 {
-		return 0, fmt.Errorf("option %s: must be a number", option)
+func parseMode(_, value string) (uint32, error) {
+	mode, err := strconv.ParseUint(value, 8, 12)
+	if err != nil {
+		return 0, errors.New("must be octal, such as 0755 or 1777")
 	}
-	return uint32(id), nil
-}
-
-func parseLimit(option, value string, highest int) (int, error) {
-	n, err := strconv.Atoi(value)
-	if err != nil || n < 1 || n > highest {
-		return 0, fmt.Errorf("option %s: must be a number from 1 to %d", option, highest)
-	}
-	return n, nil
-}
-
-// parseSize reads bytes, with K, M or G for powers of 1024.
-func parseSize(option, value string) (int64, error) {
-	shift := 0
-	digits := value
-	if n := len(value); n > 0 {
-		if i := strings.IndexByte("KMG", value[n-1]&^0x20); i >= 0 {
-			shift, digits = 10*(i+1), value[:n-1]
-		}
-	}
-	n, err := strconv.ParseInt(digits, 10, 40)
-	if err != nil || n < 1 || n<<shift < 1<<20 || n > 1<<40>>shift {
-		return 0, fmt.Errorf("option %s: must be a size from 1M on, such as 64M or 2G", option)
-	}
-	return n << shift, nil
+	return uint32(mode), nil
 }

@@ -55,7 +55,7 @@ func (t *traffic) forward(from uint32) {
 // other ports.
 func BenchmarkForward(b *testing.B) {
 	for _, vlan := range []string{"off", "on"} {
-		for _, addresses := range []int{100, 100_000} {
+		for _, addresses := range []int{100, 1000, 100_000} {
 			b.Run(fmt.Sprintf("unicast/vlan=%s/addresses=%d", vlan, addresses), func(b *testing.B) {
 				const ports = 8
 				t := newTraffic(b, ports, addresses, "vlan="+vlan)

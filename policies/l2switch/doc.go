@@ -5,7 +5,7 @@
 //
 //	runt or bad source          dropped as malformed
 //	reserved address            to the spanning tree, or dropped (reserved.go)
-//	VLAN of the frame           ingress rules of 802.1Q 8.6.1, 8.6.2 (vlan.go)
+//	VLAN of the frame           ingress rules of 802.1Q 8.6.1, 8.6.2 (package vlan)
 //	port's state                discarding: dropped; learning: learned, dropped (stp.go)
 //	source address              learned (package fdb)
 //	destination                 one port, the ports of a group (package snoop), or all
@@ -19,8 +19,10 @@
 //   - switch.go: the policy and its ports. ports.go: the ports by number.
 //   - memory.go: what is charged to the network.
 //   - forward.go: what happens to a frame.
-//   - vlan.go, storm.go: what a port allows. multicast.go: groups.
+//   - storm.go: what a port allows. multicast.go: groups.
 //   - reserved.go: addresses that bridges keep to themselves.
 //   - stp.go, stpreport.go: spanning trees, one or one for each VLAN.
+//   - feed.go: what a follower repeats, such as a program in the kernel. Whatever
+//     takes a right, or forgets, ends in feed.Revoke (package feed).
 //   - tables.go, knobs.go, portknobs.go: what people read and write.
 package l2switch

@@ -139,15 +139,15 @@ func (c *cable) ports() (a, b int) {
 	return c.ends[0].conn.Port().Number(), c.ends[1].conn.Port().Number()
 }
 
-// storm is more frames than can be on their way at once without a loop.
-const storm = 20_000
+// tooMany is more frames than can be on their way at once without a loop.
+const tooMany = 20_000
 
 // settle carries frames until none is on its way, and fails if there is no
 // end of them.
 func (f *fabric) settle() {
 	f.tb.Helper()
 	for n := 0; len(f.way) > 0; n++ {
-		if n == storm {
+		if n == tooMany {
 			f.tb.Fatalf("a storm: %d frames, and no end", n)
 		}
 		p := f.way[0]

@@ -1,22 +1,20 @@
 package l2switch
 
 import (
-	"encoding/binary"
-
 	"ipnfs/bus/frame"
 	"ipnfs/bus/policy"
-	"ipnfs/policies/l2switch/fdb"
-	"ipnfs/policies/l2switch/snoop"
-	"ipnfs/policies/l2switch/stp"
+	"ipnfs/policies/ether"
+	"ipnfs/policies/ether/fdb"
+	"ipnfs/policies/ether/snoop"
+	"ipnfs/policies/ether/storm"
+	"ipnfs/policies/ether/stp"
+	"ipnfs/policies/ether/vlan"
 )
-
-// headerLen is the length in bytes of an ethernet header.
-const headerLen = 14
 
 // Forward decides where a frame goes: see the package comment.
 func (s *Switch) Forward(in policy.Port, f *frame.Frame, out *policy.Egress) {
 	data := f.Data()
-	if len(data) < headerLen || !validSource(data) {
+	if len(data) < ether.HeaderLen || !ether.ValidSource(data) {
 		out.Drop(frame.DropMalformed)
 		return
 	}
@@ -24,41 +22,35 @@ func (s *Switch) Forward(in policy.Port, f *frame.Frame, out *policy.Egress) {
 	if from == nil || from.bus != in {
 		return // it is just leaving
 	}
-	if reserved(data) && !m.passes(data) {
+	if ether.Reserved(data) && !m.passes(data) {
 		if data[5] == 0 {
 			s.receiveBPDU(m, from, data)
 		}
 		out.Drop(frame.DropFiltered)
 		return
 	}
-	var t tag
+	var t vlan.Tag
 	if m.vlans {
 		var ok bool
-		if t, ok = from.config.Load().classify(data); !ok {
+		if t, ok = from.config.Load().Classify(data); !ok {
 			out.Drop(frame.DropVLAN)
 			return
 		}
 	}
-	state := from.stpState(m, t.vlan)
+	state := from.stpState(m, t.VLAN)
 	if state != stp.Discarding {
-		s.learn(from, t.vlan, data)
+		s.learn(from, t.VLAN, data)
 	}
 	if state != stp.Forwarding {
 		out.Drop(frame.DropSTP)
 		return
 	}
 	e := egress{mode: m, ports: &s.ports, from: from, frame: f, tag: t, out: out}
-	if data[0]&1 == 0 {
-		s.forwardUnicast(&e, data)
-	} else {
+	if ether.ToGroup(data) {
 		s.forwardGroup(&e, data)
+	} else {
+		s.forwardUnicast(&e, data)
 	}
-}
-
-// validSource tells whether the source is an address that a station can have:
-// neither a group's nor 0.
-func validSource(data []byte) bool {
-	return data[6]&1 == 0 && binary.BigEndian.Uint32(data[6:])|uint32(binary.BigEndian.Uint16(data[10:])) != 0
 }
 
 func (s *Switch) learn(from *port, vlan uint16, data []byte) {
@@ -96,12 +88,12 @@ type egress struct {
 	ports *portTable
 	from  *port
 	frame *frame.Frame
-	tag   tag
+	tag   vlan.Tag
 	out   *policy.Egress
 }
 
 func (s *Switch) forwardUnicast(e *egress, data []byte) {
-	if number, ok := s.fdb.Lookup(fdb.MakeKey(e.tag.vlan, [6]byte(data[:6]))); ok {
+	if number, ok := s.fdb.Lookup(fdb.MakeKey(e.tag.VLAN, [6]byte(data[:6]))); ok {
 		if to := e.ports.get(number); to != nil {
 			if to == e.from {
 				e.out.Drop(frame.DropFiltered) // it is there already
@@ -111,20 +103,20 @@ func (s *Switch) forwardUnicast(e *egress, data []byte) {
 			return
 		}
 	}
-	if e.withinRate(stormUnknown) {
+	if e.withinRate(storm.Unknown) {
 		e.flood()
 	}
 }
 
 func (s *Switch) forwardGroup(e *egress, data []byte) {
-	kind := stormMulticast
-	if binary.BigEndian.Uint32(data) == 0xffffffff && binary.BigEndian.Uint16(data[4:]) == 0xffff {
-		kind = stormBroadcast
+	kind := storm.Multicast
+	if ether.ToAll(data) {
+		kind = storm.Broadcast
 	}
 	if !e.withinRate(kind) {
 		return
 	}
-	if !e.mode.snooping || kind == stormBroadcast {
+	if !e.mode.snooping || kind == storm.Broadcast {
 		e.flood()
 		return
 	}
@@ -132,7 +124,7 @@ func (s *Switch) forwardGroup(e *egress, data []byte) {
 		s.snoopControl(e, data)
 		return
 	}
-	if members, routers, known := s.groups.Lookup(e.tag.vlan, [6]byte(data[:6])); known {
+	if members, routers, known := s.groups.Lookup(e.tag.VLAN, [6]byte(data[:6])); known {
 		e.sendTo(members, routers)
 		return
 	}
@@ -195,7 +187,7 @@ func (e *egress) send(to *port) frame.Drop {
 		e.out.Add(to.bus)
 		return 0
 	}
-	if to.stpState(e.mode, e.tag.vlan) != stp.Forwarding {
+	if to.stpState(e.mode, e.tag.VLAN) != stp.Forwarding {
 		return frame.DropSTP
 	}
 	c := to.config.Load()
@@ -206,7 +198,7 @@ func (e *egress) send(to *port) frame.Drop {
 		e.out.Add(to.bus)
 		return 0
 	}
-	edit, ok := c.egress(e.tag)
+	edit, ok := c.Egress(e.tag)
 	if !ok {
 		return frame.DropVLAN
 	}

@@ -9,7 +9,7 @@ import (
 	"ipnfs/bus/fail"
 	"ipnfs/bus/frame"
 	"ipnfs/bus/policy"
-	"ipnfs/policies/l2switch/snoop"
+	"ipnfs/policies/ether/snoop"
 )
 
 // FuzzForward sends frames of any bytes into a switch in any mode: nothing

@@ -6,7 +6,9 @@ import (
 
 	"ipnfs/bus/fail"
 	"ipnfs/bus/policy"
-	"ipnfs/policies/l2switch/fdb"
+	"ipnfs/policies/ether/fdb"
+	"ipnfs/policies/ether/vlan"
+	"ipnfs/words"
 )
 
 // maxAgeing is IEEE 802.1Q's upper bound of the ageing time in seconds (table
@@ -17,7 +19,10 @@ const maxAgeing = 1_000_000
 func (s *Switch) Knobs() []policy.Knob {
 	return []policy.Knob{
 		s.number("ageing", 0, maxAgeing,
-			func() int { return int(s.fdb.Ageing()) }, func(v int) { s.fdb.SetAgeing(uint32(v)) }),
+			func() int { return int(s.fdb.Ageing()) }, func(v int) {
+				s.fdb.SetAgeing(uint32(v))
+				s.feed.Resync() // what is too old now goes at the next Tick
+			}),
 		s.number("fdb_max", 1, fdb.MaxLimit,
 			func() int { return s.fdb.Limit() }, func(v int) { s.fdb.SetLimit(v) }),
 		s.number("damping", 0, maxAgeing,
@@ -25,16 +30,16 @@ func (s *Switch) Knobs() []policy.Knob {
 		s.groupForwardKnob(),
 		{
 			Name: "vlan",
-			Get:  func() string { return onOff(s.mode.Load().vlans) },
+			Get:  func() string { return words.FormatOnOff(s.mode.Load().vlans) },
 			Set:  s.setVLANs,
 		},
-		s.number("default_pvid", 0, maxVLAN,
+		s.number("default_pvid", 0, vlan.MaxID,
 			func() int { return int(s.pvid) }, func(v int) { s.pvid = uint16(v) }),
 		{
 			Name: "snooping",
-			Get:  func() string { return onOff(s.mode.Load().snooping) },
+			Get:  func() string { return words.FormatOnOff(s.mode.Load().snooping) },
 			Set: func(value string) error {
-				on, err := parseOnOff("snooping", value)
+				on, err := words.OnOff("snooping", value)
 				if err == nil && on != s.mode.Load().snooping {
 					s.groups.Flush()
 					s.updateMode(func(m *mode) { m.snooping = on })
@@ -44,9 +49,9 @@ func (s *Switch) Knobs() []policy.Knob {
 		},
 		{
 			Name: "fast_leave",
-			Get:  func() string { return onOff(s.groups.Settings().FastLeave) },
+			Get:  func() string { return words.FormatOnOff(s.groups.Settings().FastLeave) },
 			Set: func(value string) error {
-				on, err := parseOnOff("fast_leave", value)
+				on, err := words.OnOff("fast_leave", value)
 				if err == nil {
 					settings := s.groups.Settings()
 					settings.FastLeave = on
@@ -61,7 +66,7 @@ func (s *Switch) Knobs() []policy.Knob {
 // setVLANs begins or ends to look at tags. What was learned is of no use
 // then: addresses are known by VLAN.
 func (s *Switch) setVLANs(value string) error {
-	on, err := parseOnOff("vlan", value)
+	on, err := words.OnOff("vlan", value)
 	if err != nil || on == s.mode.Load().vlans {
 		return err
 	}
@@ -71,6 +76,7 @@ func (s *Switch) setVLANs(value string) error {
 	s.updateMode(func(m *mode) { m.vlans = on })
 	s.fdb.Flush()
 	s.groups.Flush()
+	s.feed.Revoke(0, policy.AnyVLAN)
 	return nil
 }
 
@@ -80,7 +86,7 @@ func (s *Switch) number(name string, low, high int, get func() int, set func(int
 		Name: name,
 		Get:  func() string { return fmt.Sprint(get()) },
 		Set: func(value string) error {
-			v, err := parseInt(name, value, low, high)
+			v, err := words.Int(name, value, low, high)
 			if err == nil {
 				set(v)
 			}

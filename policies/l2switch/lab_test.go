@@ -1,7 +1,6 @@
 package l2switch
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -200,13 +199,10 @@ func (l *lab) counter(name string) string {
 // wantKind checks that err is a refusal of that kind with a reason.
 func wantKind(tb testing.TB, what string, err error, kind fail.Kind) {
 	tb.Helper()
-	var e *fail.Error
-	switch {
-	case !errors.As(err, &e):
-		tb.Errorf("%s: error %v, want one of kind %d", what, err, kind)
-	case e.Kind != kind:
-		tb.Errorf("%s: error %q of kind %d, want kind %d", what, e.Text, e.Kind, kind)
-	case e.Text == "":
+	switch is := fail.KindOf(err); {
+	case is != kind || is == 0:
+		tb.Errorf("%s: error %v of kind %d, want one of kind %d", what, err, is, kind)
+	case err.Error() == "":
 		tb.Errorf("%s: no reason is given", what)
 	}
 }

@@ -5,7 +5,7 @@ import (
 
 	"ipnfs/bus/fail"
 	"ipnfs/bus/policy"
-	"ipnfs/policies/l2switch/fdb"
+	"ipnfs/policies/ether/fdb"
 )
 
 // What the switch holds is charged to its network: before it is made, and at its
@@ -14,7 +14,6 @@ import (
 const (
 	switchSize = fdb.BaseSize + 4<<10
 	configSize = 640 // of a port that was set up
-	nameSize   = 128 // of a VLAN
 	treeSize   = 1 << 10
 	statesSize = 1 << 10 // of a port with a state in each VLAN
 )

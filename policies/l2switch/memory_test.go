@@ -6,7 +6,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/fail"
-	"ipnfs/policies/l2switch/stp"
+	"ipnfs/policies/ether/stp"
+	"ipnfs/policies/ether/vlan"
 )
 
 // A switch that the network's memory has no room for is refused, and what was
@@ -48,17 +49,17 @@ func TestMemoryOfSwitch(t *testing.T) {
 		set  string
 		more int
 	}{
-		{"vlans=add 10", nameSize},
+		{"vlans=add 10", vlan.NameSize},
 		{"vlans=add 10 name=x", 0},
 		{"1/vlans=10,20", configSize},
 		{"1/pvid=2", 0},
 		{"stp=per-vlan", 40*statesSize + 4*treeSize + (39+3)*stp.PortSize},
 		{"2/vlans=2", configSize + stp.PortSize},
 		{"2/vlans=none", -stp.PortSize},
-		{"vlans=add 30", nameSize + treeSize},
+		{"vlans=add 30", vlan.NameSize + treeSize},
 		{"stp=rstp", -40*statesSize - 4*treeSize - 2*stp.PortSize},
 		{"stp=off", -treeSize - 40*stp.PortSize},
-		{"vlans=del 30", -nameSize},
+		{"vlans=del 30", -vlan.NameSize},
 	} {
 		before := used()
 		if l.set(step.set); int(used()-before) != step.more {

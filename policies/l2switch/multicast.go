@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"ipnfs/bus/frame"
-	"ipnfs/policies/l2switch/snoop"
+	"ipnfs/policies/ether/snoop"
 )
 
 // vlansOf tells of a VLAN whether the port is in it: what Table.Renew is to know
@@ -12,12 +12,12 @@ import (
 // it, and reports its groups itself.
 func (s *Switch) vlansOf(p *port) func(vlan uint16) bool {
 	c, vlans := p.config.Load(), s.mode.Load().vlans
-	return func(vlan uint16) bool { return !vlans || c.member(vlan) }
+	return func(vlan uint16) bool { return !vlans || c.Has(vlan) }
 }
 
 // snoopControl sends a message of IGMP or MLD where RFC 4541 wants it.
 func (s *Switch) snoopControl(e *egress, data []byte) {
-	switch v := s.groups.Snoop(e.tag.vlan, e.from.number, data, time.Unix(0, s.now.Load())); v.Action {
+	switch v := s.groups.Snoop(e.tag.VLAN, e.from.number, data, time.Unix(0, s.now.Load())); v.Action {
 	case snoop.Flood:
 		e.flood()
 	case snoop.Forward:

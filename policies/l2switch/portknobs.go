@@ -3,59 +3,48 @@ package l2switch
 import (
 	"fmt"
 
-	"ipnfs/bus/fail"
 	"ipnfs/bus/policy"
-	"ipnfs/policies/l2switch/fdb"
+	"ipnfs/policies/ether/fdb"
+	"ipnfs/policies/ether/vlan"
+	"ipnfs/words"
 )
 
 // PortKnobs are the settings of a port.
 func (s *Switch) PortKnobs() []policy.PortKnob {
 	return []policy.PortKnob{
-		s.portKnob("pvid", func(c *config) string { return fmt.Sprint(c.pvid) }, func(c *config, value string) error {
-			v, err := parseInt("pvid", value, 0, maxVLAN)
-			c.pvid = uint16(v)
+		s.portKnob("pvid", func(c *config) string { return fmt.Sprint(c.PVID) }, func(c *config, value string) (err error) {
+			c.PVID, err = words.Int[uint16]("pvid", value, 0, vlan.MaxID)
 			return err
 		}),
-		s.portKnob("vlans", func(c *config) string { return c.tagged.String() }, func(c *config, value string) (err error) {
-			c.tagged, err = parseVLANs(value)
+		s.portKnob("vlans", func(c *config) string { return c.Tagged.String() }, func(c *config, value string) (err error) {
+			c.Tagged, err = vlan.ParseSet(value)
 			return err
 		}),
-		s.portKnob("tpid", func(c *config) string { return fmt.Sprintf("0x%04x", c.tpid) }, func(c *config, value string) error {
-			switch value {
-			case "0x8100", "802.1Q", "802.1q":
-				c.tpid = tpidC
-			case "0x88a8", "802.1ad":
-				c.tpid = tpidS
-			default:
-				return fail.Errorf(fail.Invalid, "tpid %q: 0x8100 (802.1Q) or 0x88a8 (802.1ad)", value)
+		s.portKnob("tpid", func(c *config) string { return fmt.Sprintf("0x%04x", c.TPID) }, func(c *config, value string) error {
+			i, err := words.OneOf("tpid", value, "0x8100", "802.1Q", "802.1q", "0x88a8", "802.1ad")
+			if c.TPID = vlan.TPIDC; i > 2 {
+				c.TPID = vlan.TPIDS
 			}
-			return nil
+			return err
 		}),
-		s.portKnob("isolated", func(c *config) string { return onOff(c.isolated) }, func(c *config, value string) (err error) {
-			c.isolated, err = parseOnOff("isolated", value)
+		s.portKnob("isolated", func(c *config) string { return words.FormatOnOff(c.isolated) }, func(c *config, value string) (err error) {
+			c.isolated, err = words.OnOff("isolated", value)
 			return err
 		}),
 		s.portKnob("storm", func(c *config) string { return ratesString(c.rates) }, func(c *config, value string) (err error) {
 			c.rates, err = parseRates(value, c.rates)
 			return err
 		}),
-		s.portKnob("fdb_max", func(c *config) string { return limitString(c.fdbMax) }, func(c *config, value string) (err error) {
-			c.set |= setFDBMax
-			if c.fdbMax = 0; value != "off" {
-				c.fdbMax, err = parseInt("fdb_max", value, 1, fdb.MaxLimit)
-			}
-			return err
-		}),
+		s.portFDBMax(),
 		s.portKnob("mrouter", func(c *config) string { return mrouterString(c.mrouter) }, func(c *config, value string) error {
-			if value != "on" && value != "auto" {
-				return fail.Errorf(fail.Invalid, "mrouter %q: on (all groups go there) or auto (if a router is heard)", value)
-			}
-			c.mrouter = value == "on"
-			return nil
+			i, err := words.OneOf("mrouter", value, "auto", "on")
+			c.mrouter = i == 1
+			return err
 		}),
 		{
 			Name: "stp",
 			Get:  s.readPortSTP,
+			Save: s.saver(func(c *config) string { return portSTPString(c.stp, c.set) }),
 			Set: func(b policy.Port, value string) error {
 				c := *s.configOf(b)
 				if err := parsePortSTP(&c, value); err != nil {
@@ -73,6 +62,21 @@ func (s *Switch) PortKnobs() []policy.PortKnob {
 	}
 }
 
+func (s *Switch) portFDBMax() policy.PortKnob {
+	k := s.portKnob("fdb_max", func(c *config) string { return limitString(c.fdbMax) }, func(c *config, value string) (err error) {
+		c.set |= setFDBMax
+		c.fdbMax, err = words.IntOr("fdb_max", value, "off", 1, fdb.MaxLimit)
+		return err
+	})
+	k.Save = s.saver(func(c *config) string {
+		if c.set&setFDBMax == 0 {
+			return "" // it follows from the kind of port
+		}
+		return limitString(c.fdbMax)
+	})
+	return k
+}
+
 func limitString(limit int) string {
 	if limit == 0 {
 		return "off"
@@ -87,11 +91,22 @@ func mrouterString(on bool) string {
 	return "auto"
 }
 
+// saver makes get tell nothing of a port that nobody has set up.
+func (s *Switch) saver(get func(*config) string) func(policy.Port) string {
+	return func(b policy.Port) string {
+		if c := s.configOf(b); c.charged || s.kept[b] != nil {
+			return get(c)
+		}
+		return ""
+	}
+}
+
 // portKnob makes a knob of what is in a port's config.
 func (s *Switch) portKnob(name string, get func(*config) string, set func(*config, string) error) policy.PortKnob {
 	return policy.PortKnob{
 		Name: name,
 		Get:  func(b policy.Port) string { return get(s.configOf(b)) },
+		Save: s.saver(get),
 		Set: func(b policy.Port, value string) error {
 			c := *s.configOf(b)
 			if err := set(&c, value); err != nil {

@@ -1,21 +1,12 @@
 package l2switch
 
 import (
-	"encoding/binary"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"ipnfs/bus/fail"
 	"ipnfs/bus/policy"
+	"ipnfs/words"
 )
-
-// reserved tells whether the destination is one that bridges keep to
-// themselves: 01-80-C2-00-00-00 to 0F (IEEE 802.1Q 8.6.3, table 8-1). For all
-// other frames that is one compare.
-func reserved(data []byte) bool {
-	return binary.BigEndian.Uint32(data) == 0x0180c200 && data[4] == 0 && data[5] < 16
-}
 
 // passes tells whether a frame to a reserved address is forwarded all the
 // same. The one of the spanning trees, 00, is as long as there is none: so
@@ -43,21 +34,11 @@ func (s *Switch) groupForwardKnob() policy.Knob {
 	}
 }
 
-// parseGroupForward reads a mask in decimal or, behind 0x, in hexadecimal.
+// parseGroupForward reads a mask: bit n is for the address 01:80:c2:00:00:0n.
 func parseGroupForward(text string) (uint16, error) {
-	digits, base, allowed := text, 10, "0123456789"
-	if hex, ok := strings.CutPrefix(strings.ToLower(text), "0x"); ok {
-		digits, base, allowed = hex, 16, "0123456789abcdef"
+	mask, err := words.Mask[uint16]("group_forward", text, 0xffff)
+	if err == nil && mask&1 != 0 {
+		err = fail.Errorf(fail.Invalid, "group_forward %s: bit 0, 01:80:c2:00:00:00, follows switch/stp: it is forwarded while that is off", text)
 	}
-	if digits == "" || strings.Trim(digits, allowed) != "" {
-		return 0, fail.Errorf(fail.Invalid, "group_forward %q: must be a number, bit n for the address 01:80:c2:00:00:0n, such as 0x4000", text)
-	}
-	mask, err := strconv.ParseUint(digits, base, 16)
-	if err != nil {
-		return 0, fail.Errorf(fail.Range, "group_forward %s: must be at most 0xffff", text)
-	}
-	if mask&1 != 0 {
-		return 0, fail.Errorf(fail.Invalid, "group_forward %s: bit 0, 01:80:c2:00:00:00, follows switch/stp: it is forwarded while that is off", text)
-	}
-	return uint16(mask), nil
+	return mask, err
 }

@@ -3,58 +3,22 @@ package l2switch
 import (
 	"fmt"
 	"strings"
-	"sync/atomic"
 
 	"ipnfs/bus/fail"
 	"ipnfs/bus/frame"
+	"ipnfs/policies/ether/storm"
+	"ipnfs/words"
 )
-
-// Kinds of frames that a port's storm control tells apart.
-const (
-	stormBroadcast = iota
-	stormMulticast
-	stormUnknown // unicast whose destination is not known
-	stormKinds
-)
-
-var stormNames = [stormKinds]string{"broadcast", "multicast", "unknown"}
-
-// maxRate is the highest rate in frames a second.
-const maxRate = 100_000_000
-
-// bucket is what is left of a second's frames.
-type bucket struct{ left atomic.Int64 }
-
-// take takes n frames, if there are as many left; else it takes none and
-// returns how many there are.
-func (b *bucket) take(n int64) int64 {
-	for {
-		left := b.left.Load()
-		if left < n {
-			return left
-		}
-		if b.left.CompareAndSwap(left, left-n) {
-			return n
-		}
-	}
-}
-
-// refill begins a second.
-func (b *bucket) refill(rate int) {
-	if rate != 0 {
-		b.left.Store(int64(rate))
-	}
-}
 
 // withinRate tells whether the frame, with all that it stands for, is within
 // the rate of its port for frames of that kind. If not, it is dropped, or cut so
 // that as many of its frames as are left pass.
-func (e *egress) withinRate(kind int) bool {
+func (e *egress) withinRate(kind storm.Kind) bool {
 	if !e.mode.storms || e.from.config.Load().rates[kind] == 0 {
 		return true
 	}
 	n := int64(e.frame.WireFrames())
-	switch left := e.from.storm[kind].take(n); {
+	switch left := e.from.storm.Take(kind, n); {
 	case left == n:
 		return true
 	case left > 0:
@@ -66,9 +30,9 @@ func (e *egress) withinRate(kind int) bool {
 }
 
 // ratesString gives rates as parseRates takes them.
-func ratesString(rates [stormKinds]int) string {
+func ratesString(rates storm.Rates) string {
 	var parts []string
-	for i, name := range stormNames {
+	for i, name := range storm.Names {
 		value := "off"
 		if rates[i] != 0 {
 			value = fmt.Sprint(rates[i])
@@ -80,37 +44,20 @@ func ratesString(rates [stormKinds]int) string {
 
 // parseRates reads KIND=FRAMES or KIND=off, several of them, or off for all,
 // as changes to rates.
-func parseRates(text string, rates [stormKinds]int) ([stormKinds]int, error) {
+func parseRates(text string, rates storm.Rates) (storm.Rates, error) {
 	if text == "off" {
-		return [stormKinds]int{}, nil
+		return storm.Rates{}, nil
 	}
-	words := strings.Fields(text)
-	if len(words) == 0 {
+	list := words.Split(text)
+	if len(list) == 0 {
 		return rates, fail.Errorf(fail.Invalid, "no rate: broadcast=, multicast= or unknown= frames a second, or off")
 	}
-	for _, word := range words {
-		name, value, _ := strings.Cut(word, "=")
-		i := indexOf(stormNames[:], name)
-		if i < 0 {
-			return rates, fail.Errorf(fail.Invalid, "unknown rate %q: one of %s, with =FRAMES a second or =off", name, strings.Join(stormNames[:], ", "))
-		}
-		rate := 0
-		if value != "off" {
-			var err error
-			if rate, err = parseInt("rate", value, 1, maxRate); err != nil {
-				return rates, err
-			}
-		}
-		rates[i] = rate
+	var kinds words.Options
+	for i, name := range storm.Names {
+		kinds = append(kinds, words.One(name, &rates[i], func(what, text string) (int, error) {
+			return words.IntOr(what, text, "off", 1, storm.MaxRate)
+		}))
 	}
-	return rates, nil
-}
-
-func indexOf(list []string, s string) int {
-	for i, other := range list {
-		if s == other {
-			return i
-		}
-	}
-	return -1
+	err := kinds.Read(list, nil)
+	return rates, err
 }

@@ -7,7 +7,8 @@ import (
 
 	"ipnfs/bus/fail"
 	"ipnfs/bus/policy"
-	"ipnfs/policies/l2switch/stp"
+	"ipnfs/policies/ether/stp"
+	"ipnfs/policies/ether/vlan"
 )
 
 // stpMode says how many spanning trees there are.
@@ -43,7 +44,7 @@ type spanning struct {
 
 // states is what a port may do in each VLAN: stp.State by two sets of them, of
 // which the first is part of the second.
-type states struct{ forwarding, learning [vlanIDs / 64]atomic.Uint64 }
+type states struct{ forwarding, learning [vlan.IDs / 64]atomic.Uint64 }
 
 func (s *states) get(vlan uint16) stp.State {
 	i, bit := vlan>>6, uint64(1)<<(vlan&63)
@@ -108,22 +109,22 @@ func (s *Switch) receiveBPDU(m *mode, from *port, data []byte) {
 	if from.bpdus.Add(1) > maxBPDUs {
 		return
 	}
-	var t tag
+	var t vlan.Tag
 	if m.stp == stpPerVLAN {
 		var ok bool
-		if t, ok = from.config.Load().classify(data); !ok {
+		if t, ok = from.config.Load().Classify(data); !ok {
 			return
 		}
 	}
 	frame := slices.Clone(data)
-	if t.tpid != 0 {
+	if t.TPID != 0 {
 		frame = slices.Delete(frame, 12, 16)
 	}
 	if !stp.IsBPDU(frame) {
 		return
 	}
 	s.env.Urgent(func() {
-		if tree := s.spanning.trees[t.vlan]; tree != nil {
+		if tree := s.spanning.trees[t.VLAN]; tree != nil {
 			tree.bridge.Receive(from.number, frame)
 		}
 	})
@@ -136,10 +137,10 @@ func (t *tree) Send(number int, frame []byte) {
 	if p == nil {
 		return
 	}
-	if c := p.config.Load(); t.vlan != 0 && c.tagged.has(t.vlan) {
+	if c := p.config.Load(); t.vlan != 0 && c.Tagged.Has(t.vlan) {
 		tagged := make([]byte, 0, len(frame)+4)
 		tagged = append(tagged, frame[:12]...)
-		tagged = binary.BigEndian.AppendUint32(tagged, uint32(c.tpid)<<16|0xe000|uint32(t.vlan)) // priority 7
+		tagged = binary.BigEndian.AppendUint32(tagged, uint32(c.TPID)<<16|0xe000|uint32(t.vlan)) // priority 7
 		frame = append(tagged, frame[12:]...)
 	}
 	t.s.env.Send(p.bus, frame)
@@ -163,7 +164,20 @@ func (t *tree) SetState(number int, state stp.State) {
 		}
 		t.s.groups.Renew(number, in)
 	}
+	if state == stp.Forwarding {
+		t.s.feed.PortChanged(number)
+	} else {
+		t.s.feed.Revoke(number, t.feedVLAN())
+	}
 	t.Event("state", number, state.String())
+}
+
+// feedVLAN is the tree's VLAN as a follower knows it.
+func (t *tree) feedVLAN() uint16 {
+	if t.vlan == 0 {
+		return policy.AnyVLAN
+	}
+	return t.vlan
 }
 
 // Flush forgets what was learned on a port.
@@ -175,6 +189,7 @@ func (t *tree) Flush(number int) {
 		t.s.fdb.FlushPortVLAN(number, t.vlan)
 		t.s.groups.ForgetVLAN(t.vlan)
 	}
+	t.s.feed.Revoke(number, t.feedVLAN())
 }
 
 // Event publishes what happened in the tree.
@@ -216,7 +231,7 @@ func (sp *spanning) part(s *Switch, p *port) {
 
 // place adds a port to a tree if it belongs there, or takes it out.
 func (sp *spanning) place(t *tree, p *port) {
-	belongs := t.vlan == 0 || p.states.Load() != nil && p.config.Load().member(t.vlan)
+	belongs := t.vlan == 0 || p.states.Load() != nil && p.config.Load().Has(t.vlan)
 	switch there := t.bridge.Has(p.number); {
 	case belongs && !there:
 		if err := sp.add(t, p); err != nil { // what was set is checked; this came with a port
@@ -286,6 +301,7 @@ func (sp *spanning) configure(p *port) error {
 func (t *tree) close(p *port) {
 	if states := p.states.Load(); states != nil {
 		states.set(t.vlan, stp.Discarding)
+		t.s.feed.Revoke(p.number, t.vlan)
 	}
 }
 
@@ -370,6 +386,7 @@ func (s *Switch) setMode(want stpMode, config stp.Config) error {
 	}
 	s.fdb.Flush()
 	s.groups.Flush()
+	s.feed.Revoke(0, policy.AnyVLAN)
 	return nil
 }
 
@@ -482,7 +499,7 @@ func (s *Switch) prepareTrees(want stpMode, b policy.Port, with *config) error {
 				c = with
 			}
 			for _, v := range used {
-				if c.member(v) {
+				if c.Has(v) {
 					ports++
 				}
 			}
@@ -501,29 +518,16 @@ func (s *Switch) prepareTrees(want stpMode, b policy.Port, with *config) error {
 // a port that has all of them aside; the port b is taken to have the config
 // with.
 func (s *Switch) vlansInUse(b policy.Port, with *config) []uint16 {
-	used := vlanSet{}
-	for v := range *s.names.Load() {
-		used.add(v)
+	used := vlan.Set{}
+	for v := range s.vlans.Names() {
+		used.Add(v)
 	}
 	for p := range s.ports.all {
 		c := p.config.Load()
 		if p.bus == b {
 			c = with
 		}
-		if c.pvid != 0 {
-			used.add(c.pvid)
-		}
-		if *c.tagged != allVLANs {
-			for i, word := range c.tagged {
-				used[i] |= word
-			}
-		}
+		c.AddTo(&used)
 	}
-	var list []uint16
-	for v := uint16(1); v <= maxVLAN; v++ {
-		if used.has(v) {
-			list = append(list, v)
-		}
-	}
-	return list
+	return slices.Collect(used.Each)
 }

@@ -10,6 +10,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/frame"
+	"ipnfs/policies/ether"
 )
 
 // Flags of a BPDU (IEEE 802.1D-2004, 9.3.3).
@@ -117,7 +118,7 @@ func TestBadBPDUs(t *testing.T) {
 	tap := l.tap()
 	l.set("stp=rstp")
 	good := rstBPDU(0x1000<<48|1, flagDesignated)
-	for n := headerLen; n < 53; n++ {
+	for n := ether.HeaderLen; n < 53; n++ {
 		tap.send(good[:n]) // its length field lies
 	}
 	l.tick(10)

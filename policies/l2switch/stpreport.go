@@ -2,12 +2,12 @@ package l2switch
 
 import (
 	"fmt"
-	"net"
 	"strings"
 
 	"ipnfs/bus/fail"
 	"ipnfs/bus/policy"
-	"ipnfs/policies/l2switch/stp"
+	"ipnfs/policies/ether/stp"
+	"ipnfs/words"
 )
 
 // The files switch/stp and ports/N/stp.
@@ -15,9 +15,7 @@ import (
 // readSTP shows the settings, in the words that a write takes, and then each tree.
 func (s *Switch) readSTP() string {
 	var b strings.Builder
-	c := s.spanning.config
-	fmt.Fprintf(&b, "%s priority=%d hello=%d max_age=%d forward_delay=%d tx_hold=%d mac=%s\n", stpModes[s.mode.Load().stp],
-		c.Priority, c.HelloTime, c.MaxAge, c.ForwardDelay, c.TxHoldCount, net.HardwareAddr(c.MAC[:]))
+	fmt.Fprintln(&b, s.settingsOfSTP())
 	for _, t := range s.spanning.sorted() {
 		st := t.bridge.Status()
 		fmt.Fprintf(&b, "tree vlan=%d bridge=%s root=%s cost=%d root_port=%d changes=%d", t.vlan, st.BridgeID, st.RootID, st.RootCost, st.RootPort, st.TopologyChanges)
@@ -34,6 +32,13 @@ func (s *Switch) readSTP() string {
 	return b.String()
 }
 
+// settingsOfSTP are all words that a write takes.
+func (s *Switch) settingsOfSTP() string {
+	c := s.spanning.config
+	return fmt.Sprintf("%s priority=%d hello=%d max_age=%d forward_delay=%d tx_hold=%d mac=%s", stpModes[s.mode.Load().stp],
+		c.Priority, c.HelloTime, c.MaxAge, c.ForwardDelay, c.TxHoldCount, macString(c.MAC))
+}
+
 // portLine tells how a port is in a tree.
 func (t *tree) portLine(number int) string {
 	st, ok := t.bridge.PortStatus(number)
@@ -41,7 +46,7 @@ func (t *tree) portLine(number int) string {
 		return ""
 	}
 	line := fmt.Sprintf("vlan=%d role=%s state=%s designated=%s/%s edge=%s received=%d sent=%d", t.vlan,
-		strings.ToLower(st.Role.String()), strings.ToLower(st.State.String()), st.DesignatedBridge, st.DesignatedPort, onOff(st.Edge), st.Received, st.Sent)
+		strings.ToLower(st.Role.String()), strings.ToLower(st.State.String()), st.DesignatedBridge, st.DesignatedPort, words.FormatOnOff(st.Edge), st.Received, st.Sent)
 	if st.Invalid > 0 {
 		line += fmt.Sprintf(" invalid=%d", st.Invalid)
 	}
@@ -54,46 +59,22 @@ func (t *tree) portLine(number int) string {
 	return line
 }
 
-func onOff(on bool) string {
-	if on {
-		return "on"
-	}
-	return "off"
-}
-
 // writeSTP takes a mode, and settings of the bridge.
 func (s *Switch) writeSTP(command string) error {
 	want, c := s.mode.Load().stp, s.spanning.config
-	for _, word := range strings.Fields(command) {
-		if i := indexOf(stpModes, word); i >= 0 {
-			want = stpMode(i)
-			continue
-		}
-		name, value, ok := strings.Cut(word, "=")
-		var err error
-		switch {
-		case !ok:
-			err = fail.Errorf(fail.Invalid, "unknown word %q: off, rstp, per-vlan, or priority=, hello=, max_age=, forward_delay=, tx_hold=, mac=", word)
-		case name == "priority":
-			var v int
-			v, err = parseInt(name, value, 0, 61440)
-			c.Priority = uint16(v)
-		case name == "hello":
-			c.HelloTime, err = parseInt(name, value, 1, 2)
-		case name == "max_age":
-			c.MaxAge, err = parseInt(name, value, 6, 40)
-		case name == "forward_delay":
-			c.ForwardDelay, err = parseInt(name, value, 4, 30)
-		case name == "tx_hold":
-			c.TxHoldCount, err = parseInt(name, value, 1, 10)
-		case name == "mac":
-			c.MAC, err = parseMAC(value)
-		default:
-			err = fail.Errorf(fail.Invalid, "unknown setting %q: one of priority, hello, max_age, forward_delay, tx_hold, mac", name)
-		}
-		if err != nil {
-			return err
-		}
+	options := words.Options{
+		words.One("priority", &c.Priority, words.Between[uint16](0, 61440)),
+		words.One("hello", &c.HelloTime, words.Between(1, 2)),
+		words.One("max_age", &c.MaxAge, words.Between(6, 40)),
+		words.One("forward_delay", &c.ForwardDelay, words.Between(4, 30)),
+		words.One("tx_hold", &c.TxHoldCount, words.Between(1, 10)),
+		words.One("mac", &c.MAC, words.MAC),
+	}
+	for i, name := range stpModes {
+		options = append(options, words.Option{Key: name, Set: func(string) error { want = stpMode(i); return nil }})
+	}
+	if err := options.Read(words.Split(command), nil); err != nil {
+		return err
 	}
 	if want == stpPerVLAN && !s.mode.Load().vlans {
 		return fail.Errorf(fail.Invalid, "a tree for each VLAN needs VLANs: echo on > switch/vlan first")
@@ -101,22 +82,30 @@ func (s *Switch) writeSTP(command string) error {
 	return s.setMode(want, c)
 }
 
-// The settings of a port, as a write takes them.
-func portSTPString(c stp.PortConfig) string {
-	edge := "off"
-	switch {
-	case c.AdminEdge:
-		edge = "on"
-	case c.AutoEdge:
-		edge = "auto"
+// The settings of a port, as a write takes them: of those that may follow from
+// the kind of port the ones of set.
+func portSTPString(c stp.PortConfig, set uint8) string {
+	text := fmt.Sprintf("cost=%d priority=%d", c.Cost, c.Priority)
+	if set&setEdge != 0 {
+		edge := "off"
+		switch {
+		case c.AdminEdge:
+			edge = "on"
+		case c.AutoEdge:
+			edge = "auto"
+		}
+		text += " edge=" + edge
 	}
-	return fmt.Sprintf("cost=%d priority=%d edge=%s p2p=%s guard=%s root_guard=%s", c.Cost, c.Priority, edge,
-		onOff(c.PointToPoint), onOff(c.Guard), onOff(c.RootGuard))
+	text += fmt.Sprintf(" p2p=%s guard=%s", words.FormatOnOff(c.PointToPoint), words.FormatOnOff(c.Guard))
+	if set&setRootGuard != 0 {
+		text += " root_guard=" + words.FormatOnOff(c.RootGuard)
+	}
+	return text
 }
 
 // readPortSTP shows a port's settings, and then how it is in each of its trees.
 func (s *Switch) readPortSTP(b policy.Port) string {
-	text := portSTPString(s.configOf(b).stp)
+	text := portSTPString(s.configOf(b).stp, setEdge|setRootGuard)
 	for _, t := range s.spanning.sorted() {
 		if line := t.portLine(b.Number()); line != "" {
 			text += "\n" + line
@@ -128,47 +117,28 @@ func (s *Switch) readPortSTP(b policy.Port) string {
 // parsePortSTP reads settings of a port into c.
 func parsePortSTP(config *config, command string) error {
 	c := &config.stp
-	for _, word := range strings.Fields(command) {
-		name, value, _ := strings.Cut(word, "=")
-		var err error
-		switch name {
-		case "cost":
-			var v int
-			v, err = parseInt(name, value, 1, 200_000_000)
-			c.Cost = uint32(v)
-		case "priority":
-			var v int
-			v, err = parseInt(name, value, 0, 240)
-			c.Priority = uint8(v)
-		case "edge":
-			c.AdminEdge, c.AutoEdge = value == "on", value != "off"
+	err := words.Options{
+		words.One("cost", &c.Cost, words.Between[uint32](1, 200_000_000)),
+		words.One("priority", &c.Priority, words.Between[uint8](0, 240)),
+		{Key: "edge", Value: true, Set: func(value string) error {
+			i, err := words.OneOf("edge", value, "off", "auto", "on")
+			c.AdminEdge, c.AutoEdge = i == 2, i != 0
 			config.set |= setEdge
-			if value != "auto" {
-				_, err = parseOnOff(name, value)
-			}
-		case "p2p":
-			c.PointToPoint, err = parseOnOff(name, value)
-		case "guard":
-			c.Guard, err = parseOnOff(name, value)
-		case "root_guard":
-			c.RootGuard, err = parseOnOff(name, value)
-			config.set |= setRootGuard
-		default:
-			err = fail.Errorf(fail.Invalid, "unknown setting %q: cost=, priority=, edge=on|off|auto, p2p=, guard=, root_guard=on|off", name)
-		}
-		if err != nil {
 			return err
-		}
+		}},
+		words.One("p2p", &c.PointToPoint, words.OnOff),
+		words.One("guard", &c.Guard, words.OnOff),
+		{Key: "root_guard", Value: true, Set: func(value string) (err error) {
+			c.RootGuard, err = words.OnOff("root_guard", value)
+			config.set |= setRootGuard
+			return err
+		}},
+	}.Read(words.Split(command), nil)
+	if err != nil {
+		return err
 	}
 	if err := c.Check(); err != nil {
 		return fail.Errorf(fail.Range, "%v", err)
 	}
 	return nil
-}
-
-func parseOnOff(name, value string) (bool, error) {
-	if value != "on" && value != "off" {
-		return false, fail.Errorf(fail.Invalid, "%s=%s: must be on or off", name, value)
-	}
-	return value == "on", nil
 }

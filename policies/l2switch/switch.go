@@ -7,9 +7,12 @@ import (
 
 	"ipnfs/bus/fail"
 	"ipnfs/bus/policy"
-	"ipnfs/policies/l2switch/fdb"
-	"ipnfs/policies/l2switch/snoop"
-	"ipnfs/policies/l2switch/stp"
+	"ipnfs/policies/ether/fdb"
+	"ipnfs/policies/ether/feed"
+	"ipnfs/policies/ether/snoop"
+	"ipnfs/policies/ether/storm"
+	"ipnfs/policies/ether/stp"
+	"ipnfs/policies/ether/vlan"
 )
 
 // Name is the name under which the policy is registered.
@@ -19,6 +22,7 @@ func init() {
 	policy.Register(policy.Type{
 		Name:    Name,
 		Summary: "an ethernet switch: learns addresses; VLANs, RSTP, multicast groups",
+		Feature: true,
 		New:     New,
 	})
 }
@@ -29,23 +33,25 @@ type Switch struct {
 	mem    memory
 	fdb    *fdb.Table
 	groups *snoop.Table
+	feed   feed.Feed
 	mode   atomic.Pointer[mode]
 	ports  portTable
 	start  time.Time
 	now    atomic.Int64 // the last Tick: nanoseconds since 1970 at start, and on from there by a clock that does not jump
 
-	pvid     uint16                            // that a port begins with
-	fresh    [2]*config                        // of ports that nobody has set up: programs', devices'
-	names    atomic.Pointer[map[uint16]string] // VLANs that were added, and their names: immutable
-	kept     map[policy.Port]*config           // of reserved ports that nobody is connected to
-	isolated int                               // ports that are
-	storms   int                               // ports that have a rate
+	pvid     uint16                  // that a port begins with
+	fresh    [2]*config              // of ports that nobody has set up: programs', devices'
+	vlans    vlan.Table              // that were added
+	kept     map[policy.Port]*config // of reserved ports that nobody is connected to
+	isolated int                     // ports that are
+	storms   int                     // ports that have a rate
 	spanning spanning
 }
 
 var _ interface {
 	policy.Policy
 	policy.Charger
+	policy.Feeder
 	policy.Starter
 	policy.Joiner
 	policy.Linker
@@ -79,19 +85,17 @@ type port struct {
 	config atomic.Pointer[config]
 	state  atomic.Uint32          // stp.State in the one tree
 	states atomic.Pointer[states] // by VLAN; nil: discarding
-	storm  [stormKinds]bucket
+	storm  storm.Limiter
 	bpdus  atomic.Int32 // since the last Tick
 }
 
 // config is how a port is set up. It is immutable.
 type config struct {
-	pvid     uint16   // VLAN of untagged frames; 0: they are dropped
-	tagged   *vlanSet // VLANs whose frames are tagged here
-	tpid     uint16   // of the tags that count here
+	vlan.Member
 	isolated bool
-	mrouter  bool            // a multicast router is there, heard or not
-	rates    [stormKinds]int // frames a second; 0: any
-	fdbMax   int             // addresses that may be learned here; 0: any
+	mrouter  bool // a multicast router is there, heard or not
+	rates    storm.Rates
+	fdbMax   int // addresses that may be learned here; 0: any
 	stp      stp.PortConfig
 
 	set     uint8 // what somebody set of that which else follows from the kind of port
@@ -118,10 +122,10 @@ func (s *Switch) freshConfig(device bool) *config {
 	if device {
 		i = 1
 	}
-	if c := s.fresh[i]; c != nil && c.pvid == s.pvid {
+	if c := s.fresh[i]; c != nil && c.PVID == s.pvid {
 		return c
 	}
-	c := &config{pvid: s.pvid, tagged: &vlanSet{}, tpid: tpidC, stp: stp.PortConfig{
+	c := &config{Member: vlan.Member{PVID: s.pvid, Tagged: &vlan.Set{}, TPID: vlan.TPIDC}, stp: stp.PortConfig{
 		Cost: stp.DefaultCost, Priority: stp.DefaultPortPriority, PointToPoint: true, AutoEdge: true,
 	}}
 	c.follow(device)
@@ -148,10 +152,10 @@ func (c *config) follow(device bool) {
 // New makes a switch. Its arguments are its knobs.
 func New(args map[string]string) (policy.Policy, error) {
 	s := &Switch{
-		pvid: defaultVLAN, kept: map[policy.Port]*config{},
+		pvid: vlan.Default, kept: map[policy.Port]*config{},
 	}
 	s.fdb, s.groups = fdb.New(fdb.DefaultLimit, &s.mem), snoop.New(snoop.DefaultLimit, &s.mem)
-	s.names.Store(&map[uint16]string{})
+	s.fdb.Watch(func(k fdb.Key) { s.feed.Changed(k.VLAN(), k.MAC()) })
 	s.spanning.init()
 	s.mode.Store(&mode{})
 	s.fdb.SetAgeing(fdb.DefaultAgeing)
@@ -176,7 +180,12 @@ func New(args map[string]string) (policy.Policy, error) {
 }
 
 // seconds is the fdb's clock: the second of the last Tick.
-func (s *Switch) seconds() uint32 { return uint32(max(1, s.now.Load()/int64(time.Second))) }
+func (s *Switch) seconds() uint32 { return seconds(s.now.Load()) }
+
+func seconds(now int64) uint32 { return uint32(max(1, now/int64(time.Second))) }
+
+// since is a time as Switch.now has it.
+func (s *Switch) since(t time.Time) int64 { return s.start.UnixNano() + int64(t.Sub(s.start)) }
 
 // Name is the policy's name.
 func (*Switch) Name() string { return Name }
@@ -194,7 +203,10 @@ func (s *Switch) Admit(env policy.Env) error {
 func (s *Switch) Start(env policy.Env) { s.env = env }
 
 // Stop gives the memory back. The switch has no goroutine.
-func (s *Switch) Stop() { s.mem.stop() }
+func (s *Switch) Stop() {
+	s.feed.End()
+	s.mem.stop()
+}
 
 // Join makes p a port of the switch.
 func (s *Switch) Join(p policy.Port) {
@@ -209,9 +221,7 @@ func (s *Switch) Join(p policy.Port) {
 		delete(s.kept, p)
 	}
 	n.config.Store(c)
-	for i := range n.storm {
-		n.storm[i].refill(c.rates[i])
-	}
+	n.storm.Refill(&c.rates)
 	s.ports.add(n)
 	s.count(c, 1)
 	s.fdb.SetPortLimit(n.number, c.fdbMax)
@@ -220,6 +230,7 @@ func (s *Switch) Join(p policy.Port) {
 	if n.device {
 		s.groups.Renew(n.number, s.vlansOf(n))
 	}
+	s.feed.PortChanged(n.number)
 }
 
 // Link forgets who was behind a link that went down, and lets the spanning
@@ -236,6 +247,7 @@ func (s *Switch) Link(p policy.Port) {
 	}
 	if !up {
 		s.fdb.FlushPort(n.number, false)
+		s.feed.Revoke(n.number, policy.AnyVLAN)
 	}
 	s.groups.Renew(n.number, s.vlansOf(n))
 }
@@ -290,6 +302,7 @@ func (s *Switch) Leave(p policy.Port) {
 	s.count(c, -1)
 	s.spanning.leave(s, n)
 	s.fdb.FlushPort(n.number, true)
+	s.feed.Revoke(n.number, policy.AnyVLAN)
 	s.fdb.SetPortLimit(n.number, 0)
 	if n.device {
 		s.groups.Renew(n.number, s.vlansOf(n))
@@ -308,7 +321,7 @@ func (s *Switch) count(c *config, more int) {
 	if c.isolated {
 		s.isolated += more
 	}
-	if c.rates != [stormKinds]int{} {
+	if c.rates != (storm.Rates{}) {
 		s.storms += more
 	}
 	if m := s.mode.Load(); m.isolation != (s.isolated > 0) || m.storms != (s.storms > 0) {
@@ -328,7 +341,7 @@ func (s *Switch) updateMode(change func(*mode)) {
 // refuses and changes nothing.
 func (s *Switch) configure(b policy.Port, c config) error {
 	before := s.configOf(b)
-	moves := c.pvid != before.pvid || *c.tagged != *before.tagged
+	moves := !c.Same(&before.Member)
 	if moves {
 		if err := s.prepareTrees(s.mode.Load().stp, b, &c); err != nil {
 			return err
@@ -348,34 +361,32 @@ func (s *Switch) configure(b policy.Port, c config) error {
 	p.config.Store(&c)
 	s.count(&c, 1)
 	s.fdb.SetPortLimit(p.number, c.fdbMax)
-	for i := range p.storm {
-		p.storm[i].refill(c.rates[i])
-	}
+	p.storm.Refill(&c.rates)
 	s.groups.SetRouter(p.number, c.mrouter)
-	if moves || c.tpid != before.tpid {
+	if moves || c.TPID != before.TPID {
 		s.fdb.FlushPort(p.number, false)
 		if s.mode.Load().vlans {
-			s.groups.Renew(p.number, func(vlan uint16) bool { return c.differs(before, vlan) })
+			s.groups.Renew(p.number, func(vlan uint16) bool { return c.Differs(&before.Member, vlan) })
 		}
 		s.spanning.update(s, p)
 	}
 	if c.isolated != before.isolated {
 		s.groups.Renew(p.number, s.vlansOf(p))
 	}
+	if moves || c.TPID != before.TPID || c.isolated != before.isolated {
+		s.feed.Revoke(p.number, policy.AnyVLAN)
+	}
 	return nil
 }
 
 // Tick ages what is to age, once a second.
 func (s *Switch) Tick(now time.Time) {
-	s.now.Store(s.start.UnixNano() + int64(now.Sub(s.start)))
+	s.now.Store(s.since(now))
 	s.fdb.Tick(s.seconds())
 	s.groups.Tick(time.Unix(0, s.now.Load())) // the clock of snoopControl
 	for p := range s.ports.all {
 		p.bpdus.Store(0)
-		c := p.config.Load()
-		for i := range p.storm {
-			p.storm[i].refill(c.rates[i])
-		}
+		p.storm.Refill(&p.config.Load().rates)
 	}
 	for p, c := range s.kept {
 		if !s.env.Keeps(p) {

@@ -12,15 +12,17 @@ import (
 
 	"ipnfs/bus/fail"
 	"ipnfs/bus/policy"
-	"ipnfs/policies/l2switch/fdb"
+	"ipnfs/policies/ether/fdb"
+	"ipnfs/policies/ether/vlan"
+	"ipnfs/words"
 )
 
 // Tables are what the switch knows.
 func (s *Switch) Tables() []policy.Table {
 	return []policy.Table{
-		{Name: "fdb", Read: s.readFDB, Write: s.writeFDB, OfFrames: true, Cost: s.costOfFDB},
-		{Name: "vlans", Read: s.readVLANs, Write: s.writeVLANs},
-		{Name: "stp", Read: s.readSTP, Write: s.writeSTP},
+		{Name: "fdb", Read: s.readFDB, Write: s.writeFDB, Save: s.saveFDB, Late: true, OfFrames: true, Cost: s.costOfFDB},
+		{Name: "vlans", Read: s.readVLANs, Write: s.writeVLANs, Save: s.saveVLANs},
+		{Name: "stp", Read: s.readSTP, Write: s.writeSTP, Save: func() []string { return []string{s.settingsOfSTP()} }},
 		{Name: "groups", Read: s.groups.Text, Write: s.writeGroups, OfFrames: true},
 		{Name: "counters", Read: s.readCounters},
 	}
@@ -49,29 +51,38 @@ func (s *Switch) readFDB() string {
 	return b.String()
 }
 
+// saveFDB lists the static entries. Those from before VLANs were switched on or
+// off do not count now and are left out.
+func (s *Switch) saveFDB() (commands []string) {
+	vlans := s.mode.Load().vlans
+	for _, e := range s.fdb.Entries() {
+		if e.Static && (e.VLAN != 0) == vlans {
+			commands = append(commands, fmt.Sprintf("add %s port=%d vlan=%d", macString(e.MAC), e.Port, e.VLAN))
+		}
+	}
+	return commands
+}
+
 // command is one that names things: WORD [VALUE] [key=value...].
 type command struct {
 	word, value string
 	args        map[string]string
 }
 
-// parseCommand reads a command with at most one value and the given keys.
-func parseCommand(text string, keys ...string) (command, error) {
+// parseCommand reads a command with at most one value and the given arguments.
+func parseCommand(text string, args ...words.Option) (command, error) {
 	c := command{args: map[string]string{}}
-	for i, word := range strings.Fields(text) {
-		key, value, isArg := strings.Cut(word, "=")
-		switch {
-		case i == 0:
-			c.word = word
-		case isArg && slices.Contains(keys, key) && c.args[key] == "":
-			c.args[key] = value
-		case !isArg && c.value == "" && len(c.args) == 0:
-			c.value = word
-		default:
-			return c, fail.Errorf(fail.Invalid, "%q has no place in the command %s", word, c.word)
-		}
+	word, rest := words.Name(text)
+	c.word = word
+	if len(rest) > 0 && !rest[0].Valued {
+		c.value, rest = rest[0].Key, rest[1:]
 	}
-	return c, nil
+	for i := range args {
+		a := &args[i]
+		a.Value = true
+		a.Set = func(value string) error { c.args[a.Key] = value; return nil }
+	}
+	return c, words.Options(args).Read(rest, nil)
 }
 
 // vlanArg is the command's VLAN: 0 on a switch without VLANs.
@@ -81,16 +92,16 @@ func (s *Switch) vlanArg(c command) (uint16, error) {
 	case given && !s.mode.Load().vlans && text != "0":
 		return 0, fail.Errorf(fail.Invalid, "the switch has no VLANs: echo on > switch/vlan first")
 	case given && s.mode.Load().vlans:
-		return parseVLAN(text)
+		return vlan.Parse(text)
 	case s.mode.Load().vlans:
-		return defaultVLAN, nil
+		return vlan.Default, nil
 	}
 	return 0, nil
 }
 
 // portArg is the command's port, which must be there.
 func (s *Switch) portArg(c command) (*port, error) {
-	number, err := parseInt("port", c.args["port"], 1, policy.MaxPorts)
+	number, err := words.Int("port", c.args["port"], 1, policy.MaxPorts)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +113,7 @@ func (s *Switch) portArg(c command) (*port, error) {
 }
 
 func (s *Switch) writeFDB(text string) error {
-	c, err := parseCommand(text, "port", "vlan")
+	c, err := parseCommand(text, words.Option{Key: "port"}, words.Option{Key: "vlan"})
 	if err != nil {
 		return err
 	}
@@ -112,7 +123,7 @@ func (s *Switch) writeFDB(text string) error {
 	}
 	switch c.word {
 	case "add", "del":
-		mac, err := parseMAC(c.value)
+		mac, err := words.MAC("address", c.value)
 		if err != nil {
 			return err
 		}
@@ -128,19 +139,25 @@ func (s *Switch) changeFDB(c command, key fdb.Key) error {
 		if _, given := c.args["port"]; given {
 			return fail.Errorf(fail.Invalid, "del takes no port: an address is at one port only")
 		}
+		before, _ := s.fdb.Lookup(key) // 0, any port, if it has just aged out
 		if !s.fdb.Remove(key) {
 			return fail.Errorf(fail.Unknown, "%s is not known in VLAN %d", c.value, key.VLAN())
 		}
+		s.feed.Revoke(before, key.VLAN())
 		return nil
 	}
 	p, err := s.portArg(c)
 	if err != nil {
 		return err
 	}
+	before, there := s.fdb.Lookup(key)
 	if err := s.fdb.AddStatic(key, p.number); errors.Is(err, fdb.ErrFull) {
 		return fail.Errorf(fail.NoSpace, "%v: raise switch/fdb_max", err)
 	} else if err != nil {
 		return fail.Errorf(fail.Range, "%v", err)
+	}
+	if there && before != p.number {
+		s.feed.Revoke(before, key.VLAN())
 	}
 	return nil
 }
@@ -153,8 +170,10 @@ func (s *Switch) flushFDB(c command, vlan uint16) error {
 		return fail.Errorf(fail.Invalid, "flush takes port= and vlan=, not %q", c.value)
 	case !byPort && !byVLAN:
 		s.fdb.Flush()
+		s.feed.Revoke(0, policy.AnyVLAN)
 	case !byPort:
 		s.fdb.FlushVLAN(vlan)
+		s.feed.Revoke(0, vlan)
 	default:
 		p, err := s.portArg(c)
 		if err != nil {
@@ -162,8 +181,10 @@ func (s *Switch) flushFDB(c command, vlan uint16) error {
 		}
 		if byVLAN {
 			s.fdb.FlushPortVLAN(p.number, vlan)
+			s.feed.Revoke(p.number, vlan)
 		} else {
 			s.fdb.FlushPort(p.number, false)
+			s.feed.Revoke(p.number, policy.AnyVLAN)
 		}
 	}
 	return nil
@@ -172,20 +193,29 @@ func (s *Switch) flushFDB(c command, vlan uint16) error {
 // readVLANs shows each VLAN and its ports. It needs no lock.
 func (s *Switch) readVLANs() string {
 	var b strings.Builder
-	names := *s.names.Load()
+	names := s.vlans.Names()
 	for _, v := range s.vlansInUse(nil, nil) {
 		var untagged, tagged []string
 		for p := range s.ports.all {
 			switch c := p.config.Load(); {
-			case c.tagged.has(v):
+			case c.Tagged.Has(v):
 				tagged = append(tagged, fmt.Sprint(p.number))
-			case c.pvid == v:
+			case c.PVID == v:
 				untagged = append(untagged, fmt.Sprint(p.number))
 			}
 		}
 		fmt.Fprintf(&b, "%d name=%s untagged=%s tagged=%s\n", v, fail.Quote(names[v]), orNone(untagged), orNone(tagged))
 	}
 	return b.String()
+}
+
+// saveVLANs lists the VLANs that were added.
+func (s *Switch) saveVLANs() (commands []string) {
+	names := s.vlans.Names()
+	for _, v := range slices.Sorted(maps.Keys(names)) {
+		commands = append(commands, fmt.Sprintf("add %d name=%s", v, names[v]))
+	}
+	return commands
 }
 
 func orNone(list []string) string {
@@ -195,58 +225,52 @@ func orNone(list []string) string {
 	return strings.Join(list, ",")
 }
 
-// maxVLANName bounds the name of a VLAN in bytes, as IEEE 802.1Q 12.10.2 does.
-const maxVLANName = 32
-
 func (s *Switch) writeVLANs(text string) error {
-	c, err := parseCommand(text, "name")
+	c, err := parseCommand(text, words.Option{Key: "name", Empty: true})
 	if err != nil {
 		return err
 	}
 	if c.word != "add" && c.word != "del" {
 		return fail.Errorf(fail.Invalid, "unknown command %q: add VLAN [name=NAME], del VLAN; ports join by ports/N/pvid and ports/N/vlans", c.word)
 	}
-	vlan, err := parseVLAN(c.value)
+	id, err := vlan.Parse(c.value)
 	if err != nil {
 		return err
 	}
 	if c.word == "add" {
-		if len(c.args["name"]) > maxVLANName {
-			return fail.Errorf(fail.Range, "the name has %d bytes: at most %d", len(c.args["name"]), maxVLANName)
+		if len(c.args["name"]) > vlan.MaxName {
+			return fail.Errorf(fail.Range, "the name has %d bytes: at most %d", len(c.args["name"]), vlan.MaxName)
 		}
-		return s.addVLAN(vlan, c.args["name"])
+		return s.addVLAN(id, c.args["name"])
 	}
 	for p := range s.ports.all {
-		if c := p.config.Load(); c.pvid == vlan || *c.tagged != allVLANs && c.tagged.has(vlan) {
-			return fail.Errorf(fail.Busy, "port %d is in VLAN %d", p.number, vlan)
+		if p.config.Load().Names(id) {
+			return fail.Errorf(fail.Busy, "port %d is in VLAN %d", p.number, id)
 		}
 	}
-	if _, known := (*s.names.Load())[vlan]; !known {
-		return fail.Errorf(fail.Unknown, "there is no VLAN %d", vlan)
+	if _, known := s.vlans.Names()[id]; !known {
+		return fail.Errorf(fail.Unknown, "there is no VLAN %d", id)
 	}
-	names := maps.Clone(*s.names.Load())
-	delete(names, vlan)
-	s.names.Store(&names)
-	s.mem.Refund(nameSize)
-	s.fdb.FlushVLAN(vlan)
+	s.vlans.Remove(id)
+	s.mem.Refund(vlan.NameSize)
+	s.fdb.FlushVLAN(id)
+	s.feed.Revoke(0, id)
 	s.spanning.update(s)
 	return nil
 }
 
 // addVLAN adds or names a VLAN.
-func (s *Switch) addVLAN(vlan uint16, name string) error {
-	before := s.names.Load()
-	_, known := (*before)[vlan]
-	if !known && !s.mem.Charge(nameSize) {
+func (s *Switch) addVLAN(id uint16, name string) error {
+	before := s.vlans.Names()
+	_, known := before[id]
+	if !known && !s.mem.Charge(vlan.NameSize) {
 		return errNoMemory
 	}
-	names := maps.Clone(*before)
-	names[vlan] = name
-	s.names.Store(&names)
+	s.vlans.Add(id, name)
 	if err := s.prepareTrees(s.mode.Load().stp, nil, nil); err != nil {
-		s.names.Store(before)
+		s.vlans.Set(before)
 		if !known {
-			s.mem.Refund(nameSize)
+			s.mem.Refund(vlan.NameSize)
 		}
 		return err
 	}
@@ -282,16 +306,3 @@ func (s *Switch) readCounters() string {
 }
 
 func macString(mac [6]byte) string { return net.HardwareAddr(mac[:]).String() }
-
-// parseMAC reads the address of one station.
-func parseMAC(text string) (mac [6]byte, err error) {
-	hw, err := net.ParseMAC(text)
-	if err != nil || len(hw) != 6 {
-		return mac, fail.Errorf(fail.Invalid, "%q is no MAC address: 02:00:00:00:00:01 is one", text)
-	}
-	copy(mac[:], hw)
-	if mac[0]&1 != 0 || mac == [6]byte{} {
-		return mac, fail.Errorf(fail.Invalid, "%s is no station's address: it is a group's or zero", text)
-	}
-	return mac, nil
-}

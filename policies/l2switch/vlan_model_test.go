@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"ipnfs/bus/frame"
+	"ipnfs/words"
 )
 
 // modelPort is how a port of the model is set up.
@@ -121,7 +122,7 @@ func (m *model) setRandom(r *rand.Rand, l *lab) {
 		setting = fmt.Sprintf("tpid=%#x", p.tpid)
 	case 3:
 		p.isolated = r.IntN(2) == 0
-		setting = "isolated=" + onOff(p.isolated)
+		setting = "isolated=" + words.FormatOnOff(p.isolated)
 		before = ""
 	}
 	l.set(fmt.Sprintf("%d/%s", number, setting))

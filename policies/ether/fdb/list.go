@@ -1,0 +1,36 @@
+package fdb
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Entries lists the entries that have not aged out, by VLAN and then by MAC
+// address. It takes no lock. What is there all the time is told once; what comes,
+// goes or moves meanwhile, as it was at some moment of that time.
+func (t *Table) Entries() []Entry {
+	now, horizon := t.now.Load(), t.horizon.Load()
+	list := make([]Entry, 0, t.live.Load())
+	add := func(_ *slot, k Key, p place) bool {
+		if p.valid(horizon) {
+			list = append(list, makeEntry(k, p, now))
+		}
+		return true
+	}
+	a := t.array.Load()
+	if old := a.old.Load(); old != nil { // what moves meanwhile is told twice at first
+		old.entries(int(old.moved.Load()), 0, len(old.lines), add)
+	}
+	a.entries(0, 0, len(a.lines), add)
+	key := func(e Entry) Key { return MakeKey(e.VLAN, e.MAC) }
+	slices.SortFunc(list, func(a, b Entry) int { return cmp.Compare(key(a), key(b)) })
+	return slices.CompactFunc(list, func(a, b Entry) bool { return key(a) == key(b) })
+}
+
+func makeEntry(k Key, p place, now uint32) Entry {
+	e := Entry{VLAN: k.VLAN(), MAC: k.MAC(), Port: p.port(), Static: p.isStatic()}
+	if !e.Static && now > p.stamp() {
+		e.Age = now - p.stamp()
+	}
+	return e
+}
