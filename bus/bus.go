@@ -33,17 +33,23 @@ type Bus struct {
 	// nobody does. It is called with Bus.mu held.
 	Busy func(id uint32) bool
 
-	mu     sync.RWMutex // no network's lock is taken under it
+	mu sync.RWMutex // no network's lock is taken under it
+	// +checklocks:mu
 	byName map[string]*Network
-	byID   map[uint32]*Network
-	users  map[uint32]*user
+	// +checklocks:mu
+	byID map[uint32]*Network
+	// +checklocks:mu
+	users map[uint32]*user
+	// +checklocks:mu
 	lastID uint32
 }
 
 // user is who made networks or has something open: what they hold is his,
 // however many they are.
 type user struct {
-	mem      *frame.Memory
+	mem *frame.Memory
+
+	// Guarded by Bus.mu.
 	networks int
 	accounts int // see Account
 }
@@ -72,6 +78,8 @@ func (b *Bus) Account(uid uint32) (mem *frame.Memory, done func()) {
 
 // userLocked returns the user of that uid. Those that have no network and hold
 // nothing any more are forgotten.
+//
+// +checklocks:b.mu
 func (b *Bus) userLocked(uid uint32) *user {
 	for id, u := range b.users {
 		if u.unused() {
@@ -105,6 +113,8 @@ const maxID = 1<<24 - 1
 const maxBusy = 1 << 16
 
 // nextIDLocked gives an id that no network has and nobody refers to.
+//
+// +checklocks:b.mu
 func (b *Bus) nextIDLocked() (uint32, error) {
 	for range maxBusy {
 		b.lastID = b.lastID%maxID + 1
@@ -151,11 +161,11 @@ func (b *Bus) create(name string, p policy.Policy, spec string, done func(), dir
 	n.dir.Store(&dir)
 	n.door.Store(&door)
 	n.mtu.Store(int64(n.settings.MTU))
-	if err := n.admitPolicyLocked(p); err != nil {
+	if err := n.admitPolicyLocked(p); err != nil { // +checklocksignore: nobody else has n yet
 		return nil, err
 	}
 	maker.networks++
-	n.startPolicyLocked(p, spec, done)
+	n.startPolicyLocked(p, spec, done) // +checklocksignore: as above
 	b.byName[name], b.byID[n.id] = n, n
 	return n, nil
 }
@@ -235,7 +245,7 @@ func (b *Bus) rename(old, new string) (*Network, error) {
 	delete(b.byName, old)
 	b.byName[new] = n
 	n.name.Store(&new)
-	n.post(func() { n.eventLocked("renamed", "from=%s to=%s", old, new) })
+	n.post(func() { n.eventLocked("renamed", "from=%s to=%s", old, new) }) // +checklocksignore: it is called under n.mu
 	return n, nil
 }
 
@@ -262,6 +272,8 @@ func (b *Bus) Remove(name string) error {
 }
 
 // forget takes a network, whose lock is held, off the bus.
+//
+// +checklocks:n.mu
 func (b *Bus) forget(n *Network) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -19,12 +19,17 @@ import (
 type clerk struct {
 	waiting atomic.Int64 // len(posted), readable without the lock
 
-	mu     sync.Mutex // is taken under any other lock, and none under it
-	posted []func()   // to be called under Network.mu, oldest first
-	gone   []*Conn    // whose endpoints are not told yet
-	ready  []func()   // to be called without a lock when senders need not wait
-	again  bool       // there is work
-	runs   bool       // the goroutine is there
+	mu sync.Mutex // is taken under any other lock, and none under it
+	// +checklocks:mu
+	posted []func() // to be called under Network.mu, oldest first
+	// +checklocks:mu
+	gone []*Conn // whose endpoints are not told yet
+	// +checklocks:mu
+	ready []func() // to be called without a lock when senders need not wait
+	// +checklocks:mu
+	again bool // there is work
+	// +checklocks:mu
+	runs bool // the goroutine is there
 }
 
 // Bounds of what a thread that carries frames does of the control work of its
@@ -38,6 +43,8 @@ const (
 )
 
 // lock takes Network.mu, and does what was posted.
+//
+// +checklocksacquire:n.mu
 func (n *Network) lock() {
 	n.mu.Lock()
 	n.catchUpLocked()
@@ -45,6 +52,8 @@ func (n *Network) lock() {
 
 // tryLock is lock for a thread that carries frames. It fails if somebody else
 // works under the lock, or is to do so first.
+//
+// +checklocksignore: the lock is taken if it says so
 func (n *Network) tryLock() bool {
 	if n.clerk.waiting.Load() > 0 || !n.mu.TryLock() {
 		return false
@@ -58,6 +67,8 @@ func (n *Network) tryLock() bool {
 
 // tryCheap is tryLock for a change of the ports. It fails, too, if that may
 // be dear: a policy that hears of ports may have much to do.
+//
+// +checklocksignore: the lock is taken if it says so
 func (n *Network) tryCheap() bool {
 	if !n.tryLock() {
 		return false
@@ -71,9 +82,13 @@ func (n *Network) tryCheap() bool {
 
 // crowded tells whether control work is dear for the number of ports, or of those
 // who read the events that it makes. Network.mu is held.
+//
+// +checklocks:n.mu
 func (n *Network) crowded() bool { return n.used > cheapPorts || n.listening.Load() > cheapPorts }
 
 // catchUpLocked does what was posted.
+//
+// +checklocks:n.mu
 func (n *Network) catchUpLocked() {
 	c := &n.clerk
 	for c.waiting.Load() > 0 {

@@ -52,28 +52,38 @@ type Conn struct {
 	ep   Endpoint
 	info Info
 
-	recv, send bool
-	offload    bool         // takes super-frames
-	maxLen     atomic.Int64 // longest frame in bytes the endpoint can take; 0: any
-	freeTags   frame.Tags   // JoinOptions.FreeTags
+	recv     bool
+	send     bool
+	offload  bool         // takes super-frames
+	maxLen   atomic.Int64 // longest frame in bytes the endpoint can take; 0: any
+	freeTags frame.Tags   // JoinOptions.FreeTags
 
-	closed   bool        // Close or Leave was called; under Network.mu
-	detached bool        // is off its port; under Network.mu
-	linkDown bool        // under Network.mu
-	gone     atomic.Bool // no frame comes or goes any more; set under mu
-	wantOut  atomic.Bool // Wake when a send need not wait any more
+	// Guarded by Network.mu.
+	closed   bool // Close or Leave was called
+	detached bool // is off its port
+	linkDown bool
+
+	gone    atomic.Bool // no frame comes or goes any more; set under mu
+	wantOut atomic.Bool // Wake when a send need not wait any more
 
 	stages atomic.Pointer[stages] // of its port; nil: none
 	out    *sending               // never nil
 
-	mu       sync.Mutex
-	q        frame.Queue
-	limit    int // frames that may be queued
+	mu sync.Mutex
+	// +checklocks:mu
+	q frame.Queue
+	// +checklocks:mu
+	limit int // frames that may be queued
+	// +checklocks:mu
 	overflow Overflow
-	reserved int  // places in the queue promised to senders (BlockSender)
-	eased    bool // a full queue under BlockSender got room: tell on Unlock
-	got      counters
-	counted  bool // got is in the network's departed
+	// +checklocks:mu
+	reserved int // places in the queue promised to senders (BlockSender)
+	// +checklocks:mu
+	eased bool // a full queue under BlockSender got room: tell on Unlock
+	// +checklocks:mu
+	got counters
+	// +checklocks:mu
+	counted bool // got is in the network's departed
 }
 
 // Port returns the port that the connection belongs to.
@@ -90,10 +100,14 @@ func (c *Conn) CanSend() bool { return c.send }
 
 // Lock and Unlock guard the queue for the methods that end in Locked and for
 // the endpoint's own state that Claim uses.
+//
+// +checklocksacquire:c.mu
 func (c *Conn) Lock() { c.mu.Lock() }
 
 // Unlock ends Lock. If room was made in a queue on which senders wait, they
 // go on from here.
+//
+// +checklocksrelease:c.mu
 func (c *Conn) Unlock() {
 	eased := c.eased
 	c.eased = false
@@ -104,12 +118,18 @@ func (c *Conn) Unlock() {
 }
 
 // QueuedLocked returns the number of frames waiting.
+//
+// +checklocks:c.mu
 func (c *Conn) QueuedLocked() int { return c.q.Len() }
 
 // PeekLocked returns the i-th oldest frame waiting; it stays in the queue.
+//
+// +checklocks:c.mu
 func (c *Conn) PeekLocked(i int) *frame.Frame { return c.q.Peek(i) }
 
 // PopLocked takes the oldest frame out, as delivered; the caller releases it.
+//
+// +checklocks:c.mu
 func (c *Conn) PopLocked() frame.Frame {
 	if c.overflow == BlockSender && c.fullLocked() {
 		c.eased = true
@@ -166,7 +186,7 @@ func (c *Conn) SetLink(up bool) {
 	link := func() {
 		changed := c.linkDown == up
 		c.linkDown = !up
-		if l, ok := n.policy.(policy.Linker); ok && changed && !c.detached {
+		if l, ok := n.policy.(policy.Linker); ok && changed && !c.detached { // +checklocksignore: n.mu is held
 			l.Link(c.port)
 		}
 	}
@@ -175,7 +195,7 @@ func (c *Conn) SetLink(up bool) {
 		return
 	}
 	link()
-	n.mu.Unlock()
+	n.mu.Unlock() // +checklocksforce: tryLock took it
 	n.afterSoon()
 }
 
@@ -191,6 +211,8 @@ func (c *Conn) countFull() {
 func (c *Conn) SetMaxLen(bytes int) { c.maxLen.Store(int64(bytes)) }
 
 // fullLocked tells whether no place is left in the queue.
+//
+// +checklocks:c.mu
 func (c *Conn) fullLocked() bool { return c.q.Len()+c.reserved >= c.limit }
 
 // blocks tells whether a send to c would have to wait now.

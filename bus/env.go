@@ -16,6 +16,7 @@ var _ policy.Env = (*env)(nil)
 
 func (e *env) Listening() bool { return e.net.listening.Load() > 0 }
 
+// +checklocks:e.net.mu
 func (e *env) Kind(port policy.Port) string {
 	p := port.(*Port)
 	if len(p.conns) == 0 {
@@ -24,15 +25,18 @@ func (e *env) Kind(port policy.Port) string {
 	return p.conns[0].info.Kind
 }
 
+// +checklocks:e.net.mu
 func (e *env) LinkUp(port policy.Port) bool {
 	return slices.ContainsFunc(port.(*Port).conns, func(c *Conn) bool { return !c.linkDown })
 }
 
+// +checklocks:e.net.mu
 func (e *env) Keeps(port policy.Port) bool {
 	p := port.(*Port)
 	return p.reserved && e.net.portLocked(p.number) == p
 }
 
+// +checklocks:e.net.mu
 func (e *env) Event(name, format string, args ...any) { e.net.eventLocked(name, format, args...) }
 
 func (e *env) Send(port policy.Port, frame []byte) {
@@ -50,11 +54,11 @@ func (e *env) Send(port policy.Port, frame []byte) {
 }
 
 func (e *env) Defer(f func()) bool {
-	return e.net.work.add(&e.net.work.todo, deferred{e.gen, f})
+	return e.net.work.add(&e.net.work.todo, deferred{e.gen, f}) // +checklocksignore: add takes work.mu
 }
 
 func (e *env) Urgent(f func()) bool {
-	return e.net.work.add(&e.net.work.urgent, deferred{e.gen, f})
+	return e.net.work.add(&e.net.work.urgent, deferred{e.gen, f}) // +checklocksignore: as above
 }
 
 func (e *env) Charge(n int) bool { return e.net.mem.ChargeTable(n) }
@@ -74,6 +78,8 @@ func (w *work) add(list *[]deferred, d deferred) bool {
 }
 
 // admitPolicyLocked lets a policy charge what it starts with, before anything changes.
+//
+// +checklocks:n.mu
 func (n *Network) admitPolicyLocked(p policy.Policy) error {
 	if charger, ok := p.(policy.Charger); ok {
 		return charger.Admit(&env{n, n.policyGen.Load() + 1})

@@ -21,7 +21,8 @@ type Events interface {
 // to all, and so is one that a thread which carries frames may take; it comes
 // behind Network.mu.
 type events struct {
-	mu          sync.Mutex
+	mu sync.Mutex
+	// +checklocks:mu
 	subscribers []Events
 }
 
@@ -69,6 +70,7 @@ func (n *Network) Event(name, format string, args ...any) {
 	n.eventLocked(name, format, args...)
 }
 
+// +checklocks:n.mu
 func (n *Network) eventLocked(name, format string, args ...any) {
 	if n.listening.Load() == 0 {
 		return

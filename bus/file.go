@@ -78,7 +78,8 @@ type File struct {
 
 var (
 	fileMu sync.Mutex
-	files  []File
+	// +checklocks:fileMu
+	files []File
 )
 
 // RegisterFile makes f a file of every tree; called from init of its package. It

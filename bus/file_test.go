@@ -9,9 +9,14 @@ import (
 
 // withFiles lets a test register files that others do not see.
 func withFiles(t *testing.T) {
-	was := files
-	files = nil
-	t.Cleanup(func() { files = was })
+	put := func(list []File) (was []File) {
+		fileMu.Lock()
+		defer fileMu.Unlock()
+		was, files = files, list
+		return was
+	}
+	was := put(nil)
+	t.Cleanup(func() { put(was) })
 }
 
 func text(at At) string                { return "" }

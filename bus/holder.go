@@ -14,6 +14,9 @@ const (
 )
 
 // holdersLocked names who is connected to the ports, the first few.
+//
+// +checklocks:n.mu
+// +checklocksignore: add is called with the lock held
 func (n *Network) holdersLocked() string {
 	var named []string
 	length, all := 0, 0

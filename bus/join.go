@@ -64,6 +64,9 @@ func (n *Network) CanJoin(o JoinOptions) error {
 
 // admitLocked finds or makes the port that a joiner gets, and sets it up. back
 // leaves it as it was; so it is if it is refused.
+//
+// +checklocks:n.mu
+// +checklocksignore: back is called with the lock held
 func (n *Network) admitLocked(o JoinOptions) (p *Port, back func(), err error) {
 	if err := checkPortName(o.Name); err != nil {
 		return nil, nil, err
@@ -93,11 +96,12 @@ func (n *Network) admitLocked(o JoinOptions) (p *Port, back func(), err error) {
 	return p, back, nil
 }
 
+// +checklocks:n.mu
 func (n *Network) joinLocked(c *Conn, p *Port, o JoinOptions) {
 	c.port = p
 	c.ep.Attach(c)
 	c.stages.Store(p.stages)
-	c.configure(p.limitsLocked()) // before the first frame can come
+	c.configure(p.limitsLocked()) // +checklocksignore: p.net is n; before the first frame can come
 	p.setConnsLocked(append(slices.Clone(p.conns), c))
 	n.invalidateLocked()
 	if joiner, ok := n.policy.(policy.Joiner); ok && len(p.conns) == 1 {
@@ -110,12 +114,14 @@ func (n *Network) joinLocked(c *Conn, p *Port, o JoinOptions) {
 		n.countsLocked()
 	}
 	if o.Name != "" {
-		p.setNameLocked(o.Name)
+		p.setNameLocked(o.Name) // +checklocksignore: as above
 	}
 }
 
 // countsLocked publishes how many may receive and send now, as IPN's
 // out-of-band messages did.
+//
+// +checklocks:n.mu
 func (n *Network) countsLocked() {
 	readers, writers := 0, 0
 	for _, p := range n.ports {
@@ -135,6 +141,8 @@ func (n *Network) countsLocked() {
 }
 
 // portForLocked finds or makes the port that a joiner gets.
+//
+// +checklocks:n.mu
 func (n *Network) portForLocked(o JoinOptions) (*Port, error) {
 	if n.gone {
 		return nil, errNetworkGone
@@ -165,6 +173,8 @@ func (n *Network) portForLocked(o JoinOptions) (*Port, error) {
 }
 
 // checkNumberLocked tells whether a port may have that number.
+//
+// +checklocks:n.mu
 func (n *Network) checkNumberLocked(number int) error {
 	if number < 1 || number > n.settings.MaxPorts {
 		return fail.Errorf(fail.Range, "port number %d is out of range: 1 to %d (maxports)", number, n.settings.MaxPorts)
@@ -172,6 +182,7 @@ func (n *Network) checkNumberLocked(number int) error {
 	return nil
 }
 
+// +checklocks:n.mu
 func (n *Network) portLocked(number int) *Port {
 	if number < 1 || number > len(n.ports) {
 		return nil
@@ -179,6 +190,7 @@ func (n *Network) portLocked(number int) *Port {
 	return n.ports[number-1]
 }
 
+// +checklocks:n.mu
 func (n *Network) newPortLocked(number int) (*Port, error) {
 	if !n.bus.takePort() {
 		return nil, n.bus.errNoPorts()
@@ -198,6 +210,8 @@ func (n *Network) newPortLocked(number int) (*Port, error) {
 // roomForLocked makes the table of ports long enough for a number, if memory
 // allows. Its size is that of the highest number there was, until the last port
 // has gone.
+//
+// +checklocks:n.mu
 func (n *Network) roomForLocked(number int) bool {
 	if number <= len(n.ports) {
 		return true

@@ -27,10 +27,10 @@ func (c *Conn) Leave() {
 	much := c.q.Len() > cheapQueue
 	c.mu.Unlock()
 	if much || !n.tryCheap() {
-		n.post(func() { n.closeLocked(c) })
+		n.post(func() { n.closeLocked(c) }) // +checklocksignore: it is called under n.mu
 		return
 	}
-	n.closeLocked(c)
+	n.closeLocked(c) // +checklocksforce: tryCheap took n.mu
 	n.mu.Unlock()
 	n.afterSoon()
 }
@@ -43,6 +43,7 @@ func (c *Conn) part() bool {
 	return !c.gone.Swap(true)
 }
 
+// +checklocks:n.mu
 func (n *Network) closeLocked(c *Conn) {
 	if c.closed {
 		return
@@ -78,18 +79,19 @@ func (n *Network) evict(c *Conn, why string) {
 		return
 	}
 	evict := func() {
-		n.evictLocked(c, why)
-		n.endIfUnusedLocked()
+		n.evictLocked(c, why) // +checklocksignore: n.mu is held
+		n.endIfUnusedLocked() // +checklocksignore: as above
 	}
 	if !n.tryCheap() {
 		n.post(evict)
 		return
 	}
 	evict()
-	n.mu.Unlock()
+	n.mu.Unlock() // +checklocksforce: tryCheap took it
 	n.afterSoon()
 }
 
+// +checklocks:n.mu
 func (n *Network) evictLocked(c *Conn, why string) {
 	if !n.detachLocked(c) {
 		return
@@ -103,6 +105,8 @@ func (n *Network) evictLocked(c *Conn, why string) {
 
 // detachLocked removes c from its port, and the port from the network if that
 // was all there was.
+//
+// +checklocks:n.mu
 func (n *Network) detachLocked(c *Conn) bool {
 	c.part()
 	if c.detached {
@@ -127,6 +131,7 @@ func (n *Network) detachLocked(c *Conn) bool {
 	return true
 }
 
+// +checklocks:n.mu
 func (n *Network) freePortLocked(p *Port) {
 	n.ports[p.number-1] = nil
 	n.lowest = min(n.lowest, p.number-1)
@@ -138,6 +143,7 @@ func (n *Network) freePortLocked(p *Port) {
 	}
 }
 
+// +checklocks:n.mu
 func (n *Network) leftLocked(c *Conn, why string) {
 	if n.listening.Load() > 0 {
 		n.eventLocked("port-left", "port=%d kind=%s reason=%s", c.port.number, c.info.Kind, why)
@@ -146,6 +152,8 @@ func (n *Network) leftLocked(c *Conn, why string) {
 }
 
 // endIfUnusedLocked ends a network that is not to outlive its last port.
+//
+// +checklocks:n.mu
 func (n *Network) endIfUnusedLocked() {
 	if !n.settings.Persist && n.used == 0 && !n.gone {
 		n.endLocked()
@@ -167,6 +175,7 @@ func (n *Network) RemovePort(number int) error {
 	return nil
 }
 
+// +checklocks:n.mu
 func (n *Network) removePortLocked(p *Port, why string) {
 	conns := p.conns
 	reserved := p.reserved
@@ -184,6 +193,8 @@ func (n *Network) removePortLocked(p *Port, why string) {
 
 // endLocked takes the network off the bus, and everything off the network,
 // which nobody can join any more.
+//
+// +checklocks:n.mu
 func (n *Network) endLocked() {
 	n.gone = true
 	n.bus.forget(n)
@@ -199,6 +210,8 @@ func (n *Network) endLocked() {
 
 // eachConnLocked calls f for the connections whose counters are not in
 // departed yet.
+//
+// +checklocks:n.mu
 func (n *Network) eachConnLocked(f func(*Conn)) {
 	for _, p := range n.ports {
 		if p != nil {

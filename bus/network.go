@@ -37,24 +37,36 @@ type Network struct {
 	ticking   atomic.Bool                // Tick is at it
 
 	// These are written under mu, but the name: that is under Bus.mu.
-	name      atomic.Pointer[string]
-	dir, door atomic.Pointer[Access]
-	mtu       atomic.Int64 // settings.MTU
-	brief     atomic.Bool  // !settings.Persist
+	name  atomic.Pointer[string]
+	dir   atomic.Pointer[Access]
+	door  atomic.Pointer[Access]
+	mtu   atomic.Int64 // settings.MTU
+	brief atomic.Bool  // !settings.Persist
 
-	mu         sync.Mutex // is taken by lock and tryLock
-	gone       bool
-	settings   Settings
-	policy     policy.Policy
+	mu sync.Mutex // is taken by lock and tryLock
+	// +checklocks:mu
+	gone bool
+	// +checklocks:mu
+	settings Settings
+	// +checklocks:mu
+	policy policy.Policy
+	// +checklocks:mu
 	policySpec string
+	// +checklocks:mu
 	policyDone func()        // see policy.Use
 	policyGen  atomic.Uint64 // counts the policies that were in force; written under mu
-	ports      []*Port       // by number-1; nil: the number is free
-	lowest     int           // no number below this index is free
-	used       int           // ports that exist
-	lives      uint16        // counts the ports that ever existed
-	leaving    []*Conn       // taken off, but not yet closed by their endpoints
-	departed   Stats         // of conns that are closed
+	// +checklocks:mu
+	ports []*Port // by number-1; nil: the number is free
+	// +checklocks:mu
+	lowest int // no number below this index is free
+	// +checklocks:mu
+	used int // ports that exist
+	// +checklocks:mu
+	lives uint16 // counts the ports that ever existed
+	// +checklocks:mu
+	leaving []*Conn // taken off, but not yet closed by their endpoints
+	// +checklocks:mu
+	departed Stats // of conns that are closed
 }
 
 // snapshot is what a sender needs to know, immutable.
@@ -103,7 +115,7 @@ func (n *Network) loadSoon() (s *snapshot) {
 		return s
 	}
 	if n.tryLock() {
-		if n.used <= cheapTable {
+		if n.used <= cheapTable { // +checklocksforce: tryLock took n.mu
 			s = n.loadLocked()
 		}
 		n.mu.Unlock()
@@ -114,6 +126,7 @@ func (n *Network) loadSoon() (s *snapshot) {
 	return s
 }
 
+// +checklocks:n.mu
 func (n *Network) loadLocked() *snapshot {
 	if s := n.snap.Load(); s != nil {
 		return s
@@ -126,7 +139,7 @@ func (n *Network) loadLocked() *snapshot {
 		}
 		receivers := *p.receivers.Load()
 		s.receivers = append(s.receivers, receivers...)
-		_, overflow := p.limitsLocked()
+		_, overflow := p.limitsLocked() // +checklocksignore: p.net is n
 		s.blocking = s.blocking || (overflow == BlockSender && len(receivers) > 0)
 		if p.mirrored != nil && len(receivers) > 0 {
 			s.mirrors = append(s.mirrors, mirror{p, *p.mirrored})
@@ -136,6 +149,7 @@ func (n *Network) loadLocked() *snapshot {
 	return s
 }
 
+// +checklocks:n.mu
 func (n *Network) invalidateLocked() {
 	n.snap.Store(nil)
 	n.park.changes.Add(1)
@@ -167,7 +181,7 @@ func (n *Network) Change(change func(*Settings)) error {
 	n.brief.Store(!s.Persist)
 	for _, p := range n.ports {
 		if p != nil {
-			p.configureConnsLocked()
+			p.configureConnsLocked() // +checklocksignore: p.net is n
 		}
 	}
 	n.invalidateLocked()
@@ -177,6 +191,8 @@ func (n *Network) Change(change func(*Settings)) error {
 }
 
 // highestLocked is the highest port number in use.
+//
+// +checklocks:n.mu
 func (n *Network) highestLocked() int {
 	for i := len(n.ports); i > 0; i-- {
 		if n.ports[i-1] != nil {
@@ -237,6 +253,7 @@ func (n *Network) SetPolicy(spec string) error {
 	return nil
 }
 
+// +checklocks:n.mu
 func (n *Network) startPolicyLocked(p policy.Policy, spec string, done func()) {
 	n.policy, n.policySpec, n.policyDone = p, spec, done
 	_, ticks := p.(policy.Ticker)
@@ -252,6 +269,7 @@ func (n *Network) startPolicyLocked(p policy.Policy, spec string, done func()) {
 	}
 }
 
+// +checklocks:n.mu
 func (n *Network) stopPolicyLocked() {
 	n.policyGen.Add(1) // what it has deferred is not done any more
 	if starter, ok := n.policy.(policy.Starter); ok {
@@ -278,7 +296,7 @@ func (n *Network) UsePolicy(f func(policy.Policy) error) error {
 // if p has ended.
 func (p *Port) UsePolicy(f func(policy.Policy) error) error {
 	return p.net.UsePolicy(func(current policy.Policy) error {
-		if p.net.portLocked(p.number) != p {
+		if p.net.portLocked(p.number) != p { // +checklocksignore: UsePolicy took the lock
 			return errPortGone
 		}
 		return f(current)

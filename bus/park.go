@@ -42,14 +42,19 @@ type parking struct {
 	wantOut atomic.Int64  // len(wants), readable without the lock
 	changes atomic.Uint64 // times that something changed that decides who gets a frame
 
-	mu    sync.Mutex
-	list  []*Parked
-	next  int    // index of the first that was not asked in this round
-	moved bool   // one went on in this round
+	mu sync.Mutex
+	// +checklocks:mu
+	list []*Parked
+	// +checklocks:mu
+	next int // index of the first that was not asked in this round
+	// +checklocks:mu
+	moved bool // one went on in this round
+	// +checklocks:mu
 	since uint64 // kicks when the round began
 
 	wantMu sync.Mutex
-	wants  map[*Conn]struct{} // to Wake when a send need not wait
+	// +checklocks:wantMu
+	wants map[*Conn]struct{} // to Wake when a send need not wait
 }
 
 // Take copies the frames of b from the i-th on into p.Batch, for a sender

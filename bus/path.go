@@ -412,6 +412,8 @@ func (c *Conn) offer(b *frame.Batch, i, j, reserved int) (eased, took bool) {
 }
 
 // enqueueLocked queues b.Frames[k:j] and tells whether c must be disconnected.
+//
+// +checklocks:c.mu
 func (c *Conn) enqueueLocked(b *frame.Batch, k, j, reserved int) (overflowed bool) {
 	for ; k < j; k++ {
 		if c.q.Len() >= c.limit && reserved == 0 && c.overflow != DropOld {

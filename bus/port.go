@@ -27,8 +27,7 @@ type Port struct {
 	// receivers are the conns that may receive; immutable once stored.
 	receivers atomic.Pointer[[]*Conn]
 
-	// The rest is guarded by Network.mu.
-
+	// Guarded by Network.mu.
 	conns    []*Conn
 	reserved bool
 	name     string
@@ -106,6 +105,7 @@ func (p *Port) SetName(name string) error {
 	return nil
 }
 
+// +checklocks:p.net.mu
 func (p *Port) setNameLocked(name string) {
 	p.name = name
 	p.net.eventLocked("port-named", "port=%d name=%s", p.number, fail.Quote(name))
@@ -162,6 +162,8 @@ func (p *Port) configure(change func()) error {
 }
 
 // limitsLocked is what holds for the port: its own, or else the network's.
+//
+// +checklocks:p.net.mu
 func (p *Port) limitsLocked() (queue int, overflow Overflow) {
 	queue, overflow = p.net.settings.Queue, p.net.settings.Overflow
 	if p.queue != 0 {
@@ -180,6 +182,7 @@ func (p *Port) own() (queue int, overflow *Overflow) {
 	return p.queue, p.overflow
 }
 
+// +checklocks:p.net.mu
 func (p *Port) configureConnsLocked() {
 	queue, overflow := p.limitsLocked()
 	for _, c := range p.conns {
@@ -195,6 +198,7 @@ func (p *Port) Access() Access {
 	return p.accessLocked()
 }
 
+// +checklocks:p.net.mu
 func (p *Port) accessLocked() Access {
 	if p.access != nil {
 		return *p.access

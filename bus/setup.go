@@ -13,6 +13,8 @@ type PortSetting struct{ Name, Value string }
 
 // setUpLocked puts o.Setup in force on a port that nobody has joined. restore
 // takes it back, also what was done before an error.
+//
+// +checklocks:n.mu
 func (n *Network) setUpLocked(p *Port, o JoinOptions) (restore func(), err error) {
 	restore = func() {}
 	var knobs []policy.PortKnob
@@ -34,6 +36,8 @@ func (n *Network) setUpLocked(p *Port, o JoinOptions) (restore func(), err error
 
 // noSetting is the refusal of a setting that the policy has not, or that
 // cannot be set.
+//
+// +checklocks:n.mu
 func (n *Network) noSetting(name string, knobs []policy.PortKnob, words string) error {
 	var names []string
 	for _, k := range knobs {

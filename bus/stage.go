@@ -216,8 +216,8 @@ func (c *Conn) LoseHeld(n int) {
 	c.mu.Unlock()
 	if late {
 		c.net.post(func() {
-			c.net.departed.Offered += uint64(n)
-			c.net.departed.Drops[dropLeft] += uint64(n)
+			c.net.departed.Offered += uint64(n)         // +checklocksignore: it is called under Network.mu
+			c.net.departed.Drops[dropLeft] += uint64(n) // +checklocksignore: as above
 		})
 	}
 }

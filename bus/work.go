@@ -13,10 +13,14 @@ import (
 type work struct {
 	count atomic.Int64 // len(urgent)+len(todo)+len(out), readable without the lock
 
-	mu      sync.Mutex
-	urgent  []deferred // come before todo
-	todo    []deferred
-	out     []outgoing
+	mu sync.Mutex
+	// +checklocks:mu
+	urgent []deferred // come before todo
+	// +checklocks:mu
+	todo []deferred
+	// +checklocks:mu
+	out []outgoing
+	// +checklocks:mu
 	sending bool // a thread is at out: the frames go in order
 }
 
@@ -78,7 +82,7 @@ func (n *Network) settleRound() (did bool) {
 		return false
 	}
 	if calls > 0 {
-		if did = !n.crowded(); did {
+		if did = !n.crowded(); did { // +checklocksforce: tryLock took n.mu
 			n.callDeferredLocked()
 		}
 		n.mu.Unlock()
@@ -101,6 +105,8 @@ func (w *work) waiting() (calls, frames int) {
 }
 
 // callDeferredLocked makes the calls that wait, and tells whether there were any.
+//
+// +checklocks:n.mu
 func (n *Network) callDeferredLocked() bool {
 	w := &n.work
 	w.mu.Lock()

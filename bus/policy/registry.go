@@ -20,7 +20,8 @@ type Type struct {
 }
 
 var (
-	mu    sync.Mutex
+	mu sync.Mutex
+	// +checklocks:mu
 	types = map[string]*entry{}
 )
 
