@@ -21,11 +21,15 @@ const (
 // memory is what the switch has charged to its network, from Admit to Stop. Safe
 // for concurrent use.
 type memory struct {
-	mu    sync.Mutex
-	env   policy.Env
-	open  bool
-	held  int
-	spare int // of held: see prepay
+	mu sync.Mutex
+	// +checklocks:mu
+	env policy.Env
+	// +checklocks:mu
+	open bool
+	// +checklocks:mu
+	held int
+
+	spare int // of held: see prepay; guarded by the network's lock
 }
 
 var errNoMemory = fail.Errorf(fail.NoSpace, "the network's memory is used up: see the mount option mem")

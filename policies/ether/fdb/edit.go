@@ -79,6 +79,8 @@ func (t *Table) flushPort(port int, which func(Key, place) bool) (gone int) {
 }
 
 // flushPiece is flushPort for some regions from one on. It returns the next one.
+//
+// +checklocks:t.mu
 func (t *Table) flushPiece(port, region int, which func(Key, place) bool) (gone, next int) {
 	o := t.owners[port]
 	if o == nil {
@@ -94,7 +96,7 @@ func (t *Table) flushPiece(port, region int, which func(Key, place) bool) (gone,
 		default:
 			left = true
 		}
-		return true
+		return true // +checklocksignore: look is called with t.mu held
 	}
 	if o.where == nil {
 		for _, k := range o.keys {
@@ -125,7 +127,7 @@ func (t *Table) flushPiece(port, region int, which func(Key, place) bool) (gone,
 func (t *Table) flush(which func(Key, place) bool) (gone int) {
 	t.pieces(func(s *slot, p place) {
 		if which(Key(s.key.Load()), p) {
-			t.forget(s)
+			t.forget(s) // +checklocksignore: pieces has t.mu
 			gone++
 		}
 	})

@@ -3,6 +3,8 @@ package fdb
 // put stores p for k, which has no entry. It returns false if there is no room
 // for it, be it for want of memory. Under mu. It costs the work on some lines at
 // most, however many there are, and sometimes the making of an array.
+//
+// +checklocks:t.mu
 func (t *Table) put(k Key, p place) bool {
 	a := t.array.Load()
 	if a.old.Load() != nil {
@@ -24,6 +26,8 @@ func (t *Table) put(k Key, p place) bool {
 
 // giveWay takes an entry of a port that has more than port from the lines that
 // searches for k go through.
+//
+// +checklocks:t.mu
 func (t *Table) giveWay(a *slots, k Key, port int) bool {
 	s := t.greedySlot(a, int(a.hash(k)>>a.shift), port)
 	if s != nil {
@@ -36,6 +40,8 @@ func (t *Table) giveWay(a *slots, k Key, port int) bool {
 // renew begins to put all entries into another array, larger or smaller, if
 // memory allows: what has gone keeps no slot there. The next calls of fill do
 // that.
+//
+// +checklocks:t.mu
 func (t *Table) renew() bool {
 	size := minSlots
 	for int(t.live.Load()) > size/8*5 {
@@ -57,6 +63,8 @@ const fillLines = 4
 
 // fill moves the entries of so many lines of the old array, and ends that when
 // all are. A reader who is there still sees them as they were.
+//
+// +checklocks:t.mu
 func (t *Table) fill(lines int) {
 	a := t.array.Load()
 	old := a.old.Load()
@@ -90,6 +98,8 @@ const (
 
 // inRegions calls f for each entry with a hash in the regions from first to end,
 // and for some others, until f returns false. Under mu.
+//
+// +checklocks:t.mu
 func (t *Table) inRegions(first, end int, f func(*slot, Key, place) bool) {
 	a := t.array.Load()
 	for _, a := range [...]*slots{a, a.old.Load()} {

@@ -101,17 +101,23 @@ func (t *Table) learn(k Key, port int, now uint32) (Result, int) {
 
 // withinLimit makes room for an entry that is to be learned within the limit of
 // its port: that loses an old one.
+//
+// +checklocks:t.mu
 func (t *Table) withinLimit(port int) bool {
 	o, limit := t.owners[port], t.limits[port]
 	return o == nil || limit == 0 || o.live < limit || t.evictFrom(port)
 }
 
 // admit makes room for an entry of port that is to be learned, if there is none.
+//
+// +checklocks:t.mu
 func (t *Table) admit(port int) bool {
 	return t.withinLimit(port) && (t.live.Load() < t.room.Load() || t.evict(port))
 }
 
 // move puts k, which has an entry, at another place.
+//
+// +checklocks:t.mu
 func (t *Table) move(s *slot, k Key, from, to place) {
 	if from.port() != to.port() {
 		t.disown(from.port())

@@ -28,6 +28,8 @@ const (
 )
 
 // own notes that k is at the port now.
+//
+// +checklocks:t.mu
 func (t *Table) own(k Key, port int) {
 	o := t.owners[port]
 	if o == nil {
@@ -60,6 +62,8 @@ func (o *owner) mark(h uint64) {
 
 // roomForKey makes room for one key more: keys that have gone are dropped, or the
 // list grows if it may and memory allows.
+//
+// +checklocks:t.mu
 func (t *Table) roomForKey(o *owner, port int) bool {
 	slices.Sort(o.keys)
 	o.keys = slices.DeleteFunc(slices.Compact(o.keys), func(k Key) bool {
@@ -76,12 +80,15 @@ func (t *Table) roomForKey(o *owner, port int) bool {
 	return true
 }
 
+// +checklocks:t.mu
 func (t *Table) dropKeys(o *owner) {
 	t.refund(cap(o.keys) * keySize)
 	o.keys, o.hand = nil, 0
 }
 
 // disown notes that an entry of port has gone.
+//
+// +checklocks:t.mu
 func (t *Table) disown(port int) { t.owners[port].live-- }
 
 // next returns the first region from i on where the port may have entries, or
@@ -101,6 +108,8 @@ func (o *owner) clear(region int) { o.where[region/64] &^= 1 << (region % 64) }
 
 // findGreediest looks which port has most entries. Between two looks it is the
 // one that had most, as long as that has not lost an eighth of them.
+//
+// +checklocks:t.mu
 func (t *Table) findGreediest() *owner {
 	most := t.owners[t.greediest]
 	if most != nil && most.live >= t.most-t.most/8 {
@@ -124,6 +133,8 @@ func (t *Table) findGreediest() *owner {
 // has most loses an old one, as in Open vSwitch (lib/mac-learning.c). So who
 // floods the table with addresses takes none from others. It returns false if
 // that is the port itself, or has static entries alone.
+//
+// +checklocks:t.mu
 func (t *Table) evict(port int) bool {
 	most := t.findGreediest()
 	if most == nil || most == t.owners[port] || t.owners[port] != nil && most.live <= t.owners[port].live {
@@ -134,6 +145,8 @@ func (t *Table) evict(port int) bool {
 
 // evictFrom takes an entry of a port: the oldest of some, and the next time of
 // others. It returns false if none was found that is not static.
+//
+// +checklocks:t.mu
 func (t *Table) evictFrom(port int) bool {
 	o := t.owners[port]
 	var oldest *slot
@@ -176,6 +189,8 @@ func (t *Table) oldestKey(o *owner, port int) (oldest *slot) {
 
 // oldestThere returns the slot of the oldest of some entries of a port in the next
 // region where it has some, static ones aside.
+//
+// +checklocks:t.mu
 func (t *Table) oldestThere(o *owner, port int) (oldest *slot) {
 	for range maxStale {
 		region := o.next(o.hand)
@@ -212,13 +227,15 @@ func (t *Table) oldestThere(o *owner, port int) (oldest *slot) {
 
 // greedySlot returns the slot of the oldest entry, from a line on as far as a key
 // may be, of the port that has most in the table, if that is more than port has.
+//
+// +checklocks:t.mu
 func (t *Table) greedySlot(a *slots, line, port int) (oldest *slot) {
 	most, age := 0, uint32(0)
 	if o := t.owners[port]; o != nil {
 		most = o.live
 	}
 	a.entries(0, line, line+1, func(s *slot, _ Key, p place) bool {
-		live := t.owners[p.port()].live
+		live := t.owners[p.port()].live // +checklocksignore: t.mu is held
 		if !p.isStatic() && (live > most || live == most && oldest != nil && p.stamp() < age) {
 			oldest, most, age = s, live, p.stamp()
 		}
@@ -228,6 +245,8 @@ func (t *Table) greedySlot(a *slots, line, port int) (oldest *slot) {
 }
 
 // forget empties a slot that has an entry.
+//
+// +checklocks:t.mu
 func (t *Table) forget(s *slot) {
 	p := place(s.place.Swap(0))
 	t.live.Add(-1)

@@ -45,14 +45,21 @@ type Table struct {
 	evicted atomic.Uint64
 	greedy  atomic.Int64 // greediest, readable without the lock
 
-	mu        sync.Mutex
-	mem       Memory
-	changed   func(Key) // see Watch
-	ageing    uint32
-	owners    map[int]*owner
-	limits    map[int]int // entries that ports may have, by port; none: any
-	greediest int         // the port that has most entries, or had when that was looked for
-	most      int         // that it had then
+	mu sync.Mutex
+	// +checklocks:mu
+	mem Memory
+	// +checklocks:mu
+	changed func(Key) // see Watch
+	// +checklocks:mu
+	ageing uint32
+	// +checklocks:mu
+	owners map[int]*owner
+	// +checklocks:mu
+	limits map[int]int // entries that ports may have, by port; none: any
+	// +checklocks:mu
+	greediest int // the port that has most entries, or had when that was looked for
+	// +checklocks:mu
+	most int // that it had then
 }
 
 // Stats counts what happened since the table was made.
@@ -82,6 +89,7 @@ func (t *Table) Watch(f func(Key)) {
 	t.changed = f
 }
 
+// +checklocks:t.mu
 func (t *Table) tell(k Key) {
 	if t.changed != nil {
 		t.changed(k)
@@ -139,6 +147,8 @@ func (t *Table) SetAgeing(seconds uint32) {
 }
 
 // setHorizon works out which stamps are too old, under mu.
+//
+// +checklocks:t.mu
 func (t *Table) setHorizon() {
 	h, now := uint32(0), t.now.Load()
 	if t.ageing != 0 && now > t.ageing {
@@ -155,8 +165,10 @@ func (t *Table) Stats() Stats {
 // find returns the slot of k, or nil. No lock.
 func (t *Table) find(k Key) *slot { return t.array.Load().find(k) }
 
+// +checklocks:t.mu
 func (t *Table) charge(n int) bool { return t.mem == nil || t.mem.Charge(n) }
 
+// +checklocks:t.mu
 func (t *Table) refund(n int) {
 	if t.mem != nil {
 		t.mem.Refund(n)

@@ -23,6 +23,8 @@ func (t *Table) Tick(now uint32) {
 }
 
 // sweep removes an entry that has aged out.
+//
+// +checklocks:t.mu
 func (t *Table) sweep(s *slot, p place) {
 	// A frame of the station may have come just now.
 	if !p.valid(t.horizon.Load()) && s.place.CompareAndSwap(uint64(p), 0) {

@@ -120,13 +120,20 @@ type follower struct {
 	feed  *Feed
 	calls policy.Follower
 
-	mu     sync.Mutex // is held by nobody who calls
-	mem    Memory     // nil: closed
-	ring   [length]policy.Change
-	first  int
-	count  int
-	ports  int  // of them that are ports
-	lost   bool // changes: all is to be looked at
+	mu sync.Mutex // is held by nobody who calls
+	// +checklocks:mu
+	mem Memory // nil: closed
+	// +checklocks:mu
+	ring [length]policy.Change
+	// +checklocks:mu
+	first int
+	// +checklocks:mu
+	count int
+	// +checklocks:mu
+	ports int // of them that are ports
+	// +checklocks:mu
+	lost bool // changes: all is to be looked at
+	// +checklocks:mu
 	asleep bool // since Next found nothing
 }
 
@@ -156,9 +163,12 @@ func (to *follower) resync() {
 	to.wake()
 }
 
+// +checklocks:to.mu
 func (to *follower) lose() { to.count, to.ports, to.lost = 0, 0, true }
 
 // wake unlocks and wakes the follower if it found nothing last.
+//
+// +checklocksrelease:to.mu
 func (to *follower) wake() {
 	wake := to.asleep
 	to.asleep = false

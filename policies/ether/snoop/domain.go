@@ -46,6 +46,8 @@ type router struct {
 
 // domain returns the domain of that key and makes it if need be; nil if there is
 // no memory for it.
+//
+// +checklocks:t.mu
 func (t *Table) domain(k domainKey) *domain {
 	d := t.domains[k]
 	if d == nil {
@@ -60,6 +62,8 @@ func (t *Table) domain(k domainKey) *domain {
 }
 
 // drop forgets a domain.
+//
+// +checklocks:t.mu
 func (t *Table) drop(d *domain) {
 	t.openUp(d)
 	for mac := range d.addresses {
@@ -98,6 +102,8 @@ func (d *domain) key(mac key) key { return key(d.vlan)<<48 | mac }
 // times returns the Other Querier Present Interval and the Group Membership
 // Interval (RFC 9776, 8.5 and 8.4). The former is always the shorter, so that
 // no membership ends for want of a querier while there is pruning.
+//
+// +checklocks:t.mu
 func (t *Table) times(d *domain) (present, membership time.Duration) {
 	robustness, interval := t.settings.Robustness, t.settings.QueryInterval
 	response := min(max(responseInterval, d.querier.response), maxInterval)
@@ -108,6 +114,8 @@ func (t *Table) times(d *domain) (present, membership time.Duration) {
 }
 
 // query is a query by port.
+//
+// +checklocks:t.mu
 func (t *Table) query(d *domain, port int, m *message, at moment) {
 	if m.source.IsUnspecified() {
 		return // of a switch that is no querier: RFC 4541, 2.1.1 (1b) and 3
@@ -128,6 +136,8 @@ func (t *Table) query(d *domain, port int, m *message, at moment) {
 // one we know. Another querier, or another port of it, is a change of topology
 // that this very query tells of. It may also ask less often: what was reported
 // to the one before could end before this one is answered.
+//
+// +checklocks:t.mu
 func (t *Table) elect(d *domain, port int, m *message, at moment) {
 	there := d.querier.until > at
 	if there && d.querier.address.Less(m.source) {
@@ -146,6 +156,8 @@ func (t *Table) elect(d *domain, port int, m *message, at moment) {
 }
 
 // routerAt notes that a router was heard at port.
+//
+// +checklocks:t.mu
 func (t *Table) routerAt(d *domain, port int, at, until moment) {
 	i, ok := d.findRouter(port)
 	if !ok {
@@ -162,6 +174,8 @@ func (t *Table) routerAt(d *domain, port int, at, until moment) {
 
 // expireRouters forgets the querier and the routers that were not heard for
 // too long.
+//
+// +checklocks:t.mu
 func (t *Table) expireRouters(d *domain, at moment) {
 	if d.querier.until <= at {
 		d.querier = querier{}
@@ -176,6 +190,8 @@ func (d *domain) findRouter(port int) (int, bool) {
 }
 
 // publishRouters tells Lookup of the router ports, if they have changed.
+//
+// +checklocks:t.mu
 func (t *Table) publishRouters(d *domain) {
 	ports := slices.Clone(t.static)
 	for _, r := range d.routers {
@@ -194,6 +210,8 @@ func (t *Table) publishRouters(d *domain) {
 
 // refuse counts a membership or router port that finds no room, and opens the
 // domain for as long as it would have lasted.
+//
+// +checklocks:t.mu
 func (t *Table) refuse(d *domain, at moment) {
 	t.refused.Add(1)
 	_, membership := t.times(d)

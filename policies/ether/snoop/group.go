@@ -70,6 +70,8 @@ func (g *group) find(port int) (int, bool) {
 
 // join returns the membership of port in a group and makes it if need be; nil
 // if there is no room. The pointer is good until the next change.
+//
+// +checklocks:t.mu
 func (t *Table) join(d *domain, address netip.Addr, port int, at, until moment) (*group, *member) {
 	g := d.groups[address]
 	if g == nil {
@@ -103,6 +105,8 @@ func (t *Table) join(d *domain, address netip.Addr, port int, at, until moment) 
 }
 
 // leaveAll ends the membership of port in g, if there is one.
+//
+// +checklocks:t.mu
 func (t *Table) leaveAll(d *domain, g *group, port int) {
 	i, ok := g.find(port)
 	if !ok {
@@ -120,6 +124,8 @@ func (t *Table) leaveAll(d *domain, g *group, port int) {
 }
 
 // take takes a place, if there is one and memory for it; give gives places back.
+//
+// +checklocks:t.mu
 func (t *Table) take() bool {
 	ok := t.places < t.limit*placesPerGroup && t.charge(placeSize)
 	if ok {
@@ -128,12 +134,15 @@ func (t *Table) take() bool {
 	return ok
 }
 
+// +checklocks:t.mu
 func (t *Table) give(places int) {
 	t.places -= places
 	t.refund(places * placeSize)
 }
 
 // fewer notes that a port has a membership less.
+//
+// +checklocks:t.mu
 func (t *Table) fewer(port int) {
 	if t.memberships[port]--; t.memberships[port] == 0 {
 		delete(t.memberships, port)
@@ -141,6 +150,8 @@ func (t *Table) fewer(port int) {
 }
 
 // expire ends what has run out of g.
+//
+// +checklocks:t.mu
 func (t *Table) expire(d *domain, g *group, at moment) {
 	if g.next > at {
 		return

@@ -6,6 +6,8 @@ import (
 )
 
 // report is a report by port of one or more records.
+//
+// +checklocks:t.mu
 func (t *Table) report(d *domain, port int, m *message, at moment) {
 	if m.records == nil {
 		t.apply(d, port, &m.record, !m.v6 && m.version == 1, at)
@@ -24,6 +26,8 @@ func (t *Table) report(d *domain, port int, m *message, at moment) {
 
 // apply is what a router does on a record (RFC 9776, 6.4), with a timer for
 // each source that a port includes and one for all others.
+//
+// +checklocks:t.mu
 func (t *Table) apply(d *domain, port int, r *record, v1 bool, at moment) {
 	if !tracked(r.group) {
 		return
@@ -49,6 +53,8 @@ func (t *Table) apply(d *domain, port int, r *record, v1 bool, at moment) {
 }
 
 // include starts the timers of the sources of r.
+//
+// +checklocks:t.mu
 func (t *Table) include(d *domain, port int, r *record, at, until moment) {
 	if len(r.sources) == 0 {
 		return
@@ -60,7 +66,7 @@ func (t *Table) include(d *domain, port int, r *record, at, until moment) {
 	for a := range addresses(r.sources, r.group.Is6()) {
 		if s := m.source(a); s != nil {
 			s.timer.restart(until)
-		} else if len(m.sources) < maxSources && t.take() {
+		} else if len(m.sources) < maxSources && t.take() { // +checklocksignore: t.mu is held
 			m.sources = append(m.sources, source{a, timer{until: until}})
 		} else {
 			m.any.restart(until)
@@ -70,6 +76,8 @@ func (t *Table) include(d *domain, port int, r *record, at, until moment) {
 
 // leave marks what port no longer wants by r: the sources of a BLOCK, or all
 // but those of a TO_IN.
+//
+// +checklocks:t.mu
 func (t *Table) leave(d *domain, port int, r *record, at moment) {
 	g := d.groups[r.group]
 	if g == nil {
@@ -93,6 +101,8 @@ func (t *Table) leave(d *domain, port int, r *record, at moment) {
 }
 
 // mark notes that a host left what x is the timer of.
+//
+// +checklocks:t.mu
 func (t *Table) mark(g *group, x *timer, at moment) {
 	x.left = true
 	if t.settings.FastLeave {
@@ -102,6 +112,8 @@ func (t *Table) mark(g *group, x *timer, at moment) {
 
 // asked is a query of one group: who left and does not answer in time is a
 // member no longer (RFC 9776, 6.6.3).
+//
+// +checklocks:t.mu
 func (t *Table) asked(d *domain, m *message, at moment) {
 	g := d.groups[m.group]
 	if g == nil || len(m.sources) > maxReport {

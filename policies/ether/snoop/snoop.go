@@ -70,7 +70,7 @@ func (t *Table) Tick(now time.Time) {
 	t.now = at
 	for _, d := range t.domains {
 		t.expireRouters(d, at)
-		t.eachGroup(d, func(g *group) { t.expire(d, g, at) })
+		t.eachGroup(d, func(g *group) { t.expire(d, g, at) }) // +checklocksignore: t.mu is held
 		if t.domains[d.domainKey] != d {
 			continue // it was dropped meanwhile
 		}
@@ -83,6 +83,8 @@ func (t *Table) Tick(now time.Time) {
 
 // eachGroup calls f for the groups of d, and gives the lock up now and then: what
 // changes meanwhile is seen or not, as a range over a map has it.
+//
+// +checklocks:t.mu
 func (t *Table) eachGroup(d *domain, f func(*group)) {
 	n := 0
 	for _, g := range d.groups {

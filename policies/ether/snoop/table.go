@@ -60,19 +60,32 @@ const (
 type Table struct {
 	snapshot *snapshot
 
-	messages, leaves, invalid, refused atomic.Uint64
+	messages atomic.Uint64
+	leaves   atomic.Uint64
+	invalid  atomic.Uint64
+	refused  atomic.Uint64
 
-	mu          sync.Mutex
-	mem         Memory
-	limit       int
-	settings    Settings
-	start       time.Time // what moments count from: the first call with a time
-	domains     map[domainKey]*domain
-	static      []int       // router ports by SetRouter
-	groups      int         // in all domains
+	mu sync.Mutex
+	// +checklocks:mu
+	mem Memory
+	// +checklocks:mu
+	limit int
+	// +checklocks:mu
+	settings Settings
+	// +checklocks:mu
+	start time.Time // what moments count from: the first call with a time
+	// +checklocks:mu
+	domains map[domainKey]*domain
+	// +checklocks:mu
+	static []int // router ports by SetRouter
+	// +checklocks:mu
+	groups int // in all domains
+	// +checklocks:mu
 	memberships map[int]int // by port, in all domains; none: 0
-	places      int         // ports and sources of all groups
-	now         moment      // the last Tick
+	// +checklocks:mu
+	places int // ports and sources of all groups
+	// +checklocks:mu
+	now moment // the last Tick
 }
 
 // moment is a time since Table.start. A timer that runs until a moment has
@@ -152,8 +165,10 @@ func (t *Table) Stats() Stats {
 	return Stats{t.groups, t.messages.Load(), t.leaves.Load(), t.invalid.Load(), t.refused.Load()}
 }
 
+// +checklocks:t.mu
 func (t *Table) charge(n int) bool { return t.mem == nil || t.mem.Charge(n) }
 
+// +checklocks:t.mu
 func (t *Table) refund(n int) {
 	if t.mem != nil {
 		t.mem.Refund(n)
@@ -161,6 +176,8 @@ func (t *Table) refund(n int) {
 }
 
 // at turns the caller's time into a moment.
+//
+// +checklocks:t.mu
 func (t *Table) at(now time.Time) moment {
 	if t.start.IsZero() {
 		t.start = now
@@ -179,6 +196,7 @@ func (t *Table) Forget(port int) {
 	}
 }
 
+// +checklocks:t.mu
 func (t *Table) forget(d *domain, port int) {
 	if t.memberships[port] > 0 {
 		for _, g := range d.groups {

@@ -72,7 +72,7 @@ func (t *Table) told() (static []int, domains []toldDomain) {
 			for i := range g.members {
 				ports[i] = g.members[i].port
 			}
-			c.groups = append(c.groups, toldGroup{g.address, ports, t.age(g.seen)})
+			c.groups = append(c.groups, toldGroup{g.address, ports, t.age(g.seen)}) // +checklocksignore: t.mu is held
 		})
 		domains = append(domains, c)
 	}
@@ -109,4 +109,6 @@ func (d *toldDomain) write(b *strings.Builder) {
 }
 
 // age is the time since a moment in whole seconds.
+//
+// +checklocks:t.mu
 func (t *Table) age(seen moment) int { return int(max(t.now-seen, 0) / time.Second) }
