@@ -36,7 +36,8 @@ type accounts struct {
 	bus *bus.Bus
 	big chan struct{}
 
-	mu    sync.Mutex
+	mu sync.Mutex
+	// +checklocks:mu
 	users map[uint32]*account
 }
 
@@ -82,6 +83,8 @@ func (a *account) charge(n, before int) (int, bool) {
 }
 
 // make calls f, which makes a big text for a, when it is a's turn.
+//
+// +checklocksignore: what is deferred runs with a.making held
 func (s *accounts) make(a *account, f func()) {
 	a.making.Lock()
 	defer a.making.Unlock()

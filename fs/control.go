@@ -24,12 +24,17 @@ type textHandle struct {
 	opener  bus.Credentials // of a row that is signed, and else empty
 	account *account
 
-	mu      sync.Mutex
-	text    string
+	mu sync.Mutex
+	// +checklocks:mu
+	text string
+	// +checklocks:mu
 	charged int
-	kept    bool // text was told by size, and is not read yet
-	read    bool // a read came
-	closed  bool // a stat may find it yet
+	// +checklocks:mu
+	kept bool // text was told by size, and is not read yet
+	// +checklocks:mu
+	read bool // a read came
+	// +checklocks:mu
+	closed bool // a stat may find it yet
 }
 
 // Read serves text files; doors never come here. The kernel takes less than
@@ -54,6 +59,8 @@ func (f *FS) Read(_ <-chan struct{}, in *fuse.ReadIn, _ []byte) (fuse.ReadResult
 
 // render makes the text and tells its length, also if there is no memory to
 // hold it. h.mu is held.
+//
+// +checklocks:h.mu
 func (h *textHandle) render(f *FS) (int, fuse.Status) {
 	n, ok := f.still(&h.node)
 	if !ok || h.closed {

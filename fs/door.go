@@ -27,21 +27,27 @@ type answerer interface {
 }
 
 // door is what port and stream share. The connection's lock guards all
-// fields below it. It is kept small: a mount may have ten thousand.
+// fields below self. It is kept small: a mount may have ten thousand.
 type door struct {
 	fs   *FS
 	conn *bus.Conn
 	self answerer // the port or stream that this is the door of
 
+	// +checklocks:conn.mu
 	waiters waiters // READs; none while frames are queued
 	// rest is a frame of which a reader with a small buffer got the first
 	// used bytes (of its stream form, in a stream).
+	// +checklocks:conn.mu
 	rest *rest
 	// A poller sleeps: NotifyPoll(kh), once.
-	armed  bool
+	// +checklocks:conn.mu
+	armed bool
+	// +checklocks:conn.mu
 	closed bool // of a stream: Release has been called
-	kh     uint64
+	// +checklocks:conn.mu
+	kh uint64
 	// sends are WRITEs that wait, oldest first.
+	// +checklocks:conn.mu
 	sends []*send
 }
 
@@ -54,6 +60,8 @@ type rest struct {
 func (d *door) Attach(c *bus.Conn) { d.conn = c }
 
 // Read answers from what is queued, or waits.
+//
+// +checklocksignore: the call of answer ends with the lock given up
 func (d *door) Read(r devfuse.Reply, size int, nonblock bool) {
 	c := d.conn
 	c.Lock()
@@ -78,7 +86,7 @@ func (d *door) Wake() {
 	for len(d.waiters) > 0 && d.readableLocked() {
 		w := d.waiters.pop()
 		d.self.answer(d.fs.dev.Reply(w.unique), w.size)
-		d.conn.Lock()
+		d.conn.Lock() // +checklocksforce: answer gave it up
 	}
 	d.wakePoller()
 }
@@ -91,6 +99,8 @@ func (d *door) Gone() {
 }
 
 // claim takes the oldest waiter out, if it has room for size bytes.
+//
+// +checklocks:d.conn.mu
 func (d *door) claim(size int) (token uint64, ok bool) {
 	if len(d.waiters) == 0 || d.waiters[0].size < size {
 		return 0, false
@@ -99,9 +109,13 @@ func (d *door) claim(size int) (token uint64, ok bool) {
 }
 
 // readableLocked tells whether a read would give something now.
+//
+// +checklocks:d.conn.mu
 func (d *door) readableLocked() bool { return d.rest != nil || d.conn.QueuedLocked() > 0 }
 
 // wakePoller wakes who sleeps in poll, and unlocks.
+//
+// +checklocksrelease:d.conn.mu
 func (d *door) wakePoller() {
 	kh, wake := d.kh, d.armed
 	d.armed = false

@@ -60,10 +60,12 @@ const (
 // errorLog is the last refusals, oldest first. Nobody can push out all those of
 // another: where there is no room, who has most loses his oldest.
 type errorLog struct {
-	max int           // under mu; 0: the log is dropped
 	mem *frame.Memory // the network's, or nil
 
-	mu    sync.Mutex
+	mu sync.Mutex
+	// +checklocks:mu
+	max int // 0: the log is dropped
+	// +checklocks:mu
 	lines []refusal
 }
 
@@ -104,6 +106,8 @@ func (l *errorLog) add(uid uint32, line string) {
 }
 
 // forget drops the oldest line of a user. l.mu is held.
+//
+// +checklocks:l.mu
 func (l *errorLog) forget(uid uint32) {
 	i := slices.IndexFunc(l.lines, func(r refusal) bool { return r.uid == uid })
 	l.refund(l.lines[i : i+1])
@@ -124,6 +128,7 @@ func (l *errorLog) clear() {
 	l.clearLocked()
 }
 
+// +checklocks:l.mu
 func (l *errorLog) clearLocked() {
 	l.refund(l.lines)
 	l.lines = nil
@@ -183,7 +188,8 @@ func printable(s string) string {
 
 // netErrors are the logs of networks, each made at the first refusal.
 type netErrors struct {
-	mu   sync.Mutex
+	mu sync.Mutex
+	// +checklocks:mu
 	logs map[*bus.Network]*errorLog
 }
 

@@ -28,13 +28,19 @@ type events struct {
 	// receives: the reader may receive frames, and so see what stands in them.
 	receives bool
 
-	mu      sync.Mutex
-	lines   []byte
-	lost    int
-	ended   bool
+	mu sync.Mutex
+	// +checklocks:mu
+	lines []byte
+	// +checklocks:mu
+	lost int
+	// +checklocks:mu
+	ended bool
+	// +checklocks:mu
 	waiters waiters
-	armed   bool
-	kh      uint64
+	// +checklocks:mu
+	armed bool
+	// +checklocks:mu
+	kh uint64
 }
 
 var _ bus.Events = (*events)(nil)
@@ -99,6 +105,8 @@ func (e *events) Add(line []byte) {
 
 // append adds lines if there is room for the reader and in his part of the
 // mount's memory.
+//
+// +checklocks:e.mu
 func (e *events) append(lines []byte) bool {
 	if len(e.lines)+len(lines) > maxEvents || !e.account.mem.Charge(len(lines)) {
 		return false
@@ -116,6 +124,8 @@ func (e *events) Gone() {
 }
 
 // serve answers who waits, and wakes a poller.
+//
+// +checklocks:e.mu
 func (e *events) serve() {
 	for len(e.waiters) > 0 && (len(e.lines) > 0 || e.ended) {
 		w := e.waiters.pop()
@@ -128,6 +138,8 @@ func (e *events) serve() {
 }
 
 // answer gives as many whole lines as fit, or the beginning of one.
+//
+// +checklocks:e.mu
 func (e *events) answer(r devfuse.Reply, size int) {
 	n := min(size, len(e.lines))
 	if end := bytes.LastIndexByte(e.lines[:n], '\n'); end >= 0 {
@@ -138,6 +150,8 @@ func (e *events) answer(r devfuse.Reply, size int) {
 }
 
 // take drops the first n bytes.
+//
+// +checklocks:e.mu
 func (e *events) take(n int) {
 	e.account.mem.Refund(n)
 	e.lines = append(e.lines[:0], e.lines[n:]...)

@@ -11,8 +11,10 @@ import (
 // may be open there, or somebody be in the directory, and what comes later must
 // not get the same id. Safe for concurrent use; no other lock is taken under mu.
 type known struct {
-	mu    sync.Mutex
-	nets  map[uint32]uint64    // lookups of all nodes of a network, by its id
+	mu sync.Mutex
+	// +checklocks:mu
+	nets map[uint32]uint64 // lookups of all nodes of a network, by its id
+	// +checklocks:mu
 	nodes map[uint64]knownNode // fresh ones, and those of ports/N and its files, by node id
 }
 
@@ -48,6 +50,8 @@ func (k *known) enter(n *node) bool {
 
 // enterNode is enter for what is in nodes. A node that is not fresh has one id for
 // as long as it is known. k.mu is held.
+//
+// +checklocks:k.mu
 func (k *known) enterNode(n *node) bool {
 	const tags = 1<<portShift - 1
 	for range maxTries {

@@ -17,7 +17,8 @@ const (
 
 // listeners counts who reads the events of each network.
 type listeners struct {
-	mu    sync.Mutex
+	mu sync.Mutex
+	// +checklocks:mu
 	users map[*bus.Network]map[uint32]int // by user id
 }
 

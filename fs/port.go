@@ -102,6 +102,8 @@ func (p *port) wait(r devfuse.Reply, data []byte) {
 
 // answer gives r one frame: the oldest one queued, or the next part of one that
 // was too long for the buffer before. It unlocks. A part goes out under the lock, since another reader may use up the rest.
+//
+// +checklocksrelease:p.conn.mu
 func (p *port) answer(r devfuse.Reply, size int) {
 	if p.rest == nil {
 		f := p.conn.PopLocked()
@@ -125,6 +127,8 @@ func (p *port) answer(r devfuse.Reply, size int) {
 }
 
 // Claim takes one frame if a READ waits that has room for it.
+//
+// +checklocks:p.conn.mu
 func (p *port) Claim(b *frame.Batch, i, _ int) (int, uint64) {
 	token, ok := p.claim(b.Frames[i].Len())
 	if !ok {

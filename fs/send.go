@@ -12,6 +12,8 @@ import (
 
 // send is a WRITE that waits for room in a full receiver (overflow is block).
 // Its bytes are copied and its thread is free.
+//
+// +checklocksalias:Parked.Conn.mu=door.conn.mu
 type send struct {
 	bus.Parked
 	door  *door
@@ -22,9 +24,11 @@ type send struct {
 	taken int          // bytes of the write that are sent
 	total int          // bytes of the write
 
-	// behind: an earlier send of the same stream waits; under the lock.
+	// behind: an earlier send of the same stream waits.
+	// +checklocks:door.conn.mu
 	behind bool
-	// interrupted: the caller has a signal; under the lock.
+	// interrupted: the caller has a signal.
+	// +checklocks:door.conn.mu
 	interrupted bool
 	// In a stream, what the parked batch covers: the first used bytes of data,
 	// or the frame that an earlier write left unfinished and this one ended.
@@ -179,9 +183,9 @@ func (s *send) parkAgain() {
 func (d *door) sendNext() {
 	d.conn.Lock()
 	var next *send
-	if len(d.sends) > 0 && d.sends[0].behind {
+	if len(d.sends) > 0 && d.sends[0].behind { // +checklocksignore: its door is d
 		next = d.sends[0]
-		next.behind = false
+		next.behind = false // +checklocksignore: as above
 	}
 	d.conn.Unlock()
 	if next != nil {

@@ -18,7 +18,8 @@ import (
 // bind gives another node, since the kernel may remember the one that was removed.
 // Safe for concurrent use; no other lock is taken under mu.
 type sockets struct {
-	mu    sync.Mutex
+	mu sync.Mutex
+	// +checklocks:mu
 	bound map[bound]uint64 // node ids
 }
 

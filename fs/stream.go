@@ -23,6 +23,9 @@ const maxStreamRead = frame.MaxFrame
 
 // answer gives r as many whole frames as fit, or, if not even one does, the
 // beginning of one, whose rest comes first next time. It unlocks.
+//
+// +checklocksrelease:s.conn.mu
+// +checklocksignore: the deferred call is looked at with the lock held
 func (s *stream) answer(r devfuse.Reply, size int) {
 	size = min(size, maxStreamRead)
 	g := newGather()
@@ -48,6 +51,8 @@ func (s *stream) answer(r devfuse.Reply, size int) {
 }
 
 // takeRest adds what fits of rest and tells whether that was all of it.
+//
+// +checklocks:s.conn.mu
 func (s *stream) takeRest(g *gather, size int) bool {
 	f := &s.rest.frame
 	left := f.Len() + frame.LengthPrefix - s.rest.used
@@ -63,6 +68,8 @@ func (s *stream) takeRest(g *gather, size int) bool {
 }
 
 // Claim takes the frames that fit a READ that waits.
+//
+// +checklocks:s.conn.mu
 func (s *stream) Claim(b *frame.Batch, i, j int) (int, uint64) {
 	if len(s.waiters) == 0 {
 		return 0, 0

@@ -21,9 +21,12 @@ const (
 // work. The networks take turns, a job each. One that is being changed, so that
 // nobody can send, has no turn until it can.
 type toil struct {
-	mu      sync.Mutex
-	turns   []*bus.Network // whose turn is next; each stands here once, or is being changed
-	jobs    map[*bus.Network][]func()
+	mu sync.Mutex
+	// +checklocks:mu
+	turns []*bus.Network // whose turn is next; each stands here once, or is being changed
+	// +checklocks:mu
+	jobs map[*bus.Network][]func()
+	// +checklocks:mu
 	running bool
 }
 
@@ -49,6 +52,7 @@ func (t *toil) turn(n *bus.Network) {
 	t.turnLocked(n)
 }
 
+// +checklocks:t.mu
 func (t *toil) turnLocked(n *bus.Network) {
 	t.turns = append(t.turns, n)
 	if !t.running {

@@ -39,10 +39,14 @@ type FS struct {
 	// batch is the device goroutine's own: only Handle.Write uses it.
 	batch bus.Batch
 
-	mu       sync.Mutex
-	root     bus.Access
-	files    map[uint64]any         // *textHandle or *dirHandle, by file handle
-	byNode   map[uint64]*textHandle // of fresh nodes that are open
+	mu sync.Mutex
+	// +checklocks:mu
+	root bus.Access
+	// +checklocks:mu
+	files map[uint64]any // *textHandle or *dirHandle, by file handle
+	// +checklocks:mu
+	byNode map[uint64]*textHandle // of fresh nodes that are open
+	// +checklocks:mu
 	lastFile uint64
 }
 

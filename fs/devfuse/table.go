@@ -17,8 +17,10 @@ type chunk [chunkSize]atomic.Pointer[Handle]
 type table struct {
 	chunks atomic.Pointer[[]*chunk]
 
-	mu   sync.Mutex
+	mu sync.Mutex
+	// +checklocks:mu
 	free []uint32
+	// +checklocks:mu
 	next uint32
 }
 
