@@ -24,8 +24,10 @@ type attachment struct {
 	by      bus.Info
 	holder  holder
 
-	place place // under registry.mu
-	ended bool  // likewise
+	// +checklocks:registry.mu
+	place place
+	// +checklocks:registry.mu
+	ended bool
 
 	// Set before start.
 	join bus.JoinOptions // which port, and how it is set up
@@ -44,10 +46,13 @@ type attachment struct {
 
 	watch *link.Watch // until ready start's, then under following
 
-	mu    sync.Mutex
+	mu sync.Mutex
+	// +checklocks:mu
 	facts link.Facts
-	ns    netns.ID
-	away  bool // in a namespace that we must not look into
+	// +checklocks:mu
+	ns netns.ID
+	// +checklocks:mu
+	away bool // in a namespace that we must not look into
 }
 
 // holder is what holds the interface besides the device's descriptors.

@@ -19,7 +19,8 @@ type place struct {
 // registry knows all attachments of the process. An interface is attached
 // once at most, whatever the network and the way.
 var registry = struct {
-	mu     sync.Mutex
+	mu sync.Mutex
+	// Guarded by mu.
 	places map[place]*attachment
 	lists  map[*bus.Network][]*attachment // in the order of attaching
 }{

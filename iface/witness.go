@@ -18,8 +18,10 @@ const witnessEvery = 500 * time.Millisecond
 // ends and there is no other, the attachment ends.
 var pinned struct {
 	sync.Mutex
+	// +checklocks:Mutex
 	witnesses map[*attachment]*netns.Witness
-	stop      chan struct{} // closed when there are none any more
+	// +checklocks:Mutex
+	stop chan struct{} // closed when there are none any more
 }
 
 // watchNamespace ends a when nobody but a keeps alive the namespace that it was

@@ -49,7 +49,8 @@ type Device struct {
 	ending atomic.Bool
 	done   chan struct{} // closed at the end
 
-	mu     sync.RWMutex // held for reading while frames are written
+	mu sync.RWMutex // held for reading while frames are written
+	// +checklocks:mu
 	closed bool
 }
 

@@ -27,9 +27,11 @@ const (
 type loop struct {
 	epoll int
 	stop  int // eventfd, readable when the loop is to end
-	users int // queues; under loops.mu
+	// +checklocks:loops.mu
+	users int // queues
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	// +checklocks:mu
 	queues map[int32]*queue // by descriptor
 
 	// The rest is the goroutine's own.
@@ -45,7 +47,8 @@ type loop struct {
 // loops are those that run: as many as there are devices for, up to half of
 // what may run at once, since what the frames are for needs the rest.
 var loops struct {
-	mu   sync.Mutex
+	mu sync.Mutex
+	// +checklocks:mu
 	list []*loop
 }
 

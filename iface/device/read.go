@@ -24,14 +24,20 @@ type queue struct {
 	fd   int
 	loop *loop
 
-	mu     sync.Mutex // held while it is served
+	mu sync.Mutex // held while it is served
+	// +checklocks:mu
 	closed bool
+	// +checklocks:mu
 	parked *bus.Parked // frames that wait for room: nothing is read meanwhile
-	burst  int         // frames to read at once
-	round  int         // loop.round when it was last served
+	// +checklocks:mu
+	burst int // frames to read at once
+	// +checklocks:mu
+	round int // loop.round when it was last served
 }
 
 // close ends what serves the queue; q.mu is held.
+//
+// +checklocks:q.mu
 func (q *queue) close() {
 	if !q.closed {
 		q.closed = true
@@ -79,6 +85,8 @@ func (q *queue) serve(l *loop) {
 // adapt chooses how many frames to read the next time. A burst grows while
 // there is as much as was asked for, one time after the other: at low load
 // single frames are forwarded at once.
+//
+// +checklocks:q.mu
 func (q *queue) adapt(l *loop, asked, got, bytes int) {
 	busy := q.round == l.round-1
 	q.round = l.round
@@ -156,6 +164,8 @@ func (q *queue) fits(n int) bool {
 
 // park keeps what could not be sent until there is room, and reads nothing
 // before: a network that makes senders wait makes the interface's queue fill.
+//
+// +checklocks:q.mu
 func (q *queue) park(b *bus.Batch, sent int) {
 	p := &bus.Parked{Conn: q.dev.conn}
 	if !p.Take(b, sent) {

@@ -15,7 +15,8 @@ import (
 type hub struct {
 	*socket
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	// +checklocks:mu
 	watches map[*Watch]struct{}
 }
 

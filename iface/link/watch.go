@@ -39,6 +39,7 @@ type Watch struct {
 // shared is the hub while there are watches.
 var shared struct {
 	sync.Mutex
+	// +checklocks:Mutex
 	*hub
 }
 
@@ -112,9 +113,11 @@ func (w *Watch) Close() {
 }
 
 // closeIfIdle ends the shared hub if nothing is watched; both locks are held.
+//
+// +checklocks:shared.Mutex
 func closeIfIdle() {
-	if len(shared.watches) == 0 {
-		shared.close()
+	if len(shared.watches) == 0 { // +checklocksignore: hub.mu is held, by another name
+		shared.close() // +checklocksignore: and so is shared.Mutex
 		shared.hub = nil
 	}
 }

@@ -84,6 +84,7 @@ func Current() (*NS, error) { return open("/proc/thread-self/ns/net") }
 
 var private struct {
 	sync.Mutex
+	// +checklocks:Mutex
 	ns *NS
 }
 
@@ -99,7 +100,7 @@ func Private() (*NS, error) {
 	err := onOwnThread(func() error {
 		err := unix.Unshare(unix.CLONE_NEWNET)
 		if err == nil {
-			private.ns, err = Current()
+			private.ns, err = Current() // +checklocksignore: onOwnThread waits for it
 		}
 		return err
 	})
