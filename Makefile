@@ -20,6 +20,10 @@ export PATH := $(PATH):/usr/local/go/bin
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 LINT   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+# Reads +checklocks: which fields are under which lock. Where it names no place, -:,
+# a function ends with a lock held, or a function within another is called
+# with one: +checklocksignore above the outer one ends that.
+LOCKS  := gvisor.dev/gvisor/tools/checklocks/cmd/checklocks@v0.0.0-20260905035102-160fafc42237
 MD2MAN := github.com/cpuguy83/go-md2man/v2@v2.0.7
 PAGES  := ipnfs.8 mount.ipnfs.8 ipnfs.5
 BIN    := build/ipnfs
@@ -57,8 +61,9 @@ hostile: setup-test ## let users do their worst, and measure what that costs oth
 bench: setup-bench build ## measure beside the peers; make -s bench prints nothing but Markdown
 	@go run ./test/bench -bin $(BIN)
 
-lint: setup-build ## check style and the directions of import
+lint: setup-build ## check style, the directions of import and the use of locks
 	go run $(LINT) run
+	go run $(LOCKS) -inferred=false -test=false ./...
 
 man: setup-build ## build the manual pages: build/man
 	@mkdir -p build/man
