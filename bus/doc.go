@@ -30,11 +30,12 @@
 // others. Endpoint.Claim runs under Conn.mu; Emit, Wake and Gone run under none.
 //
 // A field under a lock of its own struct has +checklocks:mu above it, a function
-// that wants n.mu held has +checklocks:n.mu, and make lint checks both. To the
-// checker p.net and n are two networks, so what a Port or a Conn has under
-// Network.mu says so in words. It looks at a function by itself, too: where a lock
-// was taken by tryLock, a line has +checklocksforce, and where a function is called
-// later or by the way of another, +checklocksignore, each with the reason.
+// that wants n.mu held has +checklocks:n.mu, and make lint checks both. In front
+// of such a field each field needs a line of its own: the checker counts lines. To
+// it p.net and n are two networks, so what a Port or a Conn has under Network.mu
+// says so in words. It looks at a function by itself, too: where a lock was taken
+// by tryLock, a line has +checklocksforce, and where a function is called later or
+// by the way of another, +checklocksignore, each with the reason.
 //
 // On the path of a frame only Conn.mu is taken, unless the network's membership
 // has just changed, a receiver blocks its senders or the policy asked for a call.
