@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 	"ipnfs/iface/device"
 	"ipnfs/iface/link"
 	"ipnfs/iface/netns"
@@ -73,7 +74,7 @@ func (t *attacher) Detach(n *bus.Network, by bus.Caller, command string) error {
 		return err
 	}
 	if by.UID != 0 && by.UID != a.by.UID {
-		return bus.Errorf(bus.Denied, "%s was attached by uid %d: only he and root may take it off", name, a.by.UID)
+		return fail.Errorf(fail.Denied, "%s was attached by uid %d: only he and root may take it off", name, a.by.UID)
 	}
 	a.end(detached)
 	<-a.done
@@ -85,7 +86,7 @@ func (t *attacher) Detach(n *bus.Network, by bus.Caller, command string) error {
 func (t *attacher) find(n *bus.Network, c *caller, name, where string) (*attachment, error) {
 	all := attachments(n, t.kind)
 	if len(all) == 0 {
-		return nil, bus.Errorf(bus.Unknown, "%s is not attached here: nothing is", name)
+		return nil, fail.Errorf(fail.Unknown, "%s is not attached here: nothing is", name)
 	}
 	var found, here []*attachment
 	index := 0 // of the interface there that has the name now
@@ -113,13 +114,13 @@ func (t *attacher) find(n *bus.Network, c *caller, name, where string) (*attachm
 	case len(here) == 1:
 		return here[0], nil
 	case where != "" && len(found) > 0:
-		return nil, bus.Errorf(bus.Unknown, "%s of netns=%s is not attached here: cat %s lists what is", name, where, t.kind)
+		return nil, fail.Errorf(fail.Unknown, "%s of netns=%s is not attached here: cat %s lists what is", name, where, t.kind)
 	case len(found) == 0:
-		return nil, bus.Errorf(bus.Unknown, "%s is not attached here: cat %s lists what is", name, t.kind)
+		return nil, fail.Errorf(fail.Unknown, "%s is not attached here: cat %s lists what is", name, t.kind)
 	case len(found) == 1:
 		return found[0], nil
 	}
-	return nil, bus.Errorf(bus.Invalid, "%d interfaces are called %s: say netns=WHERE behind the name, or rmdir ports/%d", len(found), name, found[0].port())
+	return nil, fail.Errorf(fail.Invalid, "%d interfaces are called %s: say netns=WHERE behind the name, or rmdir ports/%d", len(found), name, found[0].port())
 }
 
 // List is bus.Attacher's: NAME port=N state=up netns=NAME mac=MAC mtu=BYTES,

@@ -20,12 +20,12 @@ func TestNoAllocations(t *testing.T) {
 		a, b := lanetest.NewFar(t), lanetest.NewFar(t)
 		from := start(t, l, a, c).Conn().Port()
 		to := start(t, l, b, c).Conn().Port()
-		l.JoinAs(t, &ear{heard: func([]bus.Frame) {}}, bus.JoinOptions{Recv: true})
-		frame := lanetest.Frame(1, 14) // 1388 bytes: 200 of them are too many for the socket
+		l.JoinAs(t, &ear{heard: func([]frame.Frame) {}}, bus.JoinOptions{Recv: true})
+		data := lanetest.Frame(1, 14) // 1388 bytes: 200 of them are too many for the socket
 		lanetest.NoAllocations(t, "datagrams", func(frames int) {
 			at := from.Stats().Frames
 			for sent := 0; sent < frames; {
-				if a.Try(frame) {
+				if a.Try(data) {
 					sent++
 				} else {
 					runtime.Gosched()

@@ -2,8 +2,6 @@ package lane
 
 import (
 	"errors"
-
-	"ipnfs/bus"
 )
 
 // Driver is what the author of a source writes: how frames are read from a
@@ -26,7 +24,7 @@ type Driver interface {
 	// others may, it takes too, and says so (t.Lost). If it takes fewer than all,
 	// the error is EAGAIN or nil, and the rest waits in the port's queue until
 	// the descriptor may be written; or another one, which ends the endpoint.
-	Write(t *Turn, frames []bus.Frame) (taken int, err error)
+	Write(t *Turn, frames []frame.Frame) (taken int, err error)
 
 	// Close closes the descriptor. It is the last call, when all others have
 	// returned, and comes once.

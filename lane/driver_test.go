@@ -13,6 +13,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
+	"ipnfs/bus/frame"
 	"ipnfs/lane"
 	"ipnfs/lane/lanetest"
 )
@@ -80,7 +82,7 @@ func TestWriteErrors(t *testing.T) {
 		l := lanetest.Hub(t)
 		far, end := lanetest.NewFar(t), &lanetest.Ending{}
 		d := script(far)
-		d.write = func(*lane.Turn, []bus.Frame) (int, error) { return 0, unix.EPIPE }
+		d.write = func(*lane.Turn, []frame.Frame) (int, error) { return 0, unix.EPIPE }
 		c.Ended = end.Ended
 		startDriver(t, l, far, d, c)
 		bustest.Send(l.Join(t, &bustest.Sink{}), lanetest.Frame(1, 0))
@@ -136,11 +138,11 @@ func TestCounts(t *testing.T) {
 			if n > 0 {
 				turn.Batch.Reset()
 				turn.Batch.AddPlain(nil)
-				turn.Drop(bus.DropMalformed, 100)
+				turn.Drop(frame.DropMalformed, 100)
 			}
 			return n, err
 		}
-		d.write = func(turn *lane.Turn, frames []bus.Frame) (int, error) {
+		d.write = func(turn *lane.Turn, frames []frame.Frame) (int, error) {
 			turn.Lost(&frames[0])
 			_, err := d.Datagrams.Write(turn, frames[1:])
 			return len(frames), err
@@ -308,7 +310,7 @@ func TestRefused(t *testing.T) {
 	o := both
 	o.Number = 9
 	_, err := lane.Start(l.Net, lane.Config{Sources: []lane.Source{lanetest.Datagrams{FD: far.Near}.Source()}}, o)
-	if bus.KindOf(err) != bus.Unknown || far.Closed() {
+	if fail.KindOf(err) != fail.Unknown || far.Closed() {
 		t.Errorf("error %v, closed: %v", err, far.Closed())
 	}
 	lanetest.WantOpen(t, open+2)

@@ -9,6 +9,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/lane"
 	"ipnfs/lane/lanetest"
 )
@@ -106,24 +108,24 @@ type remover struct {
 }
 
 // Emit does it.
-func (r *remover) Emit(*bus.Batch, int, int, uint64) { r.do() }
+func (r *remover) Emit(*frame.Batch, int, int, uint64) { r.do() }
 
 // hello is a policy that sends a frame to port 1 when somebody joins.
 type hello struct {
-	env bus.Env
+	env policy.Env
 	one *bus.Port
 }
 
 func init() {
-	bus.RegisterPolicy(bus.PolicyType{Name: "test-hello", New: func(map[string]string) (bus.Policy, error) { return &hello{}, nil }})
+	policy.Register(policy.Type{Name: "test-hello", New: func(map[string]string) (policy.Policy, error) { return &hello{}, nil }})
 }
 
-func (*hello) Name() string                                       { return "test-hello" }
-func (*hello) Forward(_ *bus.Port, _ *bus.Frame, out *bus.Egress) { out.Flood() }
-func (h *hello) Start(env bus.Env)                                { h.env = env }
-func (h *hello) Stop()                                            {}
-func (h *hello) Leave(*bus.Port)                                  {}
-func (h *hello) Join(p *bus.Port) {
+func (*hello) Name() string                                              { return "test-hello" }
+func (*hello) Forward(_ policy.Port, _ *frame.Frame, out *policy.Egress) { out.Flood() }
+func (h *hello) Start(env policy.Env)                                    { h.env = env }
+func (h *hello) Stop()                                                   {}
+func (h *hello) Leave(policy.Port)                                       {}
+func (h *hello) Join(p policy.Port) {
 	if h.one == nil {
 		h.one = p
 	}

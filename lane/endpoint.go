@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 // Config describes an endpoint.
@@ -65,7 +66,7 @@ func New(c Config) (*Endpoint, error) {
 		l, err := deal()
 		if err != nil {
 			e.leave()
-			return nil, bus.Errorf(bus.NoSpace, "no thread for %d sources: %v", len(c.Sources), err)
+			return nil, fail.Errorf(fail.NoSpace, "no thread for %d sources: %v", len(c.Sources), err)
 		}
 		e.sources = append(e.sources, &source{Source: from, ep: e, lane: l, burst: 1})
 	}

@@ -15,7 +15,7 @@ import (
 func crowd(t testing.TB, l *bustest.Lab, receivers int) {
 	t.Helper()
 	for range receivers {
-		l.JoinAs(t, &ear{heard: func([]bus.Frame) {}}, bus.JoinOptions{Recv: true})
+		l.JoinAs(t, &ear{heard: func([]frame.Frame) {}}, bus.JoinOptions{Recv: true})
 	}
 }
 
@@ -31,7 +31,7 @@ func TestFair(t *testing.T) {
 	var waits bool // the quiet one's frame: the lane's, as are the others
 	var passed, longest int
 	var heard atomic.Int64
-	l.JoinAs(t, &ear{heard: func(frames []bus.Frame) {
+	l.JoinAs(t, &ear{heard: func(frames []frame.Frame) {
 		sender, seq, _ := bustest.ReadMark(frames[0].Data())
 		switch {
 		case sender == quiet:
@@ -68,7 +68,7 @@ func TestTurnEnds(t *testing.T) {
 	brings, calm := lanetest.NewFar(t), lanetest.NewFar(t)
 	rec := &bustest.Recorder{}
 	var turns []int
-	l.JoinAs(t, &ear{heard: func(frames []bus.Frame) {
+	l.JoinAs(t, &ear{heard: func(frames []frame.Frame) {
 		if sender, _, _ := bustest.ReadMark(frames[0].Data()); sender != bringer {
 			turns = append(turns, 0)
 			return

@@ -7,6 +7,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 	"ipnfs/lane"
 	"ipnfs/lane/lanetest"
 )
@@ -44,7 +45,7 @@ func eachWay(t *testing.T, run func(t *testing.T, c lane.Config)) {
 type scripted struct {
 	lanetest.Datagrams
 	read  func(t *lane.Turn, room int) (int, error)
-	write func(t *lane.Turn, frames []bus.Frame) (int, error)
+	write func(t *lane.Turn, frames []frame.Frame) (int, error)
 	close func()
 }
 
@@ -53,18 +54,18 @@ func script(far *lanetest.Far) *scripted {
 	return &scripted{Datagrams: d, read: d.Read, write: d.Write, close: d.Close}
 }
 
-func (s *scripted) Read(t *lane.Turn, room int) (int, error)            { return s.read(t, room) }
-func (s *scripted) Write(t *lane.Turn, frames []bus.Frame) (int, error) { return s.write(t, frames) }
-func (s *scripted) Close()                                              { s.close() }
+func (s *scripted) Read(t *lane.Turn, room int) (int, error)              { return s.read(t, room) }
+func (s *scripted) Write(t *lane.Turn, frames []frame.Frame) (int, error) { return s.write(t, frames) }
+func (s *scripted) Close()                                                { s.close() }
 
 // ear is an endpoint that tells of the frames it gets, as they come.
 type ear struct {
 	bustest.Sink
-	heard func(frames []bus.Frame)
+	heard func(frames []frame.Frame)
 }
 
 // Claim takes all.
-func (*ear) Claim(_ *bus.Batch, i, j int) (int, uint64) { return j - i, 0 }
+func (*ear) Claim(_ *frame.Batch, i, j int) (int, uint64) { return j - i, 0 }
 
 // Emit tells.
-func (e *ear) Emit(b *bus.Batch, i, j int, _ uint64) { e.heard(b.Frames[i:j]) }
+func (e *ear) Emit(b *frame.Batch, i, j int, _ uint64) { e.heard(b.Frames[i:j]) }

@@ -6,12 +6,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // Claim is bus.Endpoint's. What is not Lossy writes here, where nothing can come
 // between: nothing is queued, and what the descriptor does not take is queued
 // next. The token tells what is lost of it.
-func (e *Endpoint) Claim(b *bus.Batch, i, j int) (n int, token uint64) {
+func (e *Endpoint) Claim(b *frame.Batch, i, j int) (n int, token uint64) {
 	if e.lossy {
 		return j - i, 0
 	}
@@ -28,7 +29,7 @@ func (e *Endpoint) Claim(b *bus.Batch, i, j int) (n int, token uint64) {
 
 // Emit is bus.Endpoint's. What is Lossy writes here, on the threads of all senders
 // at once.
-func (e *Endpoint) Emit(b *bus.Batch, i, j int, token uint64) {
+func (e *Endpoint) Emit(b *frame.Batch, i, j int, token uint64) {
 	lost, bytes := int(token>>32), int(uint32(token))
 	if e.lossy {
 		lost, bytes = e.emit(b, b.Frames[i:j])
@@ -38,7 +39,7 @@ func (e *Endpoint) Emit(b *bus.Batch, i, j int, token uint64) {
 	}
 }
 
-func (e *Endpoint) emit(b *bus.Batch, frames []bus.Frame) (lost, bytes int) {
+func (e *Endpoint) emit(b *bus.Batch, frames []frame.Frame) (lost, bytes int) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	taken := 0
@@ -61,7 +62,7 @@ func (e *Endpoint) emit(b *bus.Batch, frames []bus.Frame) (lost, bytes int) {
 
 // pick chooses the source for frames of one pair of hosts, so that their order
 // is kept. The kernel answers by the queue of a tap that it heard from.
-func (e *Endpoint) pick(f *bus.Frame) *source {
+func (e *Endpoint) pick(f *frame.Frame) *source {
 	if len(e.sources) == 1 {
 		return e.sources[0]
 	}

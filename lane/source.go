@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // burstBytes keeps what is read at once within the processor's cache until it
@@ -130,7 +131,7 @@ func (s *source) admit(b *bus.Batch) (bytes, cost int) {
 		f := &b.Frames[i]
 		switch {
 		case f.Len() == 0:
-			s.ep.conn.CountDrop(bus.DropMalformed, 0)
+			s.ep.conn.CountDrop(frame.DropMalformed, 0)
 		case f.WireLen() > mtu:
 			s.ep.conn.CountRefused()
 		default:

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 )
 
 // MaxBurst is the most frames that one Read is asked for.
@@ -32,7 +33,7 @@ type Turn struct {
 	ring    *Ring  // nil: the kernel has or allows none
 	buffers []byte // MaxBurst times FrameRoom; nil: not a lane's
 	conn    *bus.Conn
-	frames  [MaxBurst]bus.Frame // on their way out of a queue
+	frames  [MaxBurst]frame.Frame // on their way out of a queue
 
 	lost, lostBytes int
 }
@@ -52,16 +53,16 @@ func (t *Turn) Ring() *Ring {
 
 // Drop counts a frame of so many bytes that Read brings and that does not enter
 // the network.
-func (t *Turn) Drop(why bus.Drop, bytes int) { t.conn.CountDrop(why, bytes) }
+func (t *Turn) Drop(why frame.Drop, bytes int) { t.conn.CountDrop(why, bytes) }
 
 // Lost counts a frame that Write takes and that does not reach the far end.
-func (t *Turn) Lost(f *bus.Frame) {
+func (t *Turn) Lost(f *frame.Frame) {
 	t.lost++
 	t.lostBytes += f.Len()
 }
 
 // write lets a driver write, and tells how many of the frames that it took are lost.
-func (t *Turn) write(d Driver, frames []bus.Frame) (taken, lost, bytes int, err error) {
+func (t *Turn) write(d Driver, frames []frame.Frame) (taken, lost, bytes int, err error) {
 	t.lost, t.lostBytes = 0, 0
 	taken, err = d.Write(t, frames)
 	return taken, t.lost, t.lostBytes, err

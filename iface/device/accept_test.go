@@ -7,6 +7,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
 	"ipnfs/lane/lanetest"
 )
@@ -129,7 +130,7 @@ func FuzzAccept(f *testing.F) {
 	f.Add(marked(1, 1), uint16(65535))
 	f.Fuzz(func(t *testing.T, raw []byte, mtu uint16) {
 		l := lanetest.Hub(t)
-		if err := l.Net.Change(func(s *bus.Settings) { s.MTU = max(int(mtu), bus.MinMTU) }); err != nil {
+		if err := l.Net.Change(func(s *bus.Settings) { s.MTU = max(int(mtu), frame.MinMTU) }); err != nil {
 			t.Fatal(err)
 		}
 		cut, whole := &bustest.Recorder{}, bustest.NewTaper(-1)
@@ -151,9 +152,9 @@ func FuzzAccept(f *testing.F) {
 		if len(entered) == 0 {
 			return
 		}
-		h, frame := vnet.Parse(raw), raw[vnet.HeaderLen:]
-		if err := vnet.Check(h, frame); err != nil {
-			t.Errorf("%+v of %d bytes entered: %v", h, len(frame), err)
+		h, data := vnet.Parse(raw), raw[vnet.HeaderLen:]
+		if err := vnet.Check(h, data); err != nil {
+			t.Errorf("%+v of %d bytes entered: %v", h, len(data), err)
 		}
 		want := bustest.Complete(raw)
 		for _, f := range want {

@@ -9,6 +9,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 	"ipnfs/lane/lanetest"
 	"ipnfs/test/harness"
 )
@@ -73,10 +74,10 @@ type swallow struct {
 }
 
 // Claim takes all.
-func (*swallow) Claim(_ *bus.Batch, i, j int) (int, uint64) { return j - i, 0 }
+func (*swallow) Claim(_ *frame.Batch, i, j int) (int, uint64) { return j - i, 0 }
 
 // Emit counts.
-func (s *swallow) Emit(_ *bus.Batch, i, j int, _ uint64) { s.frames.Add(int64(j - i)) }
+func (s *swallow) Emit(_ *frame.Batch, i, j int, _ uint64) { s.frames.Add(int64(j - i)) }
 
 // Nor to who takes no super-frames, nor where the queue is full.
 func TestAllocationsOfForms(t *testing.T) {

@@ -2,6 +2,7 @@ package device
 
 import (
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/lane"
 )
 
@@ -31,7 +32,7 @@ type Device struct {
 
 // fits tells the longest frame in bytes that may go out of an interface of that
 // mtu, 0 for any, and the outermost tag that does not count.
-type fits func(mtu int) (maxLen int, freeTags bus.Tags)
+type fits func(mtu int) (maxLen int, freeTags frame.Tags)
 
 // join makes descriptors with their drivers a port of n, which sends and
 // receives.

@@ -10,6 +10,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/fail"
 	"ipnfs/bus/vnet"
 	"ipnfs/lane/lanetest"
 )
@@ -250,10 +251,10 @@ func TestStart(t *testing.T) {
 	defer unix.Close(b.Near)
 	for what, c := range map[string]struct {
 		number int
-		kind   bus.Kind
-	}{"a port of another user": {7, bus.Busy}, "a number that is not reserved": {9, bus.Unknown}} {
+		kind   fail.Kind
+	}{"a port of another user": {7, fail.Busy}, "a number that is not reserved": {9, fail.Unknown}} {
 		_, err := StartTap(l.Net, Config{Fds: []int{b.Near}, Join: bus.JoinOptions{Number: c.number}})
-		if bus.KindOf(err) != c.kind {
+		if fail.KindOf(err) != c.kind {
 			t.Errorf("%s: error %v, want one of kind %d", what, err, c.kind)
 		}
 		if _, err := unix.FcntlInt(uintptr(b.Near), unix.F_GETFD, 0); err != nil {

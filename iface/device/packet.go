@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
 	"ipnfs/lane"
 )
@@ -59,11 +60,11 @@ func packetSources(fds []int) (sources []lane.Source) {
 }
 
 // packetFits is the header, the payload and one tag of 802.1Q (packet_snd).
-func packetFits(mtu int) (maxLen int, freeTags bus.Tags) {
+func packetFits(mtu int) (maxLen int, freeTags frame.Tags) {
 	if mtu == 0 {
 		return 0, 0
 	}
-	return minFrame + mtu, bus.CTag
+	return minFrame + mtu, frame.CTag
 }
 
 // prepare readies n places. A frame is read tagLen behind the beginning of
@@ -95,7 +96,7 @@ func (q *packet) Read(t *lane.Turn, room int) (frames int, err error) {
 		buf := t.Buffer(i)
 		size := int(h.len)
 		if h.hdr.Flags&unix.MSG_TRUNC != 0 || size < vnet.HeaderLen+minFrame {
-			t.Drop(bus.DropMalformed, size)
+			t.Drop(frame.DropMalformed, size)
 			continue
 		}
 		raw := buf[tagLen:][:size]

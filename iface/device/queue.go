@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
 	"ipnfs/lane"
 )
@@ -38,7 +38,7 @@ func (q *queue) ring(t *lane.Turn) *lane.Ring {
 
 // Write is lane.Driver's: it writes the frames to the interface. What that does
 // not take is lost, as on a wire: it is down, or its peer has no room.
-func (q *queue) Write(t *lane.Turn, frames []bus.Frame) (taken int, err error) {
+func (q *queue) Write(t *lane.Turn, frames []frame.Frame) (taken int, err error) {
 	if ring := q.ring(t); ring != nil && len(frames) > 1 {
 		q.writeBursts(t, ring, frames)
 	} else {
@@ -48,7 +48,7 @@ func (q *queue) Write(t *lane.Turn, frames []bus.Frame) (taken int, err error) {
 }
 
 // writeEach writes frames by a call each.
-func (q *queue) writeEach(t *lane.Turn, frames []bus.Frame) {
+func (q *queue) writeEach(t *lane.Turn, frames []frame.Frame) {
 	pair := (*[2]unix.Iovec)(t.Iovecs[:2])
 	for k := range frames {
 		n := pieces(pair, &frames[k])
@@ -61,7 +61,7 @@ func (q *queue) writeEach(t *lane.Turn, frames []bus.Frame) {
 }
 
 // writeBursts writes frames by as few calls as the ring allows.
-func (q *queue) writeBursts(t *lane.Turn, ring *lane.Ring, frames []bus.Frame) {
+func (q *queue) writeBursts(t *lane.Turn, ring *lane.Ring, frames []frame.Frame) {
 	for len(frames) > 0 {
 		n := min(len(frames), lane.MaxBurst)
 		for k := range frames[:n] {
@@ -88,7 +88,7 @@ func (q *queue) writeBursts(t *lane.Turn, ring *lane.Ring, frames []bus.Frame) {
 
 // pieces tells where a frame lies as the kernel wants it, and how many pieces
 // that is; they are put to iov.
-func pieces(iov *[2]unix.Iovec, f *bus.Frame) int {
+func pieces(iov *[2]unix.Iovec, f *frame.Frame) int {
 	if raw, ok := f.Vnet(); ok {
 		iov[0] = unix.Iovec{Base: unsafe.SliceData(raw), Len: uint64(len(raw))}
 		return 1

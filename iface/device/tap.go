@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
 	"ipnfs/lane"
 )
@@ -30,11 +31,11 @@ func tapSources(fds []int) (sources []lane.Source) {
 // tapFits is what the kernel's bridge would forward to a tap: the header, payload
 // and room for a tag, while the frame's own outermost tag is apart
 // (is_skb_forwardable).
-func tapFits(mtu int) (maxLen int, freeTags bus.Tags) {
+func tapFits(mtu int) (maxLen int, freeTags frame.Tags) {
 	if mtu == 0 {
 		return 0, 0
 	}
-	return minFrame + tagLen + mtu, bus.CTag | bus.STag
+	return minFrame + tagLen + mtu, frame.CTag | frame.STag
 }
 
 // Read is lane.Driver's: it reads one frame by a call, which has the better
@@ -72,7 +73,7 @@ func (q *tapQueue) failed(t *lane.Turn, errno unix.Errno) error {
 		q.noRing.Store(true)
 	case 0, unix.EAGAIN, unix.EINTR:
 	case unix.EINVAL: // a super-frame that no virtio-net header can tell of, such as SCTP's; it is lost
-		t.Drop(bus.DropMalformed, 0)
+		t.Drop(frame.DropMalformed, 0)
 	default: // EBADFD: the interface was deleted
 		return errno
 	}
@@ -83,11 +84,11 @@ func (q *tapQueue) failed(t *lane.Turn, errno unix.Errno) error {
 // enter the network.
 func accept(t *lane.Turn, raw []byte) {
 	if len(raw) < vnet.HeaderLen+minFrame {
-		t.Drop(bus.DropMalformed, max(0, len(raw)-vnet.HeaderLen))
+		t.Drop(frame.DropMalformed, max(0, len(raw)-vnet.HeaderLen))
 		return
 	}
 	if data := raw[vnet.HeaderLen:]; vnet.Check(vnet.Parse(raw), data) != nil {
-		t.Drop(bus.DropMalformed, len(data))
+		t.Drop(frame.DropMalformed, len(data))
 		return
 	}
 	t.Batch.AddVnet(raw)

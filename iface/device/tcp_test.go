@@ -12,6 +12,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
 	"ipnfs/lane/lanetest"
 	"ipnfs/test/harness"
@@ -29,10 +30,10 @@ type observer struct {
 }
 
 // Claim takes all.
-func (*observer) Claim(_ *bus.Batch, i, j int) (int, uint64) { return j - i, 0 }
+func (*observer) Claim(_ *frame.Batch, i, j int) (int, uint64) { return j - i, 0 }
 
 // Emit looks.
-func (o *observer) Emit(b *bus.Batch, i, j int, _ uint64) {
+func (o *observer) Emit(b *frame.Batch, i, j int, _ uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for k := i; k < j; k++ {

@@ -5,7 +5,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
 	"ipnfs/lane"
 )
 
@@ -34,7 +33,7 @@ func (d Datagrams) Read(t *lane.Turn, room int) (frames int, err error) {
 }
 
 // Write is lane.Driver's.
-func (d Datagrams) Write(_ *lane.Turn, frames []bus.Frame) (taken int, err error) {
+func (d Datagrams) Write(_ *lane.Turn, frames []frame.Frame) (taken int, err error) {
 	for ; taken < len(frames); taken++ {
 		if _, err := unix.Write(d.FD, frames[taken].Data()); err != nil {
 			return taken, err
