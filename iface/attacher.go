@@ -11,14 +11,14 @@ import (
 )
 
 func init() {
-	bus.RegisterAttacher("tap", &attacher{kind: "tap", device: device.Tap, open: openTap})
-	bus.RegisterAttacher("grab", &attacher{kind: "grab", device: device.Packet, open: openGrab})
+	bus.RegisterAttacher("tap", &attacher{kind: "tap", start: device.StartTap, open: openTap})
+	bus.RegisterAttacher("grab", &attacher{kind: "grab", start: device.StartPacket, open: openGrab})
 }
 
 // attacher serves one file.
 type attacher struct {
-	kind   string
-	device device.Kind
+	kind  string
+	start startDevice
 	// open takes hold of the interface that a command describes: it fills in
 	// name, options, facts, fds, undo and holder, and claims its place. What is
 	// filled in is given back also if it fails. ns is where the interface is.
@@ -37,7 +37,7 @@ func (t *attacher) Attach(n *bus.Network, by bus.Caller, command string) error {
 	defer c.takeTurn()()
 	ns, err := t.open(c, command, a)
 	if err == nil {
-		err = a.start(t.device, ns)
+		err = a.start(t.start, ns)
 	}
 	if err != nil {
 		a.end(detached)
