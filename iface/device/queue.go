@@ -39,10 +39,14 @@ func (q *queue) ring(t *lane.Turn) *lane.Ring {
 // Write is lane.Driver's: it writes the frames to the interface. What that does
 // not take is lost, as on a wire: it is down, or its peer has no room.
 func (q *queue) Write(t *lane.Turn, frames []frame.Frame) (taken int, err error) {
-	if ring := q.ring(t); ring != nil && len(frames) > 1 {
-		q.writeBursts(t, ring, frames)
-	} else {
-		q.writeEach(t, frames)
+	for rest := frames; len(rest) > 0; {
+		n := min(len(rest), lane.MaxBurst)
+		if ring := q.ring(t); ring != nil && n > 1 {
+			q.writeBurst(t, ring, rest[:n])
+		} else {
+			q.writeEach(t, rest[:n])
+		}
+		rest = rest[n:]
 	}
 	return len(frames), nil
 }
@@ -60,30 +64,26 @@ func (q *queue) writeEach(t *lane.Turn, frames []frame.Frame) {
 	*pair = [2]unix.Iovec{}
 }
 
-// writeBursts writes frames by as few calls as the ring allows.
-func (q *queue) writeBursts(t *lane.Turn, ring *lane.Ring, frames []frame.Frame) {
-	for len(frames) > 0 {
-		n := min(len(frames), lane.MaxBurst)
-		for k := range frames[:n] {
-			pair := (*[2]unix.Iovec)(t.Iovecs[2*k:])
-			if pieces(pair, &frames[k]) == 1 {
-				ring.Write(q.fd, unsafe.Slice(pair[0].Base, pair[0].Len))
-			} else {
-				ring.Writev(q.fd, pair[:])
-			}
+// writeBurst writes frames, MaxBurst at most, by one call of the ring.
+func (q *queue) writeBurst(t *lane.Turn, ring *lane.Ring, frames []frame.Frame) {
+	for k := range frames {
+		pair := (*[2]unix.Iovec)(t.Iovecs[2*k:])
+		if pieces(pair, &frames[k]) == 1 {
+			ring.Write(q.fd, unsafe.Slice(pair[0].Base, pair[0].Len))
+		} else {
+			ring.Writev(q.fd, pair[:])
 		}
-		for k, result := range ring.Submit() {
-			if unix.Errno(-result) == unix.EOPNOTSUPP {
-				q.noRing.Store(true)
-			}
-			if result < 0 {
-				t.Lost(&frames[k])
-			}
-		}
-		runtime.KeepAlive(frames)
-		clear(t.Iovecs[:2*n])
-		frames = frames[n:]
 	}
+	for k, result := range ring.Submit() {
+		if unix.Errno(-result) == unix.EOPNOTSUPP {
+			q.noRing.Store(true)
+		}
+		if result < 0 {
+			t.Lost(&frames[k])
+		}
+	}
+	runtime.KeepAlive(frames)
+	clear(t.Iovecs[:2*len(frames)])
 }
 
 // pieces tells where a frame lies as the kernel wants it, and how many pieces
