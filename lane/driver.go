@@ -2,6 +2,7 @@ package lane
 
 import (
 	"errors"
+
 	"ipnfs/bus/frame"
 )
 
