@@ -60,7 +60,8 @@ type parking struct {
 // Take copies the frames of b from the i-th on into p.Batch, for a sender
 // whose memory does not stay, and tells whether there is something to Park. The
 // copies are charged to the network. Those for which it has no memory are lost,
-// and counted so at the receiver that had no room.
+// and counted so at the receiver that had no room, or at p.Conn if the budget of b
+// was spent.
 func (p *Parked) Take(b *Batch, i int) bool {
 	if lost := p.Batch.Take(p.Conn.net.mem, &b.Batch, i); lost > 0 {
 		p.Conn.count(b, len(b.Frames)-lost, len(b.Frames))

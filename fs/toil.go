@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"ipnfs/bus"
+	"ipnfs/lane"
 )
 
 // copyBudget is how many copies of frames a request may make on the device's
@@ -12,7 +13,7 @@ import (
 // small frames to 16 receivers. maxReach is to how many receivers at most a frame
 // goes there at all. What is more is toil.
 const (
-	copyBudget = 16 << 10
+	copyBudget = lane.Budget
 	maxReach   = 2048
 )
 

@@ -14,9 +14,9 @@ import (
 
 func init() {
 	register("the taps that are ports of the network", haveTun,
-		&attacher{kind: "tap", device: device.Tap, open: openTap})
+		&attacher{kind: "tap", start: device.StartTap, open: openTap})
 	register("the other network interfaces that are ports of the network", nil,
-		&attacher{kind: "grab", device: device.Packet, open: openGrab})
+		&attacher{kind: "grab", start: device.StartPacket, open: openGrab})
 }
 
 func register(summary string, can func() bool, a *attacher) {
@@ -30,8 +30,8 @@ func haveTun() bool { return unix.Access("/dev/net/tun", unix.F_OK) == nil }
 
 // attacher serves one file.
 type attacher struct {
-	kind   string
-	device device.Kind
+	kind  string
+	start startDevice
 	// open takes hold of the interface that a command describes: it fills in
 	// name, options, facts, fds, undo and holder, and claims its place. What is
 	// filled in is given back also if it fails. ns is where the interface is.
@@ -50,7 +50,7 @@ func (t *attacher) Attach(n *bus.Network, by bus.Caller, command string) error {
 	defer c.takeTurn()()
 	ns, err := t.open(c, command, a)
 	if err == nil {
-		err = a.start(t.device, ns)
+		err = a.start(t.start, ns)
 	}
 	if err != nil {
 		a.end(detached)

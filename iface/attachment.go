@@ -63,14 +63,18 @@ type holder interface {
 	release()
 }
 
+// startDevice makes descriptors a port of a network: device.StartTap or
+// device.StartPacket.
+type startDevice func(*bus.Network, device.Config) (*device.Device, error)
+
 // start makes a, which holds an interface of ns, a port of its network.
-func (a *attachment) start(kind device.Kind, ns *netns.NS) error {
+func (a *attachment) start(start startDevice, ns *netns.NS) error {
 	info := a.by
 	info.Kind, info.Detail, info.Since = a.kind, a.known().Name, time.Now()
 	a.join.Info = info
 	var err error
-	a.device, err = device.Start(a.net, device.Config{
-		Kind: kind, Fds: a.fds, MTU: a.known().MTU, Join: a.join, Ended: func(string) { a.end(lost) },
+	a.device, err = start(a.net, device.Config{
+		Fds: a.fds, MTU: a.known().MTU, Join: a.join, Ended: func(string) { a.end(lost) },
 	})
 	if err != nil {
 		return err

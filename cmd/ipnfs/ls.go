@@ -42,15 +42,12 @@ there was nobody (see stats in ipnfs(5)).`,
 			return ipnfsMounts(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			dir := "/ipn"
-			mounts := ipnfsMounts()
-			switch {
-			case len(args) == 1:
+			var dir string
+			var err error
+			if len(args) == 1 {
 				dir = args[0]
-			case len(mounts) == 1:
-				dir = mounts[0]
-			case len(mounts) > 1:
-				return failf(exitUsage, "ipnfs is mounted on %s: say which", strings.Join(mounts, ", "))
+			} else if dir, err = oneMount(); err != nil {
+				return err
 			}
 			views, err := viewNetworks(dir)
 			if err != nil {
@@ -68,10 +65,30 @@ there was nobody (see stats in ipnfs(5)).`,
 	return c
 }
 
+// oneMount is the one place where ipnfs is mounted, or /ipn.
+func oneMount() (string, error) {
+	switch mounts := ipnfsMounts(); len(mounts) {
+	case 0:
+		return "/ipn", nil
+	case 1:
+		return mounts[0], nil
+	default:
+		return "", failf(exitUsage, "ipnfs is mounted on %s: say which", strings.Join(mounts, ", "))
+	}
+}
+
+// checkAnswers fails if dir is no mount point of an ipnfs that works.
+func checkAnswers(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "features")); err != nil {
+		return failf(exitSystem, "%s: no ipnfs answers there%s", dir, listMounts())
+	}
+	return nil
+}
+
 // viewNetworks reads the tree as any program would.
 func viewNetworks(dir string) ([]netView, error) {
-	if _, err := os.Stat(filepath.Join(dir, "features")); err != nil {
-		return nil, failf(exitSystem, "%s: no ipnfs answers there%s", dir, listMounts())
+	if err := checkAnswers(dir); err != nil {
+		return nil, err
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -9,10 +9,13 @@
 //   - log.go: where messages go; notify.go: what systemd is told, whose unit is
 //     systemd/ipnfs@.service.
 //   - umount.go, ls.go: the other commands.
+//   - plug.go: a port on standard input and output; carry.go: its frames;
+//     restrict.go: what a key of ssh may plug.
 //   - copies.go: where else a tree is mounted; holders.go: who keeps it in use.
 //   - modules.go: the policies that are built in.
 //
-// Exit codes are those of mount(8): 0, 1 usage, 2 system error, 32 failure.
+// Exit codes are those of mount(8): 0, 1 usage, 2 system error, 32 failure; and
+// 3, what was plugged into has ended.
 package main
 
 import (
@@ -29,11 +32,12 @@ import (
 // version is set by the linker (make build).
 var version = ""
 
-// Exit codes, from mount(8).
+// Exit codes, from mount(8) but exitEnded.
 const (
 	exitUsage  = 1
 	exitSystem = 2
-	exitMount  = 32
+	exitEnded  = 3
+	exitMount  = 32 // also that of a plug: it did not join
 )
 
 // failure is an error with the exit code it means.
@@ -94,7 +98,7 @@ The files are described in ipnfs(5), mounting in ipnfs(8).`,
 		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(mountCommand(), umountCommand(), lsCommand(), versionCommand())
+	root.AddCommand(mountCommand(), umountCommand(), lsCommand(), plugCommand(), versionCommand())
 	return root
 }
 

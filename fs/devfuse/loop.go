@@ -2,13 +2,14 @@ package devfuse
 
 import (
 	"errors"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
+
+	"ipnfs/lane"
 )
 
 // Sizes in bytes of what passes the device in one request. MaxWrite is the
@@ -17,12 +18,6 @@ const (
 	MaxWrite   = 1 << 20
 	bufferSize = MaxWrite + 4096
 )
-
-// yieldEvery is after how many requests Serve gives way to the scheduler.
-// A goroutine that never does so looks to Go's monitor thread like one that
-// has run for too long: every 20 us it wakes to preempt it, which cost 5 % of
-// the operations and made the slowest percent ten times slower.
-const yieldEvery = 128
 
 // coldPatience is how long the end waits for requests that the tree still serves.
 // An attach may hang for ever in a file system that does not answer.
@@ -54,31 +49,33 @@ func (d *Device) Handle(fh uint64) Handle { return d.handles.get(fh) }
 
 // Serve answers requests until the file system is unmounted or the connection
 // is aborted, which is no error. Then every handle is released.
+//
+// The device has a thread of its own, on which it blocks in read(2), and is no
+// source of a lane: to ask epoll first costs a call a request, a tenth of a
+// write(2) or read(2) on a port.
 func (d *Device) Serve() error {
 	buf := make([]byte, bufferSize)
-	for served := 0; ; served++ {
-		if served%yieldEvery == 0 {
-			runtime.Gosched()
-		}
-		n, err := unix.Read(d.fd, buf)
+	var err error
+	lane.Run(func() (more bool) {
+		var n int
+		n, err = unix.Read(d.fd, buf)
 		switch {
 		case err == nil && n == 0: // never from /dev/fuse: the other end of a test
-			d.finish()
-			return nil
+			return false
 		case err == nil:
 			if !d.dispatch(buf[:n]) {
 				d.serveCold(buf[:n])
 			}
-		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOENT):
-			// ENOENT: the request was taken back while it was read.
-		case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ECONNABORTED):
-			d.finish()
-			return nil
-		default:
-			d.finish()
-			return err
+			return true
 		}
+		// ENOENT: the request was taken back while it was read.
+		return errors.Is(err, unix.EINTR) || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOENT)
+	})
+	d.finish()
+	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ECONNABORTED) {
+		return nil
 	}
+	return err
 }
 
 // Do serves one request, which is lent, and returns when its work is done: for

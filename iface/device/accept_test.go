@@ -9,6 +9,7 @@ import (
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
+	"ipnfs/lane/lanetest"
 )
 
 // lies are headers with frames that no kernel gives, as a peer might make
@@ -63,7 +64,7 @@ func lies() map[string][]byte {
 // comes between is not disturbed.
 func TestMalformed(t *testing.T) {
 	withAndWithoutRing(t, func(t *testing.T) {
-		l := hubLab(t)
+		l := lanetest.Hub(t)
 		a, b := newFakeTap(t), newFakeTap(t)
 		da := a.start(t, l, Config{})
 		db := b.start(t, l, Config{})
@@ -71,22 +72,22 @@ func TestMalformed(t *testing.T) {
 		l.JoinAs(t, cut, bus.JoinOptions{Recv: true})
 		seen := uint64(0)
 		for what, raw := range lies() {
-			a.bring(t, raw)
+			a.Bring(t, raw)
 			seen++
 			bustest.WaitFor(t, what, func() bool { return da.Port().Stats().Frames == seen })
-			if count(da.Port(), "drop_malformed") != seen {
+			if lanetest.Count(da.Port(), "drop_malformed") != seen {
 				t.Errorf("%s: it was let in", what)
 				l.Net.ResetStats()
 				seen = 0
 			}
 		}
-		if n := len(b.received()) + len(cut.Frames()); n != 0 {
+		if n := len(b.Received()) + len(cut.Frames()); n != 0 {
 			t.Errorf("%d of them came to others", n)
 		}
 
 		// Many at once, good ones between.
 		l.Net.ResetStats()
-		before := len(b.received())
+		before := len(b.Received())
 		var bad, good [][]byte
 		for range 20 {
 			for _, raw := range lies() {
@@ -94,35 +95,27 @@ func TestMalformed(t *testing.T) {
 			}
 		}
 		for i, raw := range bad {
-			a.bring(t, raw)
+			a.Bring(t, raw)
 			if i%3 == 0 {
-				a.bring(t, marked(1, i))
+				a.Bring(t, marked(1, i))
 				good = append(good, marked(1, i))
 			}
-			b.await(t, before) // read what is there
+			b.Await(t, before) // read what is there
 		}
 		bustest.WaitFor(t, "all to be read", func() bool {
 			return da.Port().Stats().Frames == uint64(len(bad)+len(good))
 		})
-		got := b.received()[before:]
+		got := b.Received()[before:]
 		if !slices.EqualFunc(got, good, bytes.Equal) {
 			t.Errorf("%d good frames came, want %d, or others", len(got), len(good))
 		}
-		if stats := db.Port().Stats(); bustest.CheckBalance(stats) != nil || count(db.Port(), "drop_device") != 0 {
+		if stats := db.Port().Stats(); bustest.CheckBalance(stats) != nil || lanetest.Count(db.Port(), "drop_device") != 0 {
 			t.Errorf("the other tap's are %+v", stats)
 		}
-		if got := count(da.Port(), "drop_malformed"); got != uint64(len(bad)) {
+		if got := lanetest.Count(da.Port(), "drop_malformed"); got != uint64(len(bad)) {
 			t.Errorf("%d are counted as malformed, %d were sent", got, len(bad))
 		}
 	})
-}
-
-// acceptor is a queue of a device that has joined and is not read.
-func acceptor(t testing.TB, l *bustest.Lab) *queue {
-	t.Helper()
-	d := &Device{}
-	l.JoinAs(t, d, bus.JoinOptions{Recv: true, Send: true, Offload: true})
-	return &queue{dev: d}
 }
 
 // FuzzAccept reads anything from a tap: it enters the network, and then is
@@ -136,37 +129,43 @@ func FuzzAccept(f *testing.F) {
 	}
 	f.Add(marked(1, 1), uint16(65535))
 	f.Fuzz(func(t *testing.T, raw []byte, mtu uint16) {
-		l := hubLab(t)
+		l := lanetest.Hub(t)
 		if err := l.Net.Change(func(s *bus.Settings) { s.MTU = max(int(mtu), frame.MinMTU) }); err != nil {
 			t.Fatal(err)
 		}
-		cut := &bustest.Recorder{}
+		cut, whole := &bustest.Recorder{}, bustest.NewTaper(-1)
 		l.JoinAs(t, cut, bus.JoinOptions{Recv: true})
-		q := acceptor(t, l)
-		before := bytes.Clone(raw)
-		var b bus.Batch
-		q.accept(&b, raw)
-		port := q.dev.Port()
-		entered, malformed, refused := len(b.Frames), count(port, "drop_malformed"), port.Stats().Refused
-		if uint64(entered)+malformed+refused != 1 {
-			t.Fatalf("it entered %d times, is malformed %d times and too long %d times", entered, malformed, refused)
-		}
-		if entered == 0 {
+		l.JoinAs(t, whole, bus.JoinOptions{Recv: true, Offload: true})
+		far := newFakeTap(t)
+		port := far.start(t, l, Config{}).Port()
+		if len(raw) == 0 || !far.Try(raw) { // more than the socket takes
 			return
 		}
-		h, frame := vnet.Parse(raw), raw[vnet.HeaderLen:]
-		if err := vnet.Check(h, frame); err != nil {
-			t.Errorf("%+v of %d bytes entered: %v", h, len(frame), err)
+		bustest.WaitFor(t, "it to be counted", func() bool {
+			stats := port.Stats()
+			return stats.Frames+stats.Refused == 1
+		})
+		entered := whole.Shapes()
+		if malformed := lanetest.Count(port, "drop_malformed"); uint64(len(entered))+malformed+port.Stats().Refused != 1 {
+			t.Fatalf("it entered %d times, is malformed %d times and too long %d times", len(entered), malformed, port.Stats().Refused)
 		}
-		if n := b.Frames[0].WireLen(); n > l.Net.MTU() {
-			t.Errorf("%d bytes entered where the mtu is %d", n, l.Net.MTU())
+		if len(entered) == 0 {
+			return
 		}
-		q.dev.conn.Send(&b)
-		b.Reset()
-		if !bytes.Equal(raw, before) {
+		h, data := vnet.Parse(raw), raw[vnet.HeaderLen:]
+		if err := vnet.Check(h, data); err != nil {
+			t.Errorf("%+v of %d bytes entered: %v", h, len(data), err)
+		}
+		want := bustest.Complete(raw)
+		for _, f := range want {
+			if len(f) > l.Net.MTU() {
+				t.Errorf("%d bytes entered where the mtu is %d", len(f), l.Net.MTU())
+			}
+		}
+		if got := append(entered[0].Header, entered[0].Data...); !bytes.Equal(got, raw) {
 			t.Error("it was changed on its way")
 		}
-		if want := bustest.Complete(raw); !slices.EqualFunc(cut.Frames(), want, bytes.Equal) {
+		if !slices.EqualFunc(cut.Frames(), want, bytes.Equal) {
 			t.Errorf("%d complete frames came, want %d, or others", len(cut.Frames()), len(want))
 		}
 	})

@@ -2,7 +2,6 @@ package device
 
 import (
 	"runtime"
-	"runtime/debug"
 	"sync/atomic"
 	"testing"
 
@@ -11,34 +10,14 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/frame"
+	"ipnfs/lane/lanetest"
 	"ipnfs/test/harness"
 )
 
-// wantNoAllocations lets frames go, as many as pump is asked for, and counts
-// allocations of the whole process meanwhile. pump waits until all have gone
-// and allocates nothing itself.
-func wantNoAllocations(t *testing.T, what string, pump func(frames int)) {
+func skipRace(t *testing.T) {
 	t.Helper()
 	if harness.Race {
 		t.Skip("the race detector allocates")
-	}
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it empties pools
-	pump(2000)
-	const frames = 10000
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	pump(frames)
-	runtime.ReadMemStats(&after)
-	// The runtime itself allocates a little now and then.
-	if n := after.Mallocs - before.Mallocs; n > frames/100 {
-		t.Errorf("%s: %d allocations for %d frames", what, n, frames)
-	}
-}
-
-// awaitFrames waits until a port has brought n frames.
-func awaitFrames(p *bus.Port, n uint64) {
-	for p.Stats().Frames < n {
-		runtime.Gosched()
 	}
 }
 
@@ -55,7 +34,7 @@ func pumper(from int, raw []byte, to int, device *Device) func(frames int) {
 				runtime.Gosched()
 			}
 			if sent%16 == 0 {
-				awaitFrames(device.Port(), at+uint64(sent))
+				lanetest.AwaitFrames(device.Port(), at+uint64(sent))
 				for {
 					if _, err := unix.Read(to, buf); err != nil {
 						break
@@ -63,23 +42,24 @@ func pumper(from int, raw []byte, to int, device *Device) func(frames int) {
 				}
 			}
 		}
-		awaitFrames(device.Port(), at+uint64(frames))
+		lanetest.AwaitFrames(device.Port(), at+uint64(frames))
 	}
 }
 
 // From one tap to another nothing is allocated, whatever the frames are.
 func TestAllocations(t *testing.T) {
+	skipRace(t)
 	raws := map[string][]byte{
 		"small": marked(1, 1),
 		"super": bustest.Super{To: 0xff, Size: 1448, Payload: 20000}.Raw(),
 	}
 	withAndWithoutRing(t, func(t *testing.T) {
 		for what, raw := range raws {
-			l := hubLab(t)
+			l := lanetest.Hub(t)
 			a, b := newFakeTap(t), newFakeTap(t)
 			d := a.start(t, l, Config{})
 			b.start(t, l, Config{})
-			wantNoAllocations(t, what, pumper(a.fd, raw, b.fd, d))
+			lanetest.NoAllocations(t, what, pumper(a.FD, raw, b.FD, d))
 			if n := drop(l.Net, "malformed") + drop(l.Net, "device"); n != 0 {
 				t.Errorf("%s: %d frames were lost", what, n)
 			}
@@ -101,14 +81,15 @@ func (s *swallow) Emit(_ *frame.Batch, i, j int, _ uint64) { s.frames.Add(int64(
 
 // Nor to who takes no super-frames, nor where the queue is full.
 func TestAllocationsOfForms(t *testing.T) {
-	l := hubLab(t)
+	skipRace(t)
+	l := lanetest.Hub(t)
 	a, b := newFakeTap(t), newFakeTap(t)
 	d := a.start(t, l, Config{})
 	b.start(t, l, Config{})
 	cut, full := &swallow{}, &bustest.Sink{}
 	l.JoinAs(t, cut, bus.JoinOptions{Recv: true})
 	l.JoinAs(t, full, bus.JoinOptions{Recv: true})
-	wantNoAllocations(t, "cut, and dropped", pumper(a.fd, bustest.Super{To: 0xff, Size: 1448, Payload: 9000}.Raw(), b.fd, d))
+	lanetest.NoAllocations(t, "cut, and dropped", pumper(a.FD, bustest.Super{To: 0xff, Size: 1448, Payload: 9000}.Raw(), b.FD, d))
 	if cut.frames.Load() < 7*10000 {
 		t.Errorf("%d frames came cut", cut.frames.Load())
 	}
@@ -116,26 +97,27 @@ func TestAllocationsOfForms(t *testing.T) {
 
 // From one real tap to another, and from one wire to another.
 func TestAllocationsOfTaps(t *testing.T) {
+	skipRace(t)
 	t.Run("tap", func(t *testing.T) {
-		l := hubLab(t)
+		l := lanetest.Hub(t)
 		a, b := newTap(t, l, 1, Config{}), newTap(t, l, 1, Config{})
-		wantNoAllocations(t, "tap to tap", pumper(a.fd, wire(1, 1), b.fd, a.dev))
+		lanetest.NoAllocations(t, "tap to tap", pumper(a.fd, wire(1, 1), b.fd, a.dev))
 		peer := a.superStation(t, a.index)
-		wantNoAllocations(t, "super-frames", pumper(peer.fd, bustest.Super{To: 0xff, Size: 1448, Payload: 20000}.Raw(), b.fd, a.dev))
+		lanetest.NoAllocations(t, "super-frames", pumper(peer.fd, bustest.Super{To: 0xff, Size: 1448, Payload: 20000}.Raw(), b.fd, a.dev))
 	})
 	t.Run("packet", func(t *testing.T) {
-		l := hubLab(t)
+		l := lanetest.Hub(t)
 		var far [2]*station
 		var near [2]*Device
 		for i := range far {
 			h, other := newHost(t), newHost(t)
 			a, b := veth(t, h, "dvt0", other, "dvt1")
 			fd := h.packetSocket(t, a, unix.PACKET_VNET_HDR, unix.PACKET_AUXDATA)
-			near[i] = start(t, l, Config{Kind: Packet, Fds: []int{fd}})
+			near[i] = startPacket(t, l, Config{Fds: []int{fd}})
 			far[i] = other.superStation(t, b)
 		}
 		tagged := bustest.Super{To: 0xff, Size: 1448, Payload: 20000, Tags: []uint32{0x81002064}}.Raw()
-		wantNoAllocations(t, "wire to wire", pumper(far[0].fd, marked(1, 1), far[1].fd, near[0]))
-		wantNoAllocations(t, "super-frames with a tag", pumper(far[0].fd, tagged, far[1].fd, near[0]))
+		lanetest.NoAllocations(t, "wire to wire", pumper(far[0].fd, marked(1, 1), far[1].fd, near[0]))
+		lanetest.NoAllocations(t, "super-frames with a tag", pumper(far[0].fd, tagged, far[1].fd, near[0]))
 	})
 }

@@ -7,43 +7,33 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/lane"
 )
 
-// joinable is a Device that is made before it joins: the suite joins it.
-type joinable struct{ *Device }
+// joinable is an endpoint that the suite joins.
+type joinable struct{ *lane.Endpoint }
 
-func newJoinable(tb testing.TB, kind Kind, fds []int) joinable {
+func newJoinable(tb testing.TB, sources []lane.Source) joinable {
 	tb.Helper()
-	d := &Device{kind: kind, done: make(chan struct{})}
-	for _, fd := range fds {
-		q := &queue{dev: d, fd: fd, burst: 1}
-		var err error
-		if q.loop, err = acquireLoop(); err != nil {
-			tb.Fatal(err)
-		}
-		d.queues = append(d.queues, q)
+	e, err := lane.New(lane.Config{Sources: sources, Lossy: true})
+	if err != nil {
+		tb.Fatal(err)
 	}
-	return joinable{d}
+	return joinable{e}
 }
 
 // Attach is what Start does when it has joined.
 func (j joinable) Attach(c *bus.Conn) {
-	j.Device.Attach(c)
-	for _, q := range j.queues {
-		q.mu.Lock()
-		if err := q.loop.watch(q); err != nil {
-			panic(err)
-		}
-		q.mu.Unlock()
-	}
+	j.Endpoint.Attach(c)
+	j.Serve()
 }
 
 func fixture(d joinable, far *station) *bustest.Fixture {
 	return &bustest.Fixture{
 		Endpoint: d,
 		Options:  bus.JoinOptions{Recv: true, Send: true, Offload: true},
-		Received: far.received,
-		Bring:    func(frame []byte) { _ = far.try(frame) },
+		Received: far.Received,
+		Bring:    func(frame []byte) { _ = far.Try(frame) },
 		Close:    d.Close,
 	}
 }
@@ -55,7 +45,7 @@ func TestTapConforms(t *testing.T) {
 			bustest.TestEndpoint(t, func(tb testing.TB) *bustest.Fixture {
 				h := newHost(tb)
 				fds, index := h.tap(tb, "dvt0", queues)
-				return fixture(newJoinable(tb, Tap, fds), h.station(tb, index))
+				return fixture(newJoinable(tb, tapSources(fds)), h.station(tb, index))
 			})
 		})
 	}
@@ -67,6 +57,6 @@ func TestPacketConforms(t *testing.T) {
 		near, far := newHost(tb), newHost(tb)
 		a, b := veth(tb, near, "dvt0", far, "dvt1")
 		fd := near.packetSocket(tb, a, unix.PACKET_VNET_HDR, unix.PACKET_AUXDATA)
-		return fixture(newJoinable(tb, Packet, []int{fd}), far.station(tb, b))
+		return fixture(newJoinable(tb, packetSources([]int{fd})), far.station(tb, b))
 	})
 }

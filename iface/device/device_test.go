@@ -11,15 +11,9 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/fail"
-	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
+	"ipnfs/lane/lanetest"
 )
-
-// marked is the seq-th frame of a sender, complete, with a virtio-net header.
-func marked(sender, seq int) []byte {
-	frame := bustest.Mark(bustest.EthernetHeader(sender), sender, seq, 30+seq*97%1440)
-	return bustest.WithHeader(vnet.Header{}, frame)
-}
 
 // bare takes the headers off.
 func bare(raws [][]byte) (frames [][]byte) {
@@ -50,7 +44,7 @@ func superFrames() (raws [][]byte) {
 // complete, or as they want it.
 func TestTapToTap(t *testing.T) {
 	withAndWithoutRing(t, func(t *testing.T) {
-		l := hubLab(t)
+		l := lanetest.Hub(t)
 		a, b := newFakeTap(t), newFakeTap(t)
 		from := a.start(t, l, Config{})
 		b.start(t, l, Config{})
@@ -67,10 +61,10 @@ func TestTapToTap(t *testing.T) {
 		}
 		// The tap at the other end has to read, as a kernel does.
 		for i, raw := range raws {
-			a.bring(t, raw)
-			b.await(t, i+1)
+			a.Bring(t, raw)
+			b.Await(t, i+1)
 		}
-		if got := b.received(); !slices.EqualFunc(got, raws, bytes.Equal) {
+		if got := b.Received(); !slices.EqualFunc(got, raws, bytes.Equal) {
 			t.Errorf("%d frames came from tap to tap, want %d, or they changed", len(got), len(raws))
 		}
 		if got := cut.Frames(); !slices.EqualFunc(got, complete, bytes.Equal) {
@@ -91,13 +85,13 @@ func TestTapToTap(t *testing.T) {
 func TestBursts(t *testing.T) {
 	withAndWithoutRing(t, func(t *testing.T) {
 		const frames = 20000
-		l := hubLab(t)
+		l := lanetest.Hub(t)
 		ear := &bustest.Recorder{}
 		l.Join(t, ear)
 		a := newFakeTap(t)
 		d := a.start(t, l, Config{})
 		for i := range frames {
-			a.bring(t, marked(1, i))
+			a.Bring(t, marked(1, i))
 		}
 		bustest.WaitFor(t, "all to come", func() bool { return len(ear.Frames()) == frames })
 		if err := bustest.CheckOrder(ear.Frames()); err != nil {
@@ -112,7 +106,7 @@ func TestBursts(t *testing.T) {
 // What comes from files and streams gets a header that says nothing.
 func TestOthersToTap(t *testing.T) {
 	withAndWithoutRing(t, func(t *testing.T) {
-		l := hubLab(t)
+		l := lanetest.Hub(t)
 		a := newFakeTap(t)
 		a.start(t, l, Config{})
 		from := l.Join(t, &bustest.Sink{})
@@ -123,7 +117,7 @@ func TestOthersToTap(t *testing.T) {
 		}
 		bustest.Send(from, frames[0])
 		bustest.SendBatch(from, frames[1:]...)
-		if got := a.await(t, len(want)); !slices.EqualFunc(got, want, bytes.Equal) {
+		if got := a.Await(t, len(want)); !slices.EqualFunc(got, want, bytes.Equal) {
 			t.Errorf("%d frames came, want %d, or others", len(got), len(want))
 		}
 	})
@@ -132,7 +126,7 @@ func TestOthersToTap(t *testing.T) {
 // What the kernel has no room for is lost, and counted as that.
 func TestLostOnWrite(t *testing.T) {
 	withAndWithoutRing(t, func(t *testing.T) {
-		l := hubLab(t)
+		l := lanetest.Hub(t)
 		a, b := newFakeTap(t), newFakeTap(t)
 		ear := &bustest.Recorder{}
 		l.Join(t, ear)
@@ -140,16 +134,16 @@ func TestLostOnWrite(t *testing.T) {
 		d := b.start(t, l, Config{})
 		const frames = 5000 // none is read at b
 		for i := range frames {
-			a.bring(t, marked(1, i))
+			a.Bring(t, marked(1, i))
 		}
 		bustest.WaitFor(t, "all to come elsewhere", func() bool { return len(ear.Frames()) == frames })
-		got := len(b.received())
+		got := len(b.Received())
 		stats := d.Port().Stats()
-		if lost := count(d.Port(), "drop_device"); got == 0 || lost == 0 || int(lost)+got != frames || stats.Received != uint64(got) {
+		if lost := lanetest.Count(d.Port(), "drop_device"); got == 0 || lost == 0 || int(lost)+got != frames || stats.Received != uint64(got) {
 			t.Errorf("of %d frames %d came, %d are counted as lost: %+v", frames, got, lost, stats)
 		}
 		bytes := uint64(0)
-		for _, raw := range b.received() {
+		for _, raw := range b.Received() {
 			bytes += uint64(len(raw) - vnet.HeaderLen)
 		}
 		if stats.ReceivedBytes != bytes {
@@ -164,7 +158,7 @@ func TestLostOnWrite(t *testing.T) {
 // A frame goes out if it, or what it is to be cut to, is as short as the
 // interface takes.
 func TestMTU(t *testing.T) {
-	l := hubLab(t)
+	l := lanetest.Hub(t)
 	a := newFakeTap(t)
 	d := a.start(t, l, Config{MTU: 1500})
 	from := l.Join(t, &bustest.Sink{})
@@ -177,10 +171,10 @@ func TestMTU(t *testing.T) {
 	bustest.SendVnet(from, longer)
 	bustest.Send(from, make([]byte, 1519))
 	want := [][]byte{fits, fits, make([]byte, 10+1518), longer, make([]byte, 10+1519)}
-	if got := a.await(t, len(want)); !slices.EqualFunc(got, want, bytes.Equal) {
+	if got := a.Await(t, len(want)); !slices.EqualFunc(got, want, bytes.Equal) {
 		t.Errorf("%d frames came, want %d, or others", len(got), len(want))
 	}
-	if got := count(d.Port(), "drop_too_long"); got != 2 {
+	if got := lanetest.Count(d.Port(), "drop_too_long"); got != 2 {
 		t.Errorf("%d are counted as too long, want 2", got)
 	}
 }
@@ -196,30 +190,31 @@ func TestFits(t *testing.T) {
 		return f
 	}
 	for _, c := range []struct {
-		kind Kind
+		what string
+		fits fits
 		f    []byte
-		fits bool
+		ok   bool
 	}{
-		{Tap, tagged(1518), true}, {Tap, tagged(1519), false},
-		{Tap, tagged(1522, 0x8100), true}, {Tap, tagged(1523, 0x8100), false},
-		{Tap, tagged(1522, 0x88a8, 0x8100), true}, {Tap, tagged(1523, 0x88a8, 0x8100), false},
-		{Packet, tagged(1514), true}, {Packet, tagged(1515), false},
-		{Packet, tagged(1518, 0x8100), true}, {Packet, tagged(1519, 0x8100, 0x8100), false},
-		{Packet, tagged(1515, 0x88a8), false},
+		{"tap", tapFits, tagged(1518), true}, {"tap", tapFits, tagged(1519), false},
+		{"tap", tapFits, tagged(1522, 0x8100), true}, {"tap", tapFits, tagged(1523, 0x8100), false},
+		{"tap", tapFits, tagged(1522, 0x88a8, 0x8100), true}, {"tap", tapFits, tagged(1523, 0x88a8, 0x8100), false},
+		{"packet socket", packetFits, tagged(1514), true}, {"packet socket", packetFits, tagged(1515), false},
+		{"packet socket", packetFits, tagged(1518, 0x8100), true}, {"packet socket", packetFits, tagged(1519, 0x8100, 0x8100), false},
+		{"packet socket", packetFits, tagged(1515, 0x88a8), false},
 	} {
-		l := hubLab(t)
-		maxLen, freeTags := c.kind.fits(1500)
+		l := lanetest.Hub(t)
+		maxLen, freeTags := c.fits(1500)
 		to := l.JoinAs(t, &bustest.Recorder{}, bus.JoinOptions{Recv: true, MaxLen: maxLen, FreeTags: freeTags})
 		bustest.Send(l.Join(t, &bustest.Sink{}), c.f)
-		if lost := count(to.Port(), "drop_too_long") == 1; lost == c.fits {
-			t.Errorf("kind %d, %d bytes, types % x: fits is %v", c.kind, len(c.f), c.f[12:20], !lost)
+		if lost := lanetest.Count(to.Port(), "drop_too_long") == 1; lost == c.ok {
+			t.Errorf("%s, %d bytes, types % x: fits is %v", c.what, len(c.f), c.f[12:20], !lost)
 		}
 	}
 }
 
 // What is longer than the network's mtu does not enter it.
 func TestOverMTU(t *testing.T) {
-	l := hubLab(t)
+	l := lanetest.Hub(t)
 	if err := l.Net.Change(func(s *bus.Settings) { s.MTU = 1518 }); err != nil {
 		t.Fatal(err)
 	}
@@ -229,8 +224,8 @@ func TestOverMTU(t *testing.T) {
 	fits := bustest.Super{To: 0xff, Size: 1518 - 54, Payload: 60000}.Raw()
 	longer := bustest.Super{To: 0xff, Size: 1518 - 53, Payload: 60000}.Raw()
 	plain := bustest.WithHeader(vnet.Header{}, make([]byte, 1518))
-	a.bring(t, longer, fits, append(slices.Clone(plain), 0), plain)
-	if got := b.await(t, 2); !slices.EqualFunc(got, [][]byte{fits, plain}, bytes.Equal) {
+	a.Bring(t, longer, fits, append(slices.Clone(plain), 0), plain)
+	if got := b.Await(t, 2); !slices.EqualFunc(got, [][]byte{fits, plain}, bytes.Equal) {
 		t.Errorf("%d frames came, want 2, or others", len(got))
 	}
 	if got := d.Port().Stats(); got.Refused != 2 || got.Frames != 2 {
@@ -240,7 +235,7 @@ func TestOverMTU(t *testing.T) {
 
 // A port's number and what stands behind it are what Start was told.
 func TestStart(t *testing.T) {
-	l := hubLab(t)
+	l := lanetest.Hub(t)
 	if _, err := l.Net.Reserve(7); err != nil {
 		t.Fatal(err)
 	}
@@ -253,29 +248,29 @@ func TestStart(t *testing.T) {
 
 	// Who is refused keeps his descriptors.
 	b := newFakeTap(t)
-	defer unix.Close(b.near)
+	defer unix.Close(b.Near)
 	for what, c := range map[string]struct {
 		number int
 		kind   fail.Kind
 	}{"a port of another user": {7, fail.Busy}, "a number that is not reserved": {9, fail.Unknown}} {
-		_, err := Start(l.Net, Config{Fds: []int{b.near}, Join: bus.JoinOptions{Number: c.number}})
+		_, err := StartTap(l.Net, Config{Fds: []int{b.Near}, Join: bus.JoinOptions{Number: c.number}})
 		if fail.KindOf(err) != c.kind {
 			t.Errorf("%s: error %v, want one of kind %d", what, err, c.kind)
 		}
-		if _, err := unix.FcntlInt(uintptr(b.near), unix.F_GETFD, 0); err != nil {
+		if _, err := unix.FcntlInt(uintptr(b.Near), unix.F_GETFD, 0); err != nil {
 			t.Errorf("%s: the descriptor was closed", what)
 		}
 	}
-	b.bring(t, marked(1, 1)) // nobody reads it
+	b.Bring(t, marked(1, 1)) // nobody reads it
 	if n := l.Net.Stats().Frames; n != 0 {
 		t.Errorf("%d frames came from who was refused", n)
 	}
 }
 
-// Several devices on loops that they share, each with each.
+// Several devices on lanes that they share, each with each.
 func TestManyFakeTaps(t *testing.T) {
 	const taps, frames = 20, 30
-	l := hubLab(t)
+	l := lanetest.Hub(t)
 	var all []*fakeTap
 	for range taps {
 		f := newFakeTap(t)
@@ -284,14 +279,14 @@ func TestManyFakeTaps(t *testing.T) {
 	}
 	for i := range frames {
 		for who, f := range all {
-			f.bring(t, marked(who, i))
+			f.Bring(t, marked(who, i))
 		}
 		for _, f := range all {
-			f.await(t, (i+1)*(taps-1))
+			f.Await(t, (i+1)*(taps-1))
 		}
 	}
 	for who, f := range all {
-		got := f.received()
+		got := f.Received()
 		if len(got) != frames*(taps-1) {
 			t.Errorf("tap %d: %d frames came, want %d", who, len(got), frames*(taps-1))
 		}
@@ -302,34 +297,25 @@ func TestManyFakeTaps(t *testing.T) {
 	if stats := l.Net.Stats(); stats.Dropped() != 0 {
 		t.Errorf("stats are %+v", stats)
 	}
-	loops.mu.Lock()
-	defer loops.mu.Unlock()
-	users := 0
-	for _, loop := range loops.list {
-		users += loop.users
-	}
-	if users != taps {
-		t.Errorf("%d loops serve %d queues, want %d", len(loops.list), users, taps)
-	}
 }
 
 // The queues of one tap: all are read, and the frames of one pair of hosts
 // are written to one of them.
 func TestQueues(t *testing.T) {
 	const queues, pairs, frames = 4, 16, 20
-	l := hubLab(t)
+	l := lanetest.Hub(t)
 	var all []*fakeTap
 	var fds []int
 	for range queues {
 		f := newFakeTap(t)
-		all, fds = append(all, f), append(fds, f.near)
+		all, fds = append(all, f), append(fds, f.Near)
 	}
-	start(t, l, Config{Fds: fds})
+	startTap(t, l, Config{Fds: fds})
 	ear := &bustest.Recorder{}
 	from := l.Join(t, ear)
 	for i := range frames {
 		for k, f := range all {
-			f.bring(t, marked(k, i))
+			f.Bring(t, marked(k, i))
 		}
 	}
 	bustest.WaitFor(t, "all queues to be read", func() bool { return len(ear.Frames()) == queues*frames })
@@ -343,7 +329,7 @@ func TestQueues(t *testing.T) {
 	}
 	where, used := map[int]int{}, map[int]bool{}
 	for q, f := range all {
-		got := f.received()
+		got := f.Received()
 		if err := bustest.CheckOrder(bare(got)); err != nil {
 			t.Errorf("queue %d: %v", q, err)
 		}
@@ -357,19 +343,5 @@ func TestQueues(t *testing.T) {
 	}
 	if len(where) != pairs || len(used) < 2 {
 		t.Errorf("%d pairs of %d came, by %d of %d queues", len(where), pairs, len(used), queues)
-	}
-}
-
-// pick takes any frame.
-func TestPick(t *testing.T) {
-	d := &Device{}
-	for i := range 3 {
-		d.queues = append(d.queues, &queue{fd: 10 + i})
-	}
-	for n := range 30 {
-		f := frame.NewFrame(bytes.Repeat([]byte{0xff}, n))
-		if fd := d.pick(&f); fd < 10 || fd > 12 {
-			t.Errorf("a frame of %d bytes goes to descriptor %d", n, fd)
-		}
 	}
 }

@@ -1,55 +1,55 @@
 package device
 
 import (
-	"fmt"
-	"runtime"
-	"slices"
-	"sync"
 	"testing"
 
+	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
-	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/vnet"
+	"ipnfs/lane"
+	"ipnfs/lane/lanetest"
 )
 
-// fakeTap is a socket whose other end is the queue of a device: whatever is
-// written here the device reads, one message as one frame with its header,
-// also what no kernel would give it.
-type fakeTap struct {
-	fd     int
-	near   int // the device's
-	mu     sync.Mutex
-	buf    []byte
-	frames [][]byte
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeTap is the far end of the queue of a tap: whatever is written here the
+// device reads, one message as one frame with its header, also what no kernel would
+// give it.
+type fakeTap struct{ *lanetest.Far }
 
 func newFakeTap(t testing.TB) *fakeTap {
 	t.Helper()
-	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, fd := range p {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 200<<10); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Cleanup(func() { unix.Close(p[1]) })
-	return &fakeTap{fd: p[1], near: p[0], buf: make([]byte, 1<<17)}
+	return &fakeTap{lanetest.NewFar(t)}
 }
 
 // start joins it to a network until the test ends.
 func (f *fakeTap) start(t testing.TB, l *bustest.Lab, c Config) *Device {
 	t.Helper()
-	c.Fds = []int{f.near}
-	return start(t, l, c)
+	c.Fds = []int{f.Near}
+	return startTap(t, l, c)
 }
 
-// start joins a device until the test ends.
-func start(t testing.TB, l *bustest.Lab, c Config) *Device {
+// startTap joins a tap until the test ends.
+func startTap(t testing.TB, l *bustest.Lab, c Config) *Device {
 	t.Helper()
-	d, err := Start(l.Net, c)
+	sources := tapSources(c.Fds)
+	for _, s := range sources {
+		s.Driver.(*tapQueue).noRing.Store(noRing)
+	}
+	return started(t, l, c, tapFits, sources)
+}
+
+// startPacket joins a packet socket until the test ends.
+func startPacket(t testing.TB, l *bustest.Lab, c Config) *Device {
+	t.Helper()
+	return started(t, l, c, packetFits, packetSources(c.Fds))
+}
+
+func started(t testing.TB, l *bustest.Lab, c Config, f fits, sources []lane.Source) *Device {
+	t.Helper()
+	d, err := join(l.Net, c, f, sources)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,69 +57,28 @@ func start(t testing.TB, l *bustest.Lab, c Config) *Device {
 	return d
 }
 
-// try lets the device read raw, if it has room.
-func (f *fakeTap) try(raw []byte) bool {
-	_, err := unix.Write(f.fd, raw)
-	return err == nil
-}
+// noRing has taps that are started do without io_uring.
+var noRing bool
 
-// bring lets the device read what is raw, one after the other.
-func (f *fakeTap) bring(t testing.TB, raws ...[]byte) {
-	t.Helper()
-	for _, raw := range raws {
-		bustest.WaitFor(t, "the device to read", func() bool { return f.try(raw) })
-	}
-}
-
-// received returns what the device wrote so far.
-func (f *fakeTap) received() [][]byte {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for {
-		n, err := unix.Read(f.fd, f.buf)
-		if err != nil || n == 0 {
-			return slices.Clone(f.frames)
-		}
-		f.frames = append(f.frames, slices.Clone(f.buf[:n]))
-	}
-}
-
-func (f *fakeTap) await(t testing.TB, n int) [][]byte {
-	t.Helper()
-	bustest.WaitFor(t, fmt.Sprintf("%d frames to come", n), func() bool { return len(f.received()) >= n })
-	return f.received()
-}
-
-// hubLab is a network on which all frames go to all.
-func hubLab(t testing.TB) *bustest.Lab { return bustest.NewLab(t, "bustest-hub") }
-
-// withAndWithoutRing runs a test on a loop with io_uring, and on one whose
-// kernel refuses it.
+// withAndWithoutRing runs a test with io_uring, and as if the kernel knew no such
+// calls on such descriptors.
 func withAndWithoutRing(t *testing.T, run func(t *testing.T)) {
 	t.Run("ring", run)
 	t.Run("calls", func(t *testing.T) {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2)) // one loop for all
-		l, err := acquireLoop()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.release()
-		if l.ring != nil {
-			l.mu.Lock() // as watch does
-			l.ring.broken = true
-			l.mu.Unlock()
-		}
+		noRing = true
+		defer func() { noRing = false }()
 		run(t)
 	})
 }
 
-// count is one counter of a port.
-func count(p *bus.Port, name string) uint64 {
-	stats := p.Stats()
-	for _, s := range stats.List() {
-		if s.Name == name {
-			return s.Value
-		}
+// marked is the seq-th frame of a sender, complete, with a virtio-net header.
+func marked(sender, seq int) []byte {
+	return bustest.WithHeader(vnet.Header{}, lanetest.Frame(sender, seq))
+}
+
+func put(t testing.TB, fd int, b []byte) {
+	t.Helper()
+	if n, err := unix.Write(fd, b); n != len(b) {
+		t.Fatalf("write: %d, %v", n, err)
 	}
-	panic("no such counter: " + name)
 }

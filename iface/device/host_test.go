@@ -205,18 +205,18 @@ func (h *host) superStation(t testing.TB, index int) *station {
 // send sends a frame, or fails the test.
 func (s *station) send(t testing.TB, frame []byte) {
 	t.Helper()
-	if err := s.try(frame); err != nil {
+	if err := s.Try(frame); err != nil {
 		t.Fatalf("a packet socket refuses %d bytes: %v", len(frame), err)
 	}
 }
 
-func (s *station) try(frame []byte) error {
+func (s *station) Try(frame []byte) error {
 	_, err := unix.Write(s.fd, frame)
 	return err
 }
 
-// received returns the frames that came so far, with their tags.
-func (s *station) received() [][]byte {
+// Received returns the frames that came so far, with their tags.
+func (s *station) Received() [][]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	control := make([]byte, 256)
@@ -238,11 +238,11 @@ func (s *station) received() [][]byte {
 	}
 }
 
-// await waits until n frames have come, and returns them.
-func (s *station) await(t testing.TB, n int) [][]byte {
+// Await waits until n frames have come, and returns them.
+func (s *station) Await(t testing.TB, n int) [][]byte {
 	t.Helper()
-	bustest.WaitFor(t, fmt.Sprintf("%d frames to come", n), func() bool { return len(s.received()) >= n })
-	return s.received()
+	bustest.WaitFor(t, fmt.Sprintf("%d frames to come", n), func() bool { return len(s.Received()) >= n })
+	return s.Received()
 }
 
 // tagIn returns the 4 bytes of the VLAN tag in control messages, or nil.

@@ -2,7 +2,6 @@ package device
 
 import (
 	"encoding/binary"
-	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -10,6 +9,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
+	"ipnfs/lane"
 )
 
 // tagLen is the length of a VLAN tag, which the kernel takes out of what it
@@ -35,111 +35,103 @@ type mmsghdr struct {
 // controlRoom is enough for the one control message: PACKET_AUXDATA.
 const controlRoom = 64
 
-// packetRoom is the most that a packet socket gives: what frameRoom is, for BIG
-// TCP, whose packets have up to 512 KiB (GSO_MAX_SIZE).
-const packetRoom = 512<<10 + 4<<10
-
-// packetReader is what recvmmsg needs, made when a loop gets its first packet
-// socket.
-type packetReader struct {
-	headers  [maxBurst]mmsghdr
-	iov      [maxBurst]unix.Iovec
-	controls [maxBurst][controlRoom]byte
-	buffers  []byte // maxBurst times packetRoom; the kernel gives memory where frames lay
-
-	// Frames that could not go on as they came, made anew: a buffer for each
-	// that was read, of which the first cut are in use.
-	cuts [maxBurst][]byte
-	cut  int
-	lens []int
+// packet is the driver of an AF_PACKET socket with PACKET_VNET_HDR and
+// PACKET_AUXDATA: what recvmmsg needs.
+type packet struct {
+	queue
+	headers  [lane.MaxBurst]mmsghdr
+	iov      [lane.MaxBurst]unix.Iovec
+	controls [lane.MaxBurst][controlRoom]byte
+	lens     []int // of the pieces of a frame that is made anew
 }
 
-func newPacketReader() (*packetReader, error) {
-	buffers, err := unix.Mmap(-1, 0, maxBurst*packetRoom, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
-	if err != nil {
-		return nil, os.NewSyscallError("mmap", err)
+var _ lane.Driver = (*packet)(nil)
+
+// StartPacket makes a packet socket a port of n.
+func StartPacket(n *bus.Network, c Config) (*Device, error) {
+	return join(n, c, packetFits, packetSources(c.Fds))
+}
+
+func packetSources(fds []int) (sources []lane.Source) {
+	for _, fd := range fds {
+		sources = append(sources, lane.Source{FD: fd, Driver: &packet{queue: queue{fd: fd}}})
 	}
-	// Of a page that is touched it shall not give 2 MiB.
-	_ = unix.Madvise(buffers, unix.MADV_NOHUGEPAGE)
-	return &packetReader{buffers: buffers}, nil
+	return sources
 }
 
-func (p *packetReader) close() { _ = unix.Munmap(p.buffers) }
-
-// buffer is the i-th place for a frame.
-func (p *packetReader) buffer(i int) []byte { return p.buffers[i*packetRoom : (i+1)*packetRoom] }
+// packetFits is the header, the payload and one tag of 802.1Q (packet_snd).
+func packetFits(mtu int) (maxLen int, freeTags frame.Tags) {
+	if mtu == 0 {
+		return 0, 0
+	}
+	return minFrame + mtu, frame.CTag
+}
 
 // prepare readies n places. A frame is read tagLen behind the beginning of
 // its buffer, so that its tag can be put back.
-func (p *packetReader) prepare(n int) {
-	p.cut = 0
+func (q *packet) prepare(t *lane.Turn, n int) {
+	t.Spare = t.Spare[:0]
 	for i := range n {
-		buf := p.buffer(i)[tagLen:]
-		p.iov[i] = unix.Iovec{Base: &buf[0], Len: uint64(len(buf))}
-		p.headers[i] = mmsghdr{hdr: unix.Msghdr{
-			Iov: &p.iov[i], Iovlen: 1, Control: &p.controls[i][0], Controllen: controlRoom,
+		buf := t.Buffer(i)[tagLen:]
+		q.iov[i] = unix.Iovec{Base: &buf[0], Len: uint64(len(buf))}
+		q.headers[i] = mmsghdr{hdr: unix.Msghdr{
+			Iov: &q.iov[i], Iovlen: 1, Control: &q.controls[i][0], Controllen: controlRoom,
 		}}
 	}
 }
 
-// readPackets reads up to asked frames from a packet socket into l.batch.
-func (q *queue) readPackets(l *loop, asked int) (got, bytes int, errno unix.Errno) {
-	if l.packets == nil {
-		var err error
-		if l.packets, err = newPacketReader(); err != nil {
-			return 0, 0, unix.ENOMEM
-		}
-	}
-	p := l.packets
-	p.prepare(asked)
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(q.fd), uintptr(unsafe.Pointer(&p.headers[0])), uintptr(asked), unix.MSG_DONTWAIT, 0, 0)
-	if errno != 0 {
-		return 0, 0, errno
+// Read is lane.Driver's.
+func (q *packet) Read(t *lane.Turn, room int) (frames int, err error) {
+	q.prepare(t, room)
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(q.fd), uintptr(unsafe.Pointer(&q.headers[0])), uintptr(room), unix.MSG_DONTWAIT, 0, 0)
+	switch errno {
+	case 0:
+	case unix.EAGAIN, unix.EINTR, unix.ENETDOWN, unix.ENOBUFS:
+		return 0, nil
+	default:
+		return 0, errno
 	}
 	for i := range int(n) {
-		h := &p.headers[i]
-		buf := p.buffer(i)
+		h := &q.headers[i]
+		buf := t.Buffer(i)
 		size := int(h.len)
-		bytes += size
 		if h.hdr.Flags&unix.MSG_TRUNC != 0 || size < vnet.HeaderLen+minFrame {
-			q.dev.conn.CountDrop(frame.DropMalformed, size)
+			t.Drop(frame.DropMalformed, size)
 			continue
 		}
 		raw := buf[tagLen:][:size]
-		if tag := auxTag(p.controls[i][:h.hdr.Controllen]); tag != 0 {
+		if tag := auxTag(q.controls[i][:h.hdr.Controllen]); tag != 0 {
 			raw = putTag(buf[:tagLen+size], tag)
 		}
-		q.adopt(&l.batch, p, raw)
+		q.adopt(t, raw)
 	}
-	return int(n), bytes, 0
+	return int(n), nil
 }
 
 // adopt adds a frame to the batch, in the form in which it can go on: see
 // vnet.Adopt.
-func (q *queue) adopt(b *bus.Batch, p *packetReader, raw []byte) {
+func (q *packet) adopt(t *lane.Turn, raw []byte) {
 	h, frame, way := vnet.Adopt(vnet.Parse(raw), raw[vnet.HeaderLen:])
 	raw = raw[len(raw)-len(frame)-vnet.HeaderLen:]
 	h.Put(raw)
 	if way == vnet.AsItIs {
-		q.add(b, raw, h)
+		t.Batch.AddVnet(raw)
 		return
 	}
-	buf := &p.cuts[p.cut]
-	p.cut++
+	at := len(t.Spare)
 	if way == vnet.ToBeCut {
-		*buf, p.lens = vnet.Append((*buf)[:0], p.lens[:0], h, frame)
+		t.Spare, q.lens = vnet.Append(t.Spare, q.lens[:0], h, frame)
 	} else {
-		*buf, p.lens = vnet.Divide((*buf)[:0], p.lens[:0], h, frame)
+		t.Spare, q.lens = vnet.Divide(t.Spare, q.lens[:0], h, frame)
 	}
-	rest := *buf
-	for _, n := range p.lens {
-		piece := rest[:n]
-		rest = rest[n:]
+	rest := t.Spare[at:]
+	for _, n := range q.lens {
 		if way == vnet.ToBeParted {
-			q.add(b, piece, vnet.Parse(piece))
-		} else if q.fits(n) {
-			b.AddPlain(piece)
+			t.Batch.AddVnet(rest[:n])
+		} else {
+			t.Batch.AddPlain(rest[:n])
 		}
+		rest = rest[n:]
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/vnet"
+	"ipnfs/lane"
+	"ipnfs/lane/lanetest"
 	"ipnfs/test/harness"
 )
 
@@ -134,8 +136,8 @@ func taggedFrames() (raws [][]byte) {
 func TestPacketKeepsAll(t *testing.T) {
 	near, far := newHost(t), newHost(t)
 	a, b := veth(t, near, "dvt0", far, "dvt1")
-	l := hubLab(t)
-	d := start(t, l, Config{Kind: Packet, Fds: []int{near.packetSocket(t, a, unix.PACKET_VNET_HDR, unix.PACKET_AUXDATA)}})
+	l := lanetest.Hub(t)
+	d := startPacket(t, l, Config{Fds: []int{near.packetSocket(t, a, unix.PACKET_VNET_HDR, unix.PACKET_AUXDATA)}})
 	peer := far.superStation(t, b)
 	ear := bustest.NewTaper(-1)
 	from := l.JoinAs(t, ear, bus.JoinOptions{Recv: true, Send: true, Offload: true})
@@ -159,7 +161,7 @@ func TestPacketKeepsAll(t *testing.T) {
 	for _, raw := range raws {
 		bustest.SendVnet(from, raw)
 	}
-	for i, got := range peer.await(t, len(raws)) {
+	for i, got := range peer.Await(t, len(raws)) {
 		compare(t, "out", i, got, raws[i])
 	}
 	if stats := d.Port().Stats(); stats.Dropped() != 0 || stats.Frames != uint64(40+len(raws)) {
@@ -185,25 +187,25 @@ func compare(t *testing.T, what string, i int, got, want []byte) {
 
 // What does not fit the room for a frame is counted, and what follows comes.
 func TestPacketTruncated(t *testing.T) {
-	l := hubLab(t)
+	l := lanetest.Hub(t)
 	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(p[1])
-	d := start(t, l, Config{Kind: Packet, Fds: []int{p[0]}})
+	d := startPacket(t, l, Config{Fds: []int{p[0]}})
 	ear := &bustest.Recorder{}
 	l.Join(t, ear)
-	if err := unix.SetsockoptInt(p[1], unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 2*packetRoom); err != nil {
+	if err := unix.SetsockoptInt(p[1], unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 2*lane.FrameRoom); err != nil {
 		harness.Missing(t, "the right to send a datagram of 512 KiB: "+err.Error())
 	}
-	put(t, p[1], make([]byte, packetRoom-tagLen+1))
+	put(t, p[1], make([]byte, lane.FrameRoom-tagLen+1))
 	put(t, p[1], make([]byte, 23))
 	put(t, p[1], marked(1, 1))
 	put(t, p[1], make([]byte, 1))
 	put(t, p[1], marked(1, 2))
 	bustest.WaitFor(t, "all to come", func() bool {
-		return len(ear.Frames()) == 2 && count(d.Port(), "drop_malformed") == 3
+		return len(ear.Frames()) == 2 && lanetest.Count(d.Port(), "drop_malformed") == 3
 	})
 	if err := bustest.CheckOrder(ear.Frames()); err != nil {
 		t.Error(err)

@@ -14,6 +14,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/vnet"
+	"ipnfs/lane/lanetest"
 )
 
 // tap is a real one in a namespace of its own, and who talks on it.
@@ -31,7 +32,7 @@ func newTap(t testing.TB, l *bustest.Lab, queues int, c Config) *tap {
 	h := newHost(t)
 	x := &tap{host: h, name: "dvt0"}
 	c.Fds, x.index = h.tap(t, x.name, queues)
-	x.dev = start(t, l, c)
+	x.dev = startTap(t, l, c)
 	x.station = h.station(t, x.index)
 	return x
 }
@@ -42,7 +43,7 @@ func wire(sender, seq int) []byte { return marked(sender, seq)[vnet.HeaderLen:] 
 // Real taps take and give frames with all that belongs to them: tags, what is
 // to be cut and completed.
 func TestTapsKeepAll(t *testing.T) {
-	l := hubLab(t)
+	l := lanetest.Hub(t)
 	a, b := newTap(t, l, 1, Config{}), newTap(t, l, 1, Config{})
 	from, to := a.superStation(t, a.index), b.superStation(t, b.index)
 	whole := bustest.NewTaper(-1)
@@ -52,9 +53,9 @@ func TestTapsKeepAll(t *testing.T) {
 		for _, raw := range raws {
 			from.send(t, raw)
 		}
-		to.await(t, (round+1)*len(raws))
+		to.Await(t, (round+1)*len(raws))
 	}
-	for i, got := range to.received() {
+	for i, got := range to.Received() {
 		compare(t, "tap to tap", i, got, raws[i%len(raws)])
 	}
 	for i, s := range whole.Shapes() {
@@ -69,22 +70,22 @@ func TestTapsKeepAll(t *testing.T) {
 // lie do not come as far, and frames too short for it are lost.
 func TestTapRefusesLies(t *testing.T) {
 	fake := newFakeTap(t)
-	l := hubLab(t)
+	l := lanetest.Hub(t)
 	a := newTap(t, l, 1, Config{})
 	da := fake.start(t, l, Config{})
 	n := uint64(0)
 	for _, raw := range lies() {
-		fake.bring(t, raw)
+		fake.Bring(t, raw)
 		n++
 	}
-	fake.bring(t, marked(1, 1))
-	if got := a.await(t, 1); len(got) != 1 || !bytes.Equal(got[0], wire(1, 1)) {
+	fake.Bring(t, marked(1, 1))
+	if got := a.Await(t, 1); len(got) != 1 || !bytes.Equal(got[0], wire(1, 1)) {
 		t.Errorf("%d frames came, or another than the good one", len(got))
 	}
-	if got := count(da.Port(), "drop_malformed"); got != n {
+	if got := lanetest.Count(da.Port(), "drop_malformed"); got != n {
 		t.Errorf("%d of %d lies are counted as malformed", got, n)
 	}
-	if got := count(a.dev.Port(), "drop_device"); got != 0 {
+	if got := lanetest.Count(a.dev.Port(), "drop_device"); got != 0 {
 		t.Errorf("the kernel refused %d frames", got)
 	}
 }
@@ -92,29 +93,29 @@ func TestTapRefusesLies(t *testing.T) {
 // Frames too short to be any: the kernel takes none below an ethernet header,
 // and gives some that root makes.
 func TestShortFrames(t *testing.T) {
-	l := hubLab(t)
+	l := lanetest.Hub(t)
 	a, b := newTap(t, l, 1, Config{}), newTap(t, l, 1, Config{})
 	from := l.Join(t, &bustest.Sink{})
 	for n := 1; n < minFrame; n++ {
 		bustest.Send(from, bytes.Repeat([]byte{0xff}, n))
 	}
 	bustest.Send(from, wire(1, 1))
-	b.await(t, 1)
-	if got := count(b.dev.Port(), "drop_device"); got != minFrame-1 {
+	b.Await(t, 1)
+	if got := lanetest.Count(b.dev.Port(), "drop_device"); got != minFrame-1 {
 		t.Errorf("%d of %d short frames are counted as not taken", got, minFrame-1)
 	}
 
 	made := uint64(0)
 	for n := 1; n < minFrame; n++ {
-		if a.try(bytes.Repeat([]byte{0xff}, n)) == nil {
+		if a.Try(bytes.Repeat([]byte{0xff}, n)) == nil {
 			made++
 		}
 	}
 	a.send(t, wire(2, 2))
-	if got := b.await(t, 2); len(got) != 2 || !bytes.Equal(got[1], wire(2, 2)) {
+	if got := b.Await(t, 2); len(got) != 2 || !bytes.Equal(got[1], wire(2, 2)) {
 		t.Errorf("%d frames came", len(got))
 	}
-	if got := count(a.dev.Port(), "drop_malformed"); got != made {
+	if got := lanetest.Count(a.dev.Port(), "drop_malformed"); got != made {
 		t.Errorf("%d short frames are counted, the kernel gave %d", got, made)
 	}
 }
@@ -123,47 +124,47 @@ func TestShortFrames(t *testing.T) {
 // stays. When it is up again, so is the device.
 func TestInterfaceDown(t *testing.T) {
 	for what, queues := range map[string]int{"tap": 1, "two queues": 2, "packet socket": 0} {
-		l := hubLab(t)
+		l := lanetest.Hub(t)
 		from := l.Join(t, &bustest.Sink{})
 		var h *host
 		var d *Device
 		var far *station
-		e := &ending{}
+		e := &lanetest.Ending{}
 		if queues > 0 {
-			x := newTap(t, l, queues, Config{Ended: e.ended})
+			x := newTap(t, l, queues, Config{Ended: e.Ended})
 			h, d, far = x.host, x.dev, x.station
 		} else {
 			other := newHost(t)
 			h = newHost(t)
 			a, b := veth(t, h, "dvt0", other, "dvt1")
 			fd := h.packetSocket(t, a, unix.PACKET_VNET_HDR, unix.PACKET_AUXDATA)
-			d, far = start(t, l, Config{Kind: Packet, Fds: []int{fd}, Ended: e.ended}), other.station(t, b)
+			d, far = startPacket(t, l, Config{Fds: []int{fd}, Ended: e.Ended}), other.station(t, b)
 		}
 		for round := range 2 {
-			before := len(far.received())
+			before := len(far.Received())
 			bustest.Send(from, wire(1, round))
-			far.await(t, before+1)
+			far.Await(t, before+1)
 			h.change(t, "dvt0", netlink.LinkSetDown)
-			lost := count(d.Port(), "drop_device")
+			lost := lanetest.Count(d.Port(), "drop_device")
 			for i := range 5 {
 				bustest.Send(from, wire(2, i))
 				bustest.SendBatch(from, wire(3, i), wire(4, i))
 			}
-			if got := count(d.Port(), "drop_device") - lost; got != 15 {
+			if got := lanetest.Count(d.Port(), "drop_device") - lost; got != 15 {
 				t.Errorf("%s: %d frames are counted as lost, want 15", what, got)
 			}
 			h.change(t, "dvt0", netlink.LinkSetUp)
 			bustest.WaitFor(t, what+": the interface to work again", func() bool {
 				bustest.Send(from, wire(5, round))
-				return len(far.received()) > before+1
+				return len(far.Received()) > before+1
 			})
 			frames := d.Port().Stats().Frames
 			bustest.WaitFor(t, what+": the device to read again", func() bool {
-				_ = far.try(wire(6, round))
+				_ = far.Try(wire(6, round))
 				return d.Port().Stats().Frames > frames
 			})
 		}
-		if d.conn.Gone() || e.calls.Load() != 0 {
+		if d.Conn().Gone() || e.Calls() != 0 {
 			t.Errorf("%s: the device ended", what)
 		}
 		if err := bustest.CheckBalance(d.Port().Stats()); err != nil {
@@ -181,7 +182,7 @@ func TestInterfaceDeleted(t *testing.T) {
 	}{
 		"idle": {queues: 1, idle: true}, "busy": {queues: 1}, "several queues": {queues: 3}, "while it waits": {queues: 1, block: true},
 	} {
-		l := hubLab(t)
+		l := lanetest.Hub(t)
 		other := newTap(t, l, 1, Config{})
 		h := newHost(t)
 		sink := &bustest.Sink{}
@@ -191,10 +192,10 @@ func TestInterfaceDeleted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		before := quiet(t)
+		before := len(lanetest.OpenFiles(t))
 		fds, index := h.tap(t, "dvt0", c.queues)
-		e := &ending{}
-		d := start(t, l, Config{Fds: fds, Ended: e.ended})
+		e := &lanetest.Ending{}
+		d := startTap(t, l, Config{Fds: fds, Ended: e.Ended})
 		number := d.Port().Number()
 		far := h.station(t, index)
 		for i := range 50 {
@@ -206,8 +207,8 @@ func TestInterfaceDeleted(t *testing.T) {
 		if !c.idle && !c.block {
 			flowing.Go(func() {
 				for i := 0; !stop.Load(); i++ {
-					_ = far.try(wire(1, i))
-					_ = other.try(wire(2, i))
+					_ = far.Try(wire(1, i))
+					_ = other.Try(wire(2, i))
 				}
 			})
 		}
@@ -215,20 +216,20 @@ func TestInterfaceDeleted(t *testing.T) {
 		if c.block { // it is not looked at before there is room
 			l.Leave(slow)
 		}
-		if reason := e.await(t); reason == "" {
+		if reason := e.Await(t); reason == "" {
 			t.Errorf("%s: no reason is given", what)
 		}
 		stop.Store(true)
 		flowing.Wait()
 		d.Close()
-		if e.calls.Load() != 1 {
-			t.Errorf("%s: Ended was called %d times", what, e.calls.Load())
+		if e.Calls() != 1 {
+			t.Errorf("%s: Ended was called %d times", what, e.Calls())
 		}
 		if slices.Contains(l.Net.Ports(), number) {
 			t.Errorf("%s: the port is still there", what)
 		}
-		awaitClosed(t, before+1) // the far end is open
-		if other.dev.conn.Gone() {
+		lanetest.WantOpen(t, before+1) // the far end is open
+		if other.dev.Conn().Gone() {
 			t.Errorf("%s: another tap is gone", what)
 		}
 		if err := bustest.CheckBalance(l.Net.Stats()); err != nil {
@@ -239,26 +240,26 @@ func TestInterfaceDeleted(t *testing.T) {
 
 // Devices on real taps end while frames flow to and fro.
 func TestTapEndsWhileFramesFlow(t *testing.T) {
-	l := hubLab(t)
+	l := lanetest.Hub(t)
 	other := newTap(t, l, 1, Config{})
-	before := quiet(t)
+	before := len(lanetest.OpenFiles(t))
 	for i := range 12 {
 		h := newHost(t)
 		fds, index := h.tap(t, "dvt0", 1+i%2)
-		e := &ending{}
-		d := start(t, l, Config{Fds: fds, Ended: e.ended})
+		e := &lanetest.Ending{}
+		d := startTap(t, l, Config{Fds: fds, Ended: e.Ended})
 		far := h.station(t, index)
 		var stop atomic.Bool
 		var flowing sync.WaitGroup
 		for _, s := range []*station{far, other.station} {
 			flowing.Go(func() {
 				for k := 0; !stop.Load(); k++ {
-					_ = s.try(wire(1, k))
+					_ = s.Try(wire(1, k))
 				}
 			})
 		}
 		bustest.WaitFor(t, "frames to flow", func() bool { s := d.Port().Stats(); return s.Frames > 20 && s.Received > 20 })
-		want := int64(0)
+		want := 0
 		if i%3 == 0 {
 			want = 1
 			if err := l.Net.RemovePort(d.Port().Number()); err != nil {
@@ -268,7 +269,7 @@ func TestTapEndsWhileFramesFlow(t *testing.T) {
 		d.Close()
 		stop.Store(true)
 		flowing.Wait()
-		if got := e.calls.Load(); got != want {
+		if got := e.Calls(); got != want {
 			t.Errorf("Ended was called %d times, want %d", got, want)
 		}
 		err := h.ns.Do(func() error { _, err := netlink.LinkByName("dvt0"); return err })
@@ -279,26 +280,26 @@ func TestTapEndsWhileFramesFlow(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	awaitClosed(t, before+2*12) // a namespace and a far end of each round
+	lanetest.WantOpen(t, before+2*12) // a namespace and a far end of each round
 }
 
 // A tap that is moved to another namespace works there.
 func TestTapMoves(t *testing.T) {
-	l := hubLab(t)
+	l := lanetest.Hub(t)
 	from := l.Join(t, &bustest.Sink{})
 	x := newTap(t, l, 1, Config{})
 	bustest.Send(from, wire(1, 1))
-	x.await(t, 1)
+	x.Await(t, 1)
 	to := newHost(t)
 	x.change(t, x.name, func(l netlink.Link) error { return netlink.LinkSetNsFd(l, to.ns.FD()) })
 	there := to.station(t, to.up(t, x.name))
 	bustest.Send(from, wire(1, 2))
-	if got := there.await(t, 1); !bytes.Equal(got[0], wire(1, 2)) {
+	if got := there.Await(t, 1); !bytes.Equal(got[0], wire(1, 2)) {
 		t.Error("another frame came")
 	}
 	there.send(t, wire(2, 1))
 	bustest.WaitFor(t, "a frame to come", func() bool { return x.dev.Port().Stats().Frames == 1 })
-	if x.dev.conn.Gone() {
+	if x.dev.Conn().Gone() {
 		t.Error("the device ended")
 	}
 }
@@ -306,7 +307,7 @@ func TestTapMoves(t *testing.T) {
 // 64 taps, each in a namespace of its own, each talks to all.
 func TestManyTaps(t *testing.T) {
 	const taps, rounds = 64, 5
-	l := hubLab(t)
+	l := lanetest.Hub(t)
 	var all []*tap
 	for range taps {
 		all = append(all, newTap(t, l, 1, Config{}))
@@ -317,7 +318,7 @@ func TestManyTaps(t *testing.T) {
 		}
 	}
 	for who, x := range all {
-		got := x.await(t, rounds*(taps-1))
+		got := x.Await(t, rounds*(taps-1))
 		if len(got) != rounds*(taps-1) {
 			t.Errorf("tap %d: %d frames came, want %d", who, len(got), rounds*(taps-1))
 		}
@@ -333,11 +334,11 @@ func TestManyTaps(t *testing.T) {
 // A tap is not read while a receiver makes senders wait: its frames stay in
 // the interface's own queue, which loses what does not fit, as any does.
 func TestTapWaits(t *testing.T) {
-	l, sink := blocking(t, 5)
+	l, sink := lanetest.Blocking(t, 5)
 	x := newTap(t, l, 1, Config{})
 	const frames = 3000 // the queue of the interface holds 1000, and some are in other hands
 	for i := range frames {
-		_ = x.try(wire(1, i))
+		_ = x.Try(wire(1, i))
 	}
 	bustest.WaitFor(t, "the receiver to be full", func() bool { return x.dev.Port().Stats().Frames == 5 })
 	lost := uint64(0)
@@ -361,7 +362,7 @@ func TestTapWaits(t *testing.T) {
 // All queues of a tap are read, and written to.
 func TestTapQueues(t *testing.T) {
 	const hosts, frames = 40, 10
-	l := hubLab(t)
+	l := lanetest.Hub(t)
 	ear := &bustest.Recorder{}
 	from := l.Join(t, ear)
 	x := newTap(t, l, 4, Config{})
@@ -379,7 +380,7 @@ func TestTapQueues(t *testing.T) {
 			bustest.Send(from, wire(who, i))
 		}
 	}
-	got := x.await(t, hosts*frames)
+	got := x.Await(t, hosts*frames)
 	if err := bustest.CheckOrder(got); err != nil || len(got) != hosts*frames {
 		t.Errorf("%d frames came, want %d: %v", len(got), hosts*frames, err)
 	}

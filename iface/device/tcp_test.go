@@ -14,6 +14,7 @@ import (
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
+	"ipnfs/lane/lanetest"
 	"ipnfs/test/harness"
 )
 
@@ -136,15 +137,15 @@ func TestTCP(t *testing.T) {
 	}
 	withAndWithoutRing(t, func(t *testing.T) {
 		for what, overflow := range map[string]bus.Overflow{"lossy": bus.DropNew, "lossless": bus.BlockSender} {
-			l := hubLab(t)
+			l := lanetest.Hub(t)
 			if err := l.Net.Change(func(s *bus.Settings) { s.Overflow = overflow }); err != nil {
 				t.Fatal(err)
 			}
 			a, b := newHost(t), newHost(t)
 			fdsA, _ := a.tap(t, "dvt0", 1, "10.77.0.1/24", "fd77::1/64")
 			fdsB, _ := b.tap(t, "dvt0", 1, "10.77.0.2/24", "fd77::2/64")
-			da := start(t, l, Config{Fds: fdsA, MTU: 1500})
-			db := start(t, l, Config{Fds: fdsB, MTU: 1500})
+			da := startTap(t, l, Config{Fds: fdsA, MTU: 1500})
+			db := startTap(t, l, Config{Fds: fdsB, MTU: 1500})
 			whole, cut := &observer{}, &observer{}
 			l.JoinAs(t, whole, bus.JoinOptions{Recv: true, Offload: true})
 			l.JoinAs(t, cut, bus.JoinOptions{Recv: true, MaxLen: 1518})
@@ -187,12 +188,12 @@ func drop(n *bus.Network, reason string) uint64 {
 
 // Four connections at once, over taps with several queues.
 func TestTCPStreams(t *testing.T) {
-	l := hubLab(t)
+	l := lanetest.Hub(t)
 	a, b := newHost(t), newHost(t)
 	fdsA, _ := a.tap(t, "dvt0", 2, "10.77.0.1/24")
 	fdsB, _ := b.tap(t, "dvt0", 2, "10.77.0.2/24")
-	start(t, l, Config{Fds: fdsA})
-	start(t, l, Config{Fds: fdsB})
+	startTap(t, l, Config{Fds: fdsA})
+	startTap(t, l, Config{Fds: fdsB})
 	data := make([]byte, 4<<20)
 	for i := range data {
 		data[i] = byte(i * i >> 8)

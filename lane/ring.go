@@ -1,4 +1,4 @@
-package device
+package lane
 
 import (
 	"os"
@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ringSize is how many operations one call may carry. maxRefused is how often the
-// kernel may say, for one submit, that it has no memory.
+// ringSize is how many operations one call may carry: MaxBurst or more.
+// maxRefused is how often the kernel may say, for one Submit, that it has no memory.
 const (
 	ringSize   = 64
 	maxRefused = 100
@@ -62,10 +62,10 @@ type cqe struct {
 	flags    uint32
 }
 
-// ring is an io_uring that carries many reads or writes in one call. One
+// Ring is an io_uring that carries many reads or writes in one call. One
 // goroutine uses it. Memory that an operation names must not move: it is from
-// the heap and held by the caller until submit returns.
-type ring struct {
+// the heap or a Buffer, and held by the caller until Submit returns.
+type Ring struct {
 	fd       int
 	memory   []byte // both queues
 	sqeBytes []byte
@@ -82,14 +82,14 @@ type ring struct {
 
 // newRing makes a ring, or returns an error where the kernel has or allows
 // none.
-func newRing() (*ring, error) {
+func newRing() (*Ring, error) {
 	var p ringParams
 	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, ringSize, uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
 		return nil, os.NewSyscallError("io_uring_setup", errno)
 	}
 	unix.CloseOnExec(int(fd))
-	r := &ring{fd: int(fd)}
+	r := &Ring{fd: int(fd)}
 	if p.features&featSingleMmap == 0 {
 		r.close()
 		return nil, unix.EOPNOTSUPP // before Linux 5.4
@@ -114,7 +114,7 @@ func newRing() (*ring, error) {
 	return r, nil
 }
 
-func (r *ring) close() {
+func (r *Ring) close() {
 	if r.sqeBytes != nil {
 		_ = unix.Munmap(r.sqeBytes)
 	}
@@ -124,18 +124,32 @@ func (r *ring) close() {
 	_ = unix.Close(r.fd)
 }
 
-// add prepares an operation, of ringSize at most before a submit, on a
-// descriptor: of n bytes at addr, or of n iovecs there. It never waits: O_NONBLOCK alone would leave it pending where
-// the file can tell when it is ready.
-func (r *ring) add(op uint8, fd int, addr unsafe.Pointer, n int) {
+// Read prepares to read into b.
+func (r *Ring) Read(fd int, b []byte) { r.add(opRead, fd, unsafe.Pointer(unsafe.SliceData(b)), len(b)) }
+
+// Write prepares to write b.
+func (r *Ring) Write(fd int, b []byte) {
+	r.add(opWrite, fd, unsafe.Pointer(unsafe.SliceData(b)), len(b))
+}
+
+// Writev prepares to write what the pieces hold.
+func (r *Ring) Writev(fd int, pieces []unix.Iovec) {
+	r.add(opWritev, fd, unsafe.Pointer(unsafe.SliceData(pieces)), len(pieces))
+}
+
+// add prepares an operation, of MaxBurst at most before a Submit, on a
+// descriptor: of n bytes at addr, or of n iovecs there. It never waits: O_NONBLOCK
+// alone would leave it pending where the file can tell when it is ready.
+func (r *Ring) add(op uint8, fd int, addr unsafe.Pointer, n int) {
 	e := &r.sqes[(*r.sqTail+r.pending)&r.sqMask]
 	*e = sqe{opcode: op, fd: int32(fd), addr: uint64(uintptr(addr)), len: uint32(n), rwFlags: unix.RWF_NOWAIT, userData: uint64(r.pending)}
 	r.pending++
 }
 
-// submit carries out what was prepared and returns the results in order:
-// bytes, or an errno below zero, EAGAIN if the kernel did not get to it.
-func (r *ring) submit() []int32 {
+// Submit carries out what was prepared and returns the results in order: bytes,
+// or an errno below zero, EAGAIN if the kernel did not get to it. They stand until
+// the next Submit.
+func (r *Ring) Submit() []int32 {
 	n := r.pending
 	atomic.StoreUint32(r.sqTail, *r.sqTail+n)
 	r.pending = 0

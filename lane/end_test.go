@@ -1,4 +1,4 @@
-package device
+package lane_test
 
 import (
 	"sync"
@@ -11,95 +11,73 @@ import (
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/frame"
 	"ipnfs/bus/policy"
+	"ipnfs/lane"
+	"ipnfs/lane/lanetest"
 )
 
-// ending notes how a device ended.
-type ending struct {
-	calls  atomic.Int64
-	reason atomic.Pointer[string]
-}
-
-func (e *ending) ended(reason string) {
-	e.reason.Store(&reason)
-	e.calls.Add(1)
-}
-
-func (e *ending) await(t testing.TB) string {
-	t.Helper()
-	bustest.WaitFor(t, "the device to end", func() bool { return e.calls.Load() > 0 })
-	return *e.reason.Load()
-}
-
-// closed tells whether nothing is at the other end of a fake tap any more.
-func (f *fakeTap) closed() bool {
-	poll := []unix.PollFd{{Fd: int32(f.fd)}}
-	_, err := unix.Poll(poll, 0)
-	return err == nil && poll[0].Revents&unix.POLLHUP != 0
-}
-
-// wantEnded checks that a device has ended, and how often it said so.
-func wantEnded(t *testing.T, what string, d *Device, far *fakeTap, e *ending, calls int64) {
+// wantEnded checks that an endpoint has ended, and how often it said so.
+func wantEnded(t *testing.T, what string, d *lane.Endpoint, far *lanetest.Far, e *lanetest.Ending, calls int) {
 	t.Helper()
 	d.Close() // it waits, and may be called again
-	if got := e.calls.Load(); got != calls {
+	if got := e.Calls(); got != calls {
 		t.Errorf("%s: Ended was called %d times, want %d", what, got, calls)
 	}
-	if !far.closed() {
+	if !far.Closed() {
 		t.Errorf("%s: the descriptor is still open", what)
 	}
-	if !d.conn.Gone() {
+	if !d.Conn().Gone() {
 		t.Errorf("%s: the port is still there", what)
 	}
 }
 
-// What ends a device, and who hears of it.
+// What ends an endpoint, and who hears of it.
 func TestEnd(t *testing.T) {
 	for what, c := range map[string]struct {
-		end   func(t *testing.T, l *bustest.Lab, d *Device)
-		calls int64
+		end   func(t *testing.T, l *bustest.Lab, d *lane.Endpoint)
+		calls int
 	}{
-		"closed":       {func(_ *testing.T, _ *bustest.Lab, d *Device) { d.Close() }, 0},
-		"closed twice": {func(_ *testing.T, _ *bustest.Lab, d *Device) { d.Close(); d.Close() }, 0},
-		"closed by several": {func(_ *testing.T, _ *bustest.Lab, d *Device) {
+		"closed":       {func(_ *testing.T, _ *bustest.Lab, d *lane.Endpoint) { d.Close() }, 0},
+		"closed twice": {func(_ *testing.T, _ *bustest.Lab, d *lane.Endpoint) { d.Close(); d.Close() }, 0},
+		"closed by several": {func(_ *testing.T, _ *bustest.Lab, d *lane.Endpoint) {
 			var all sync.WaitGroup
 			for range 4 {
 				all.Go(d.Close)
 			}
 			all.Wait()
 		}, 0},
-		"port removed": {func(t *testing.T, l *bustest.Lab, d *Device) {
-			if err := l.Net.RemovePort(d.Port().Number()); err != nil {
+		"port removed": {func(t *testing.T, l *bustest.Lab, d *lane.Endpoint) {
+			if err := l.Net.RemovePort(d.Conn().Port().Number()); err != nil {
 				t.Error(err)
 			}
 		}, 1},
-		"network ended": {func(_ *testing.T, l *bustest.Lab, _ *Device) { l.Bus.Shutdown() }, 1},
+		"network ended": {func(_ *testing.T, l *bustest.Lab, _ *lane.Endpoint) { l.Bus.Shutdown() }, 1},
 	} {
-		before := quiet(t)
-		l := hubLab(t)
-		far, e := newFakeTap(t), &ending{}
-		d := far.start(t, l, Config{Ended: e.ended})
-		far.bring(t, marked(1, 1))
+		before := len(lanetest.OpenFiles(t))
+		l := lanetest.Hub(t)
+		far, e := lanetest.NewFar(t), &lanetest.Ending{}
+		d := start(t, l, far, lane.Config{Ended: e.Ended})
+		far.Bring(t, lanetest.Frame(1, 1))
 		c.end(t, l, d)
 		if c.calls > 0 {
-			if reason := e.await(t); reason == "" {
+			if reason := e.Await(t); reason == "" {
 				t.Errorf("%s: no reason is given", what)
 			}
 		}
 		wantEnded(t, what, d, far, e, c.calls)
-		awaitClosed(t, before+1) // the far end is open
+		lanetest.WantOpen(t, before+1) // the far end is open
 	}
 }
 
 // When Ended is called all is over: the descriptors are closed, the port is
 // free.
 func TestEndedIsLast(t *testing.T) {
-	l := hubLab(t)
-	far := newFakeTap(t)
+	l := lanetest.Hub(t)
+	far := lanetest.NewFar(t)
 	done := make(chan bool)
-	var d *Device
-	d = far.start(t, l, Config{Ended: func(reason string) {
-		if !far.closed() || !d.conn.Gone() || len(l.Net.Ports()) != 0 || reason != "removed" {
-			t.Errorf("it ended (%s), but closed: %v, gone: %v, ports %v", reason, far.closed(), d.conn.Gone(), l.Net.Ports())
+	var d *lane.Endpoint
+	d = start(t, l, far, lane.Config{Ended: func(reason string) {
+		if !far.Closed() || !d.Conn().Gone() || len(l.Net.Ports()) != 0 || reason != "removed" {
+			t.Errorf("it ended (%s), but closed: %v, gone: %v, ports %v", reason, far.Closed(), d.Conn().Gone(), l.Net.Ports())
 		}
 		close(done)
 	}})
@@ -111,14 +89,14 @@ func TestEndedIsLast(t *testing.T) {
 
 // Nobody has to hear of it.
 func TestEndedIsOptional(t *testing.T) {
-	l := hubLab(t)
-	far := newFakeTap(t)
-	d := far.start(t, l, Config{})
+	l := lanetest.Hub(t)
+	far := lanetest.NewFar(t)
+	d := start(t, l, far, lane.Config{})
 	if err := l.Net.RemovePort(1); err != nil {
 		t.Fatal(err)
 	}
 	d.Close()
-	if !far.closed() {
+	if !far.Closed() {
 		t.Error("the descriptor is still open")
 	}
 }
@@ -155,20 +133,20 @@ func (h *hello) Join(p policy.Port) {
 }
 
 // The port may be removed before Start has returned. Whoever gets the number
-// of its descriptor then has nothing to do with the device.
+// of its descriptor then has nothing to do with the endpoint.
 func TestRemovedDuringStart(t *testing.T) {
 	l := bustest.NewLab(t, "test-hello")
-	e := &ending{}
+	e := &lanetest.Ending{}
 	ear := &remover{do: func() {}}
 	l.Join(t, ear)
-	far := newFakeTap(t)
-	number := far.near
+	far := lanetest.NewFar(t)
+	number := far.Near
 	other, mine := -1, -1
 	ear.do = func() {
 		if err := l.Net.RemovePort(2); err != nil {
 			t.Error(err)
 		}
-		e.await(t)
+		e.Await(t)
 		// Another socket gets the number, with something to read.
 		p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
@@ -183,72 +161,59 @@ func TestRemovedDuringStart(t *testing.T) {
 			unix.Close(p[0])
 			other = number
 		}
-		put(t, mine, marked(1, 1))
+		if _, err := unix.Write(mine, lanetest.Frame(1, 1)); err != nil {
+			t.Error(err)
+		}
 	}
-	keep, err := acquireLoop() // the loop goes on
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer keep.release()
-	d, err := Start(l.Net, Config{Fds: []int{far.near}, Ended: e.ended})
+	start(t, bustest.NewLab(t, "test-hello"), lanetest.NewFar(t), lane.Config{}) // the lane goes on
+	d, err := lane.Start(l.Net, lane.Config{Sources: []lane.Source{lanetest.Datagrams{FD: number}.Source()}, Ended: e.Ended}, both)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(other)
 	defer unix.Close(mine)
 	wantEnded(t, "removed during Start", d, far, e, 1)
-	loops.mu.Lock()
-	defer loops.mu.Unlock()
-	for _, loop := range loops.list {
-		if loop.queue(int32(number)) != nil {
-			t.Error("the loop serves a descriptor that is not the device's any more")
-		}
-	}
 	poll := []unix.PollFd{{Fd: int32(other), Events: unix.POLLIN}}
 	if n, err := unix.Poll(poll, 0); n != 1 {
 		t.Errorf("what is for another was read: %v", err)
 	}
+	if lanetest.Watched(t, number) != 0 {
+		t.Error("the lane waits for what is another's")
+	}
 }
 
-// flow lets frames flow between taps until the test is over.
-func flow(t *testing.T, stop *atomic.Bool, taps ...*fakeTap) *sync.WaitGroup {
-	var all sync.WaitGroup
-	for who, f := range taps {
-		all.Go(func() {
+// flow lets frames flow between sources until the test is over.
+func flow(t *testing.T, stop *atomic.Bool, all ...*lanetest.Far) *sync.WaitGroup {
+	var flowing sync.WaitGroup
+	for who, f := range all {
+		flowing.Go(func() {
 			for i := 0; !stop.Load(); i++ {
-				f.try(marked(who, i))
-				for range 8 {
-					f.try(bustest.Super{To: 0xff, Size: 500, Payload: 1700}.Raw())
+				for range 9 {
+					f.Try(lanetest.Frame(who, i))
 				}
-				f.mu.Lock()
-				for {
-					if n, err := unix.Read(f.fd, f.buf); err != nil || n == 0 {
-						break
-					}
-				}
-				f.mu.Unlock()
+				f.Drain()
 			}
 		})
 	}
-	return &all
+	return &flowing
 }
 
-// Devices end in every way while frames flow. Others are not disturbed, and
+// Endpoints end in every way while frames flow. Others are not disturbed, and
 // nothing is left.
 func TestEndWhileFramesFlow(t *testing.T) {
 	const rounds = 15
-	withAndWithoutRing(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T, c lane.Config) {
 		for _, overflow := range []bus.Overflow{bus.DropNew, bus.BlockSender} {
-			before := quiet(t)
-			l := hubLab(t)
+			before := len(lanetest.OpenFiles(t))
+			l := lanetest.Hub(t)
 			if err := l.Net.Change(func(s *bus.Settings) { s.Queue, s.Overflow = 4, overflow }); err != nil {
 				t.Fatal(err)
 			}
 			var stop atomic.Bool
-			a, b := newFakeTap(t), newFakeTap(t)
-			da, db := a.start(t, l, Config{}), b.start(t, l, Config{})
+			a, b := lanetest.NewFar(t), lanetest.NewFar(t)
+			da, db := start(t, l, a, c), start(t, l, b, c)
 			sink := &bustest.Sink{}
-			c := l.Join(t, sink)
+			ear := l.Join(t, sink)
 			flowing := flow(t, &stop, a, b)
 			flowing.Go(func() {
 				for !stop.Load() {
@@ -256,68 +221,69 @@ func TestEndWhileFramesFlow(t *testing.T) {
 				}
 			})
 			for i := range rounds {
-				far, e := newFakeTap(t), &ending{}
-				d := far.start(t, l, Config{Ended: e.ended})
+				far, e := lanetest.NewFar(t), &lanetest.Ending{}
+				c.Ended = e.Ended
+				d := start(t, l, far, c)
 				var one atomic.Bool
 				talking := flow(t, &one, far)
-				before := da.Port().Stats().Frames
-				bustest.WaitFor(t, "frames to flow", func() bool { return da.Port().Stats().Frames > before+5 })
+				before := da.Conn().Port().Stats().Frames
+				bustest.WaitFor(t, "frames to flow", func() bool { return da.Conn().Port().Stats().Frames > before+5 })
 				var ends sync.WaitGroup
 				if i%3 != 0 {
 					ends.Go(d.Close)
 				}
 				if i%3 != 1 {
-					ends.Go(func() { _ = l.Net.RemovePort(d.Port().Number()) })
+					ends.Go(func() { _ = l.Net.RemovePort(d.Conn().Port().Number()) })
 				}
 				ends.Wait()
 				d.Close()
 				one.Store(true)
 				talking.Wait()
-				if calls := e.calls.Load(); calls > 1 || i%3 == 0 && calls == 0 || i%3 == 1 && calls > 0 {
+				if calls := e.Calls(); calls > 1 || i%3 == 0 && calls == 0 || i%3 == 1 && calls > 0 {
 					t.Errorf("Ended was called %d times", calls)
 				}
-				if !far.closed() {
+				if !far.Closed() {
 					t.Error("a descriptor is still open")
 				}
-				unix.Shutdown(far.fd, unix.SHUT_RDWR)
+				unix.Shutdown(far.FD, unix.SHUT_RDWR)
 			}
-			if da.conn.Gone() || db.conn.Gone() {
+			if da.Conn().Gone() || db.Conn().Gone() {
 				t.Error("the others are gone")
 			}
 			stop.Store(true)
 			flowing.Wait()
 			da.Close()
 			db.Close()
-			l.Leave(c)
+			l.Leave(ear)
 			if err := bustest.CheckBalance(l.Net.Stats()); err != nil {
 				t.Error(err)
 			}
 			if n := len(l.Net.Ports()); n != 0 {
 				t.Errorf("%d ports are left", n)
 			}
-			awaitClosed(t, before+2+rounds) // the far ends are open
+			lanetest.WantOpen(t, before+2+rounds) // the far ends are open
 		}
 	})
 }
 
-// Frames that are on their way out when a device ends are not written to
+// Frames that are on their way out when a Lossy endpoint ends are not written to
 // what has the number of its descriptor then.
 func TestEmitAfterEnd(t *testing.T) {
-	l := hubLab(t)
-	far, other := newFakeTap(t), newFakeTap(t)
-	d := far.start(t, l, Config{})
+	l := lanetest.Hub(t)
+	far, other := lanetest.NewFar(t), lanetest.NewFar(t)
+	d := start(t, l, far, lane.Config{Lossy: true})
 	d.Close()
-	if err := unix.Dup3(other.near, far.near, unix.O_CLOEXEC); err != nil {
+	if err := unix.Dup3(other.Near, far.Near, unix.O_CLOEXEC); err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(far.near)
-	defer unix.Close(other.near)
+	defer unix.Close(far.Near)
+	defer unix.Close(other.Near)
 	var b bus.Batch
-	b.AddVnet(marked(1, 1))
-	b.AddVnet(marked(1, 2))
+	b.AddPlain(lanetest.Frame(1, 1))
+	b.AddPlain(lanetest.Frame(1, 2))
 	d.Emit(&b.Batch, 0, 2, 0)
 	b.Reset()
-	if n := len(other.received()); n != 0 {
+	if n := len(other.Received()); n != 0 {
 		t.Errorf("%d frames came to another's descriptor", n)
 	}
 }

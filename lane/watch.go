@@ -1,0 +1,62 @@
+package lane
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Events that a source may want.
+const (
+	in  uint32 = unix.EPOLLIN
+	out uint32 = unix.EPOLLOUT
+)
+
+// watch is what epoll knows of a source. Its lock is a leaf and held for a call
+// of epoll_ctl, so that who queues frames never waits for a turn.
+type watch struct {
+	mu     sync.Mutex
+	events uint32 // wanted; of none epoll knows nothing, as it would tell of a hang-up all the time
+	ended  bool
+}
+
+// want adds and takes off events. Without them s cannot go on.
+func (s *source) want(on, off uint32) {
+	if err := s.watch.set(s, on, off); err != nil {
+		s.ep.fail("cannot be watched: " + err.Error())
+	}
+}
+
+func (w *watch) set(s *source, on, off uint32) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	events := w.events&^off | on
+	if w.ended || events == w.events {
+		return nil
+	}
+	op := unix.EPOLL_CTL_MOD
+	switch {
+	case events == 0:
+		op = unix.EPOLL_CTL_DEL
+	case w.events == 0:
+		op = unix.EPOLL_CTL_ADD
+	}
+	w.events = events
+	return s.lane.control(op, s.FD, s.number, events)
+}
+
+// end is the last call: nothing is wanted any more.
+func (w *watch) end(s *source) {
+	_ = w.set(s, 0, in|out)
+	w.mu.Lock()
+	w.ended = true
+	w.mu.Unlock()
+	s.lane.remove(s)
+}
+
+// over tells whether end was called.
+func (w *watch) over() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ended
+}
