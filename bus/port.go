@@ -78,7 +78,7 @@ func (c ConnInfo) Rights() string {
 
 // Conns returns how many connections the port has.
 func (p *Port) Conns() int {
-	p.net.mu.Lock()
+	p.net.lock()
 	defer p.net.mu.Unlock()
 	return len(p.conns)
 }
