@@ -32,8 +32,7 @@ type Batch struct {
 	Behind Rank
 
 	passed        int             // frames before this one have passed the stages
-	egress, other policy.Egress   // of this frame and the next, swapped
-	here          policy.Egress   // of the run
+	egress, other policy.Egress   // of this frame and the next, by turns
 	answers       []policy.Egress // of a Batcher
 	lane          policy.Lane
 	targets       []target

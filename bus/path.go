@@ -71,24 +71,21 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 
 // sendEach asks the policy for each frame.
 func (c *Conn) sendEach(s *snapshot, b *Batch, kick bool) (done int) {
-	b.egress.SetLane(&b.lane)
-	b.other.SetLane(&b.lane)
-	c.forward(s, b, 0)
+	here, next := &b.egress, &b.other
+	here.SetLane(&b.lane)
+	next.SetLane(&b.lane)
+	c.forward(s, b, here, 0)
 	for done < len(b.Frames) {
 		// The run: frames from done on with the same egress, as far as the
 		// budget goes.
 		end, asked := done+1, false // asked: the policy was asked for frame end
-		b.here = b.egress
-		here := &b.here
 		each := max(FrameCost, s.copies(here))
 		for end < len(b.Frames) && (b.Budget == 0 || b.Made+(end-done)*each < b.Budget) {
-			b.egress, b.other = b.other, b.egress
-			c.forward(s, b, end)
-			if asked = !here.Equal(&b.egress); asked {
+			c.forward(s, b, next, end)
+			if asked = !here.Equal(next); asked {
 				break
 			}
 			end++
-			b.egress, b.other = b.other, b.egress
 		}
 		n := c.carry(s, b, here, done, end, kick)
 		done += n
@@ -100,6 +97,7 @@ func (c *Conn) sendEach(s *snapshot, b *Batch, kick bool) (done int) {
 			b.Spent = true
 			break
 		}
+		here, next = next, here
 	}
 	return done
 }
@@ -193,10 +191,9 @@ func (c *Conn) passStages(b *Batch, i int) (frames []frame.Frame, why frame.Drop
 	return frames, 0
 }
 
-// forward asks the stages of the port, and then the policy, for the egress of frame i,
-// into b.egress.
-func (c *Conn) forward(s *snapshot, b *Batch, i int) {
-	e := &b.egress
+// forward asks the stages of the port, and then the policy, for the egress e of
+// frame i.
+func (c *Conn) forward(s *snapshot, b *Batch, e *policy.Egress, i int) {
 	e.Reset()
 	why := frame.Drop(0)
 	if all := c.stages.Load(); all != nil && i >= b.passed {
@@ -204,9 +201,8 @@ func (c *Conn) forward(s *snapshot, b *Batch, i int) {
 	}
 	if why != 0 {
 		e.Drop(why)
-	} else {
-		s.policy.Forward(c.port, &b.Frames[i], e)
-		if _, super := b.Frames[i].Offload(); e.Splits() && super {
+	} else if s.policy.Forward(c.port, &b.Frames[i], e); e.Splits() {
+		if _, super := b.Frames[i].Offload(); super {
 			b.passed = i + b.Frames[i].WireFrames()
 			b.Finish(i)
 			e.Reset()
