@@ -31,6 +31,7 @@ type Batch struct {
 	// behind it, 1 + its rank, and are counted already. Reset leaves it as it is.
 	Behind Rank
 
+	stages        *stages         // of the sender's port, when the Send began; nil: none
 	passed        int             // frames before this one have passed the stages
 	egress, other policy.Egress   // of this frame and the next, by turns
 	answers       []policy.Egress // of a Batcher

@@ -57,7 +57,7 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 	if s.blocking && b.Offloads() {
 		b.Finish(0)
 	}
-	b.passed = 0
+	b.passed, b.stages = 0, c.stages.Load()
 	if s.batcher != nil {
 		done = c.sendAsked(s, b, kick)
 	} else {
@@ -176,12 +176,11 @@ func (c *Conn) ask(s *snapshot, b *Batch, i int) (answers []policy.Egress, late 
 // most maxAsked, or the first of them and why it does not.
 func (c *Conn) passStages(b *Batch, i int) (frames []frame.Frame, why frame.Drop) {
 	frames = b.Frames[i:min(i+maxAsked, len(b.Frames))]
-	all := c.stages.Load()
-	if all == nil {
+	if b.stages == nil {
 		return frames, 0
 	}
 	for k := max(0, b.passed-i); k < len(frames); k++ {
-		if why = all.ingress(c, b.Behind, &frames[k]); why != 0 {
+		if why = b.stages.ingress(c, b.Behind, &frames[k]); why != 0 {
 			if k > 0 {
 				return frames[:k], 0
 			}
@@ -196,8 +195,8 @@ func (c *Conn) passStages(b *Batch, i int) (frames []frame.Frame, why frame.Drop
 func (c *Conn) forward(s *snapshot, b *Batch, e *policy.Egress, i int) {
 	e.Reset()
 	why := frame.Drop(0)
-	if all := c.stages.Load(); all != nil && i >= b.passed {
-		why = all.ingress(c, b.Behind, &b.Frames[i])
+	if b.stages != nil && i >= b.passed {
+		why = b.stages.ingress(c, b.Behind, &b.Frames[i])
 	}
 	if why != 0 {
 		e.Drop(why)
@@ -460,7 +459,9 @@ func (c *Conn) finish(b *Batch, e *policy.Egress, i, j, takers int) {
 	}
 	why := e.Dropped()
 	if why&heldBy != 0 {
-		c.holdAll(why, b, i, j)
+		for ; i < j; i++ {
+			c.hold(b.stages, why, In, &b.Batch, i)
+		}
 		return
 	}
 	c.net.showCarried(c.port, &b.Batch, i, j, e)

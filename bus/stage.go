@@ -24,7 +24,8 @@ type Stage interface {
 	// ends by Conn.LoseHeld.
 	Hold(c *Conn, way Way, f frame.Frame)
 	// Leave says that c brings and gets no more frames by this stage, which must
-	// give up what it holds of it (LoseHeld). The network's lock is held.
+	// give up what it holds of it (LoseHeld). The network's lock is held. Calls that
+	// are under way may come after it: what Hold gets of c then is lost as well.
 	Leave(c *Conn)
 }
 
@@ -142,18 +143,6 @@ func (c *Conn) hold(all *stages, why frame.Drop, way Way, b *frame.Batch, i int)
 	c.got.offered++
 	c.got.drops[dropMemory]++
 	c.mu.Unlock()
-}
-
-// holdAll gives frames i to j, which c brought, to the stage that wants them.
-func (c *Conn) holdAll(why frame.Drop, b *Batch, i, j int) {
-	all := c.stages.Load()
-	if all == nil || all[why&^heldBy] == nil { // it has gone meanwhile
-		c.LoseHeld(j - i)
-		return
-	}
-	for ; i < j; i++ {
-		c.hold(all, why, In, &b.Batch, i)
-	}
 }
 
 // offerThrough is offer by way of the stages below a rank.

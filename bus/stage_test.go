@@ -171,6 +171,31 @@ func TestStageBeforeSplit(t *testing.T) {
 	}
 }
 
+// hasty is a stage that is replaced while it is asked.
+type hasty struct {
+	bustest.Line
+	replace func()
+}
+
+func (h *hasty) Ingress(c *bus.Conn, f *frame.Frame) frame.Drop {
+	h.replace()
+	return h.Line.Ingress(c, f)
+}
+
+// A frame that a stage wants to hold is its own, though another stands there by then.
+func TestStageIsReplacedMeanwhile(t *testing.T) {
+	l, sinks := stageLab(t)
+	h := &hasty{}
+	h.replace = func() { stage(t, sinks[0], bus.Impair, &bustest.Gate{}) }
+	stage(t, sinks[0], bus.Impair, h)
+	say(sinks[0], "a b")
+	say(sinks[0], "c")
+	wantHeard(t, "replaced", sinks, "", "c", "c")
+	if s := l.Net.Stats(); drop(s, "left") != 2 || s.Frames != 3 {
+		t.Errorf("2 frames that were held are lost: %+v", s)
+	}
+}
+
 // In passes from the wire to the policy, out the other way.
 func TestRanks(t *testing.T) {
 	l, sinks := stageLab(t)

@@ -66,6 +66,7 @@ func (g *Group) Leave(c *bus.Conn) { g.members.Delete(c.Port()) }
 type Line struct {
 	mu   sync.Mutex
 	held []heldFrame
+	left map[*bus.Conn]bool // for whom Leave was called
 }
 
 type heldFrame struct {
@@ -86,13 +87,23 @@ func (*Line) Egress(*bus.Conn, *bus.Port, *frame.Frame) frame.Drop { return bus.
 func (l *Line) Hold(c *bus.Conn, way bus.Way, f frame.Frame) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.left[c] { // it was under way
+		f.Release()
+		c.LoseHeld(1)
+		return
+	}
 	l.held = append(l.held, heldFrame{c, way, f})
 }
 
-// Leave loses what is held of c.
+// Leave loses what is held of c, and what still comes. The Line is of no use to c
+// again.
 func (l *Line) Leave(c *bus.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.left == nil {
+		l.left = map[*bus.Conn]bool{}
+	}
+	l.left[c] = true
 	kept := l.held[:0]
 	for _, h := range l.held {
 		if h.conn != c {
