@@ -21,7 +21,7 @@
 //   - forward.go: what happens to a frame.
 //   - storm.go: what a port allows. multicast.go: groups.
 //   - reserved.go: addresses that bridges keep to themselves.
-//   - stp.go, stpreport.go: spanning trees, one or one for each VLAN.
+//   - stp.go, stpmode.go, stpreport.go: spanning trees, one or one for each VLAN.
 //   - feed.go: what a follower repeats, such as a program in the kernel. Whatever
 //     takes a right, or forgets, ends in feed.Revoke (package feed).
 //   - tables.go, knobs.go, portknobs.go: what people read and write.
