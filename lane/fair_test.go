@@ -30,13 +30,13 @@ func TestFair(t *testing.T) {
 	crowd(t, l, receivers)
 	flood, calm := lanetest.NewFar(t), lanetest.NewFar(t)
 	var waits bool // the quiet one's frame: the lane's, as are the others
-	var passed, longest int
-	var heard atomic.Int64
+	var passed int
+	var heard, longest atomic.Int64
 	l.JoinAs(t, &ear{heard: func(frames []frame.Frame) {
 		sender, seq, _ := bustest.ReadMark(frames[0].Data())
 		switch {
 		case sender == quiet:
-			longest = max(longest, passed)
+			longest.Store(max(longest.Load(), int64(passed)))
 			waits = false
 			heard.Add(1)
 		case waits:
@@ -50,8 +50,8 @@ func TestFair(t *testing.T) {
 	for i := 0; heard.Load() < rounds; i++ {
 		flood.Try(lanetest.Frame(flooder, i))
 	}
-	if longest > turn {
-		t.Errorf("%d frames of the one passed before one of the other, want %d at most", longest, turn)
+	if n := longest.Load(); n > turn {
+		t.Errorf("%d frames of the one passed before one of the other, want %d at most", n, turn)
 	}
 }
 
