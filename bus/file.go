@@ -30,6 +30,10 @@ func Managed(port uint32) uint32 { return 0o444 | ForManagers(port) }
 // ForManagers gives w to the classes that have x on port.
 func ForManagers(port uint32) uint32 { return port & 0o111 << 1 }
 
+// ForPeers is the Rule of sockets: w, which connect(2) needs, for the classes that
+// have r or w on port.
+func ForPeers(port uint32) uint32 { return (port>>1 | port) & 0o222 }
+
 // At is where a file stands.
 type At struct {
 	Bus     *Bus
@@ -67,9 +71,8 @@ type File struct {
 	// Set serves a file of a network in place of Read and Write, and is Live.
 	Set Attacher
 
-	// Socket: the file is a unix socket of a network. It is there, as one node,
-	// while this process has it bound.
-	Socket bool
+	// Socket: the file is a unix socket of a network. It has ForPeers as its Rule.
+	Socket *Socket
 
 	// Can tells whether the machine lets it work; nil: always. While it does, Name
 	// is a word in the file features.
@@ -90,7 +93,7 @@ func RegisterFile(f File) {
 	switch {
 	case CheckName(f.Name) != nil || f.Place > InPort || f.Summary == "" || f.Rule == nil:
 		panic("bus: file " + f.Name + " needs a name, a place, a summary and a rule")
-	case f.Set != nil && f.Place != InNetwork || f.Socket && f.Place != InNetwork:
+	case f.Set != nil && f.Place != InNetwork || f.Socket != nil && f.Place != InNetwork:
 		panic("bus: sets and sockets stand in a network's directory, not so " + f.Name)
 	case slices.ContainsFunc(files, func(g File) bool { return f.Place == g.Place && f.Name == g.Name }):
 		panic("bus: file " + f.Name + " registered twice")
@@ -99,7 +102,7 @@ func RegisterFile(f File) {
 		f.Read, f.Write, f.Live = setReader(f.Set), setWriter(f.Name, f.Set), true
 	}
 	f.Live = f.Live || f.Cost != nil
-	if (f.Read == nil) != f.Socket || f.Write != nil && f.Read == nil {
+	if (f.Read == nil) != (f.Socket != nil) || f.Write != nil && f.Read == nil {
 		panic("bus: file " + f.Name + " must be one of a text, a set and a socket")
 	}
 	files = append(files, f)

@@ -45,9 +45,9 @@ func TestRegisterFileRefuses(t *testing.T) {
 		"nothing that serves it":    func(f *File) { f.Read = nil },
 		"only writable":             func(f *File) { f.Read, f.Write = nil, command },
 		"a set of a port":           func(f *File) { f.Read, f.Set = nil, &set{} },
-		"a socket of a port":        func(f *File) { f.Read, f.Socket = nil, true },
-		"a socket and a text":       func(f *File) { f.Place, f.Socket = InNetwork, true },
-		"a socket and a set":        func(f *File) { f.Place, f.Read, f.Set, f.Socket = InNetwork, nil, &set{}, true },
+		"a socket of a port":        func(f *File) { f.Read, f.Socket = nil, &Socket{} },
+		"a socket and a text":       func(f *File) { f.Place, f.Socket = InNetwork, &Socket{} },
+		"a socket and a set":        func(f *File) { f.Place, f.Read, f.Set, f.Socket = InNetwork, nil, &set{}, &Socket{} },
 		"a name twice in one place": func(f *File) { RegisterFile(*f) },
 	} {
 		withFiles(t)

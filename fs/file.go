@@ -14,7 +14,7 @@ func registered(file bus.File) row {
 		name: file.Name, in: file.Place, rule: file.Rule, live: file.Live,
 		emptyOK: file.Empty, signed: file.Write != nil,
 	}
-	if file.Socket {
+	if file.Socket != nil {
 		r.kind = socket
 		return r
 	}

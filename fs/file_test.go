@@ -38,7 +38,7 @@ func init() {
 		Read: fakes.peek,
 		Cost: func(at bus.At) int { return 1000 * len(fakes.read(at)) },
 	}, {
-		Place: bus.InNetwork, Name: "plug", Summary: "a socket", Socket: true,
+		Place: bus.InNetwork, Name: "plug", Summary: "a socket", Socket: &bus.Socket{},
 		Rule: func(port uint32) uint32 { return (port | port>>1) & 0o222 },
 	}} {
 		bus.RegisterFile(f)
