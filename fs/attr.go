@@ -1,6 +1,8 @@
 package fs
 
 import (
+	"os"
+
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
@@ -23,6 +25,9 @@ func (f *FS) access(n *node) bus.Access {
 	}
 	if n.gone {
 		return bus.Access{}
+	}
+	if n.row.kind == socketsDir {
+		return bus.Access{Mode: n.row.rule(0), UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
 	}
 	if n.net == nil {
 		f.mu.Lock()
@@ -74,6 +79,9 @@ func (f *FS) attr(n *node, out *fuse.Attr) {
 // who have it open.
 func (f *FS) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
 	n := f.node(in.NodeId)
+	if n.row != nil && n.row.kind == socket && !n.gone {
+		f.listen(&n) // who has its path already does not look it up
+	}
 	f.attr(&n, &out.Attr)
 	f.measure(&n, in.Uid, &out.Attr)
 	return fuse.OK

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
@@ -76,7 +77,9 @@ func (f *FS) Rmdir(_ <-chan struct{}, in *fuse.InHeader, name string) fuse.Statu
 	case !n.row.isDir():
 		return fuse.ENOTDIR
 	case n.row.kind == netDir:
-		err = f.bus.Remove(name)
+		if err = f.bus.Remove(name); err == nil {
+			f.closeIdle(time.Time{}) // its sockets
+		}
 	case n.row.kind == portDir:
 		err = n.net.RemovePort(n.port.Number())
 	default:
@@ -112,7 +115,7 @@ func (f *FS) Rename(_ <-chan struct{}, in *fuse.RenameIn, oldName, newName strin
 }
 
 // The rest of what changes a directory is refused: the tree's files come and
-// go with their networks and ports, but sockets: see socket.go.
+// go with their networks and ports.
 
 // Create is refused: see above.
 func (f *FS) Create(_ <-chan struct{}, in *fuse.CreateIn, name string, _ *fuse.CreateOut) fuse.Status {

@@ -75,7 +75,7 @@ func (f *FS) list(dir *node) []fuse.DirEntry {
 	}
 	in := dir.inside()
 	for i := range tree().rows {
-		if r := &tree().rows[i]; r.in == in && r.name != "" && f.sockets.there(dir.net, r) {
+		if r := &tree().rows[i]; r.in == in && r.name != "" && f.has(r) {
 			add(r, r.name, dir.net, dir.port)
 		}
 	}
@@ -90,6 +90,7 @@ func (f *FS) list(dir *node) []fuse.DirEntry {
 				add(rowOf(inPorts, ""), itoa(number), dir.net, p)
 			}
 		}
+	case inSockets:
 	default:
 		dir.gone = dir.each(in, func(n node) bool {
 			addNode(&n, n.name())
@@ -110,6 +111,8 @@ func (n *node) inside() bus.Place {
 		return inPorts
 	case n.row.kind == policyDir:
 		return inPolicy
+	case n.row.kind == socketsDir:
+		return inSockets
 	}
 	return bus.InPort
 }

@@ -15,7 +15,7 @@ func TestListings(t *testing.T) {
 	ok(t, "mkdir", m.mkdir("z", 0o755))
 	for path, want := range map[string]string{
 		"":            ". .. errors features lamp lan metrics policies version z",
-		"z":           ". .. dial errors events linktype maxports mtu overflow peek persist policy port ports queue stats stream tap",
+		"z":           ". .. dial errors events linktype maxports mtu overflow peek persist plug policy port ports queue stats stream tap",
 		"lan":         ". .. dial errors events fake linktype maxports mtu overflow peek persist plug policy port ports queue stats stream tap",
 		"lan/fake":    ". .. limit mute ports ticks",
 		"lan/ports":   ". .. 1024 2",

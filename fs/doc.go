@@ -5,7 +5,9 @@
 //   - table.go: one row a file: name, rights, reader, writer. A new file of the
 //     tree's own is a row here, and an entry in ipnfs(5).
 //   - file.go: rows of files that other packages serve and have registered
-//     (bus.RegisterFile), such as tap; socket.go: those that are sockets.
+//     (bus.RegisterFile), such as tap.
+//   - socket.go: those that are sockets; accept.go: when they are bound;
+//     visit.go: who connects.
 //   - node.go: what a node id means; known.go: which of them the kernel
 //     remembers, so that none is given again meanwhile.
 //   - attr.go: owners and modes; the rights of settings follow from port's.

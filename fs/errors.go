@@ -160,15 +160,19 @@ func everybody(uint32) bool { return true }
 // refuse records a refusal in the root's errors and the network's, and gives
 // the errno.
 func (f *FS) refuse(n *node, caller *fuse.InHeader, command string, err error) fuse.Status {
-	pid := creds.Info(caller.Pid, caller.Uid, caller.Gid).PID
-	line := func(path string) string {
-		return fmt.Sprintf("%s %d %d %s: %s: %s\n", bus.Stamp(time.Now()), caller.Uid, pid, path, printable(command), printable(err.Error()))
-	}
-	f.errors.add(caller.Uid, line(n.path()))
-	if n.net != nil {
-		f.errorsOf(n.net).add(caller.Uid, line(n.localPath()))
-	}
+	f.tell(n, caller.Uid, creds.Info(caller.Pid, caller.Uid, caller.Gid).PID, command, err)
 	return statusOf(err)
+}
+
+// tell records what was refused to a process of that user.
+func (f *FS) tell(n *node, uid, pid uint32, command string, err error) {
+	line := func(path string) string {
+		return fmt.Sprintf("%s %d %d %s: %s: %s\n", bus.Stamp(time.Now()), uid, pid, path, printable(command), printable(err.Error()))
+	}
+	f.errors.add(uid, line(n.path()))
+	if n.net != nil {
+		f.errorsOf(n.net).add(uid, line(n.localPath()))
+	}
 }
 
 // printable cuts s short and shows what is not printable as escapes, so that

@@ -15,7 +15,7 @@ func registered(file bus.File) row {
 		emptyOK: file.Empty, signed: file.Write != nil,
 	}
 	if file.Socket != nil {
-		r.kind = socket
+		r.kind, r.socket = socket, file.Socket
 		return r
 	}
 	r.read = func(f *FS, n *node) string { return line(file.Read(f.at(n))) }

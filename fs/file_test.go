@@ -38,8 +38,8 @@ func init() {
 		Read: fakes.peek,
 		Cost: func(at bus.At) int { return 1000 * len(fakes.read(at)) },
 	}, {
-		Place: bus.InNetwork, Name: "plug", Summary: "a socket", Socket: &bus.Socket{},
-		Rule: func(port uint32) uint32 { return (port | port>>1) & 0o222 },
+		Place: bus.InNetwork, Name: "plug", Summary: "a socket", Socket: &bus.Socket{Serve: servePlug},
+		Rule: bus.ForPeers,
 	}} {
 		bus.RegisterFile(f)
 	}
@@ -175,7 +175,7 @@ func TestRegisteredNamesAreTaken(t *testing.T) {
 // Files and policies that are registered are words in features, if the machine
 // lets them work.
 func TestRegisteredFeatures(t *testing.T) {
-	got := strings.Fields(newMemory(t, testOptions()).read("features"))
+	got := strings.Fields(newLAN(t).read("features"))
 	for word, want := range map[string]bool{"poll": true, "dial": true, "plug": true, "switch": true, hub: false, "tap": false} {
 		if slices.Contains(got, word) != want {
 			t.Errorf("features are %v; %s: want %v", got, word, want)

@@ -53,7 +53,8 @@ func testOptions() Options {
 // Its device swallows all answers.
 type memory struct {
 	*FS
-	t testing.TB
+	t     testing.TB
+	place string // where sockets are bound, see openSockets
 }
 
 func newMemory(t testing.TB, o Options) *memory {
@@ -62,7 +63,7 @@ func newMemory(t testing.TB, o Options) *memory {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &memory{New(null, o), t}
+	m := &memory{FS: New(null, o), t: t}
 	t.Cleanup(func() {
 		if err := m.Serve(); err != unix.EBADF { // it releases all, and cannot read
 			t.Errorf("the end of the tree: %v", err)

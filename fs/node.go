@@ -67,6 +67,11 @@ type node struct {
 
 var sequence atomic.Uint32
 
+// ofNetwork tells whether the row is a network's directory or stands in it.
+func (r *row) ofNetwork() bool {
+	return r.in != bus.InRoot && r.in != inHiding || r.kind == netDir
+}
+
 // ofPort tells whether the row is a port's directory or stands in it.
 func (r *row) ofPort() bool { return r.in == bus.InPort || r.kind == portDir }
 
@@ -122,13 +127,9 @@ func (f *FS) node(id uint64) node {
 		n.row = &unknownRow
 		return n
 	}
-	if n.row.in != bus.InRoot || n.row.kind == netDir {
+	if n.row.ofNetwork() {
 		n.net = f.bus.NetworkByID(netOf(id))
 		n.gone = n.gone || n.net == nil
-	}
-	if n.row.kind == socket && !n.gone {
-		bound, _ := f.sockets.id(n.net, n.row)
-		n.gone = bound != id
 	}
 	if n.row.ofPort() && !n.gone {
 		n.port, n.life = f.known.port(id)

@@ -19,8 +19,12 @@ var ownFeatures = []string{"poll", "port", "stream", "events", "block", "port-nu
 
 func readVersion(f *FS, _ *node) string { return f.options.Version + "\n" }
 
-func readFeatures(*FS, *node) string {
+func readFeatures(f *FS, _ *node) string {
 	words := slices.Concat(ownFeatures, bus.Features())
+	words = slices.DeleteFunc(words, func(word string) bool {
+		r := rowOf(bus.InNetwork, word)
+		return r != nil && !f.has(r)
+	})
 	for _, p := range policy.Types() {
 		if p.Feature {
 			words = append(words, p.Name)

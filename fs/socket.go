@@ -1,10 +1,9 @@
 package fs
 
 import (
-	"maps"
 	"os"
-	"slices"
-	"sync"
+	"strconv"
+	"strings"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
@@ -12,73 +11,33 @@ import (
 	"ipnfs/bus"
 )
 
-// sockets are those that this process has bound in the directories of networks. A
-// socket is there from bind(2), which is a MKNOD to us, to UNLINK. Meanwhile each
-// LOOKUP gives the same node, as the kernel finds the socket by its inode. The next
-// bind gives another node, since the kernel may remember the one that was removed.
-// Safe for concurrent use; no other lock is taken under mu.
-type sockets struct {
-	mu sync.Mutex
-	// +checklocks:mu
-	bound map[bound]uint64 // node ids
-}
+// The kernel finds a socket by its inode, and a socket that is bound holds the
+// mount that it was bound by. So they are bound in a mount of this process's own,
+// which nobody else sees: the one that is visible can be unmounted. It happens
+// when somebody looks at one, and in a directory of their own, as the directory
+// where he looks is locked meanwhile. There the name is the network's id and the
+// file's name, and the node that MKNOD answers with is the one that he finds, too:
+// a second link to it. A socket's node is always the same.
 
-// bound is what stands once in a network's directory.
-type bound struct {
-	net *bus.Network
-	row *row
-}
+// socketsName is the name of the directory where sockets are bound. Only threads
+// of this process find it; no network may be called so.
+const socketsName = ".sockets"
 
-// id returns the node id of a socket that is there.
-func (s *sockets) id(net *bus.Network, r *row) (id uint64, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	id, ok = s.bound[bound{net, r}]
-	return id, ok
-}
-
-// bind gives a socket its node id, or returns false if it is there.
-func (s *sockets) bind(net *bus.Network, r *row) (id uint64, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key := bound{net, r}
-	if _, taken := s.bound[key]; taken {
-		return 0, false
+// OpenSockets lets the sockets of networks be. private is a descriptor of the
+// root directory on a mount of this process's own, which stays the caller's; dir is
+// where the tree is visible. The tree must be served.
+func (f *FS) OpenSockets(private int, dir string) error {
+	fd, err := unix.Openat(private, socketsName, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("openat", err)
 	}
-	if s.bound == nil {
-		s.bound = map[bound]uint64{}
-	}
-	s.bound[key] = makeID(r, net, nil, 0) | uint64(sequence.Add(1))
-	return s.bound[key], true
+	f.sockets.begin(fd, dir)
+	return nil
 }
 
-// unbind tells whether the socket was there; now it is not.
-func (s *sockets) unbind(net *bus.Network, r *row) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, was := s.bound[bound{net, r}]
-	delete(s.bound, bound{net, r})
-	return was
-}
-
-// there tells whether what is no socket, or a socket, is in a directory.
-func (s *sockets) there(net *bus.Network, r *row) bool {
-	_, bound := s.id(net, r)
-	return bound || r.kind != socket
-}
-
-// dropSockets forgets those of networks that have ended. No lock is held while it
-// looks.
-func (f *FS) dropSockets() {
-	f.sockets.mu.Lock()
-	all := slices.Collect(maps.Keys(f.sockets.bound))
-	f.sockets.mu.Unlock()
-	for _, b := range all {
-		if f.ended(b.net) {
-			f.sockets.unbind(b.net, b.row)
-		}
-	}
-}
+// CloseSockets ends OpenSockets. Who is connected stays, but holds the mount no
+// longer.
+func (f *FS) CloseSockets() { f.sockets.end() }
 
 // ours tells whether a request comes from this process. The kernel names the
 // thread.
@@ -86,45 +45,43 @@ func ours(in *fuse.InHeader) bool {
 	return unix.Tgkill(os.Getpid(), int(in.Pid), 0) == nil
 }
 
-// socketOf finds the row of a socket that may stand in a directory, or nil.
-func socketOf(dir *node, name string) *row {
-	if dir.gone || dir.row == nil || dir.row.kind != netDir {
-		return nil
+// boundName is what a socket is called where it is bound.
+func boundName(net *bus.Network, r *row) string {
+	return strconv.FormatUint(uint64(net.ID()), 10) + "." + r.name
+}
+
+// toBind finds the socket that has a name where sockets are bound.
+func (f *FS) toBind(dir *node, name string) (n node, ok bool) {
+	id, file, _ := strings.Cut(name, ".")
+	number, err := strconv.ParseUint(id, 10, 32)
+	if err != nil || dir.row == nil || dir.row.kind != socketsDir {
+		return n, false
 	}
-	if r := rowOf(bus.InNetwork, name); r != nil && r.kind == socket {
-		return r
+	n.net = f.bus.NetworkByID(uint32(number))
+	n.row = rowOf(bus.InNetwork, file)
+	if n.net == nil || n.row == nil || n.row.kind != socket {
+		return n, false
 	}
-	return nil
+	n.id = makeID(n.row, n.net, nil, 0)
+	return n, true
 }
 
 // Mknod makes a socket that is registered, when this process binds it. All else is
-// refused.
+// refused. A VDE client tries to bind a socket of its own in the directory first,
+// and goes elsewhere then: that is nothing to tell of.
 func (f *FS) Mknod(_ <-chan struct{}, in *fuse.MknodIn, name string, out *fuse.EntryOut) fuse.Status {
 	dir := f.node(in.NodeId)
-	r := socketOf(&dir, name)
-	if r == nil || in.Mode&unix.S_IFMT != unix.S_IFSOCK || !ours(&in.InHeader) {
-		return f.refuseName(&in.InHeader, "mknod", name)
+	isSocket := in.Mode&unix.S_IFMT == unix.S_IFSOCK
+	if n, ok := f.toBind(&dir, name); ok && isSocket && ours(&in.InHeader) {
+		return f.entry(&n, out)
 	}
-	id, ok := f.sockets.bind(dir.net, r)
-	if !ok {
-		return fuse.Status(unix.EEXIST)
+	if isSocket && strings.HasPrefix(name, ".") {
+		return fuse.EPERM
 	}
-	status := f.entry(&node{id: id, row: r, net: dir.net}, out)
-	if !status.Ok() {
-		f.sockets.unbind(dir.net, r)
-	}
-	return status
+	return f.refuseName(&in.InHeader, "mknod", name)
 }
 
-// Unlink removes a socket for this process. All else is refused.
+// Unlink is refused, as all that changes a directory.
 func (f *FS) Unlink(_ <-chan struct{}, in *fuse.InHeader, name string) fuse.Status {
-	dir := f.node(in.NodeId)
-	r := socketOf(&dir, name)
-	if r == nil || !ours(in) {
-		return f.refuseName(in, "unlink", name)
-	}
-	if !f.sockets.unbind(dir.net, r) {
-		return fuse.ENOENT
-	}
-	return fuse.OK
+	return f.refuseName(in, "unlink", name)
 }

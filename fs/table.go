@@ -13,20 +13,23 @@ import (
 
 // Places beside those where files can be registered.
 const (
-	inPorts  = bus.InPort + 1 + iota // NET/ports/
-	inPolicy                         // NET/POLICY/
+	inPorts   = bus.InPort + 1 + iota // NET/ports/
+	inPolicy                          // NET/POLICY/
+	inHiding                          // what no directory lists
+	inSockets                         // where sockets are bound: nothing is listed
 )
 
 // kind is what a node is.
 type kind uint8
 
 const (
-	regular   kind = iota
-	socket         // is there while it is bound: see socket.go
-	netDir         // NET/
-	portsDir       // NET/ports/
-	portDir        // NET/ports/N/
-	policyDir      // NET/POLICY/
+	regular    kind = iota
+	socket          // see socket.go
+	netDir          // NET/
+	portsDir        // NET/ports/
+	portDir         // NET/ports/N/
+	policyDir       // NET/POLICY/
+	socketsDir      // where sockets are bound: see socket.go
 )
 
 // row is one file or directory of the tree.
@@ -52,6 +55,8 @@ type row struct {
 	signed bool
 	// cost is about how many bytes it takes to make the text; nil: few.
 	cost func(f *FS, n *node) int
+	// socket says who serves it, of a row that is one.
+	socket *bus.Socket
 	// slots is how many files a row stands for that have no name here, those of a
 	// policy; 0: one.
 	slots int
@@ -157,6 +162,7 @@ func ownRows() []row {
 		{name: "metrics", in: bus.InRoot, rule: bus.ReadOnly, read: readMetrics, live: true, cost: costOfMetrics},
 		{name: "errors", in: bus.InRoot, rule: bus.Managed, read: readRootErrors, write: clearRootErrors, emptyOK: true, live: true},
 		{in: bus.InRoot, kind: netDir},
+		{name: socketsName, in: inHiding, kind: socketsDir, rule: func(uint32) uint32 { return 0o700 }},
 
 		{name: "port", in: bus.InNetwork, open: openPort, live: true},
 		{name: "stream", in: bus.InNetwork, rule: doorRule, open: openStream, live: true},

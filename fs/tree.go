@@ -79,6 +79,7 @@ func (f *FS) Serve() error {
 	err := f.dev.Serve()
 	close(stop)
 	<-done
+	f.CloseSockets()
 	f.bus.Shutdown()
 	f.dropErrors()
 	if closeErr := f.dev.Close(); err == nil {
@@ -100,7 +101,7 @@ func (f *FS) tick(stop, done chan struct{}) {
 		case now := <-ticker.C:
 			ticks.Go(func() { f.bus.Tick(now) })
 			f.dropErrors()
-			f.dropSockets()
+			f.closeIdle(now.Add(-idleAcceptor))
 		case <-stop:
 			return
 		}
@@ -143,12 +144,7 @@ func (f *FS) child(dir *node, name string) (node, bool) {
 		return n, false
 	}
 	n.id = makeID(n.row, n.net, n.port, 0)
-	if n.row.kind == socket {
-		var bound bool
-		n.id, bound = f.sockets.id(n.net, n.row)
-		return n, bound
-	}
-	return n, true
+	return n, f.has(n.row)
 }
 
 // Lookup finds a name. Nothing is cached by the kernel: rights and existence
@@ -156,11 +152,21 @@ func (f *FS) child(dir *node, name string) (node, bool) {
 func (f *FS) Lookup(_ <-chan struct{}, in *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
 	dir := f.node(in.NodeId)
 	n, ok := f.child(&dir, name)
+	if dir.row == nil && name == socketsName && ours(in) {
+		n.row = rowOf(inHiding, socketsName)
+		n.id, ok = makeID(n.row, nil, nil, 0), true
+	}
 	if !ok {
 		return fuse.ENOENT
 	}
+	if n.row.kind == socket {
+		f.listen(&n)
+	}
 	return f.entry(&n, out)
 }
+
+// has tells whether what stands in a row is there: sockets can be missing.
+func (f *FS) has(r *row) bool { return r.kind != socket || f.sockets.ready.Load() }
 
 // entry answers with a node, which the kernel knows from then on.
 func (f *FS) entry(n *node, out *fuse.EntryOut) fuse.Status {

@@ -68,11 +68,17 @@ func holders(m *mountinfo.Info) (list []string) {
 // usesOf tells what the process in a directory of /proc has to do with m.
 func usesOf(dir string, m *mountinfo.Info) (uses []string) {
 	mark := fmt.Appendf(nil, "\nmnt_id:\t%d\n", m.ID)
+	program, _ := os.Readlink(dir + "/exe")
+	own, _ := os.Executable()
 	infos, _ := filepath.Glob(dir + "/fdinfo/*")
 	for _, path := range infos {
 		if info, _ := os.ReadFile(path); bytes.Contains(info, mark) {
 			name, _ := os.Readlink(filepath.Join(dir, "fd", filepath.Base(path)))
 			name = strings.TrimSuffix(name, " (deleted)") // of a door that somebody else has looked up since
+			if name == m.Mountpoint && program == own {
+				uses = append(uses, "connections to sockets (the files info in ports/ tell whose), held by")
+				continue
+			}
 			uses = append(uses, strings.TrimPrefix(name, m.Mountpoint+"/")+" by")
 		}
 	}

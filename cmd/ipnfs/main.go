@@ -3,8 +3,8 @@
 //   - main.go: the commands; helper.go: being called as mount.ipnfs.
 //   - options.go: what stands behind -o.
 //   - mount.go: the steps of a mount, in front; background.go: behind.
-//   - start.go: until a mount is ready; script.go: the rc script; confine.go:
-//     the capabilities that stay.
+//   - start.go: until a mount is ready; sockets.go: its sockets; script.go: the
+//     rc script; confine.go: the capabilities that stay.
 //   - inherit.go: what comes from whoever mounts: descriptors, signals, children.
 //   - log.go: where messages go; notify.go: what systemd is told, whose unit is
 //     systemd/ipnfs@.service.

@@ -181,6 +181,7 @@ func serve(o *mountOptions) error {
 // end ends all networks, so that readers see the end of file, and unmounts.
 // Who still has a file open then holds a dead one; the process does not wait.
 func end(dir string, tree *fs.FS) {
+	tree.CloseSockets()
 	tree.Bus().Shutdown()
 	if err := devfuse.Unmount(dir, false); err != nil {
 		if err := devfuse.Unmount(dir, true); err != nil {

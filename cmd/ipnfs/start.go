@@ -53,6 +53,7 @@ func start(o *mountOptions, tree *fs.FS, rc *script, behind bool) error {
 		rc.abandon()
 		return failf(exitMount, "%s does not answer: %w", o.dir, err)
 	}
+	openSockets(o.dir, tree)
 	if err := rc.run(tree); err != nil {
 		return err
 	}
