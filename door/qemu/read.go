@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -139,6 +140,7 @@ func (p *peer) parse(t *lane.Turn, span []byte, room int, from *frame.Block) (fr
 		whole := len(span) >= size
 		switch {
 		case length > maxLength:
+			in.skip, in.span, in.need = math.MaxInt, nil, 0 // until it has ended
 			return frames, errGarbage
 		case length == 0:
 			in.skip = size
