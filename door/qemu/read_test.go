@@ -174,7 +174,7 @@ func FuzzStream(f *testing.F) {
 		got := &bustest.Recorder{}
 		l.JoinAs(t, got, bus.JoinOptions{Recv: true})
 		g := connect(t, l)
-		for at, n := 0, max(1, int(step)); at < len(stream) && g.left.Load() == 0; at += n {
+		for at, n := 0, max(1, int(step), len(stream)/500); at < len(stream) && g.left.Load() == 0; at += n {
 			g.write(t, stream[at:min(len(stream), at+n)])
 		}
 		if used := l.Net.Memory().Used(); used > 1<<20 {
