@@ -67,7 +67,7 @@ type Conn struct {
 	wantOut atomic.Bool // Wake when a send need not wait any more
 
 	stages atomic.Pointer[stages] // of its port; nil: none
-	out    *sending               // never nil
+	out    sending
 
 	mu sync.Mutex
 	// +checklocks:mu
@@ -154,6 +154,14 @@ func (c *Conn) CountDrop(why frame.Drop, bytes int) {
 	c.out.frames.Add(1)
 	c.out.bytes.Add(uint64(bytes))
 	c.out.barred[why].Add(1)
+}
+
+// CountNoMemory counts a frame of so many bytes that the endpoint brought and for
+// which there is no memory: as sent, and as lost at this connection.
+func (c *Conn) CountNoMemory(bytes int) {
+	c.out.frames.Add(1)
+	c.out.bytes.Add(uint64(bytes))
+	c.lostUnqueued(1)
 }
 
 // Lost says that n frames of so many bytes, claimed or popped, did not reach what

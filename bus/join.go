@@ -31,12 +31,9 @@ type JoinOptions struct {
 // shared with its holder if both have the same user (vde_switch does so),
 // else it is Busy. What is refused changes nothing.
 func (n *Network) Join(ep Endpoint, o JoinOptions) (*Conn, error) {
-	c := &Conn{net: n, ep: ep, info: o.Info, recv: o.Recv, send: o.Send, offload: o.Offload, freeTags: o.FreeTags, out: &unsent}
+	c := &Conn{net: n, ep: ep, info: o.Info, recv: o.Recv, send: o.Send, offload: o.Offload, freeTags: o.FreeTags}
 	c.q.Memory = n.mem
 	c.maxLen.Store(int64(o.MaxLen))
-	if o.Send {
-		c.out = &sending{}
-	}
 	n.lock()
 	p, _, err := n.admitLocked(o)
 	if err == nil {

@@ -25,7 +25,9 @@ type Driver interface {
 	// returns how many it took. Those that did not reach the far end, though
 	// others may, it takes too, and says so (t.Lost). If it takes fewer than all,
 	// the error is EAGAIN or nil, and the rest waits in the port's queue until
-	// the descriptor may be written; or another one, which ends the endpoint.
+	// the descriptor may be written; or another one, which ends the endpoint. EAGAIN
+	// with all taken says that a frame is cut, whose tail the driver keeps: Write is
+	// called when the descriptor may be written, though it be without frames.
 	Write(t *Turn, frames []frame.Frame) (taken int, err error)
 
 	// Close closes the descriptor. It is the last call, when all others have

@@ -16,12 +16,17 @@ func (e *Endpoint) Claim(b *frame.Batch, i, j int) (n int, token uint64) {
 		return j - i, 0
 	}
 	t, stranger := turnOf(b)
-	n, lost, bytes, err := t.write(e.sources[0].Driver, b.Frames[i:j])
+	s := e.sources[0]
+	n, lost, bytes, err := t.write(s.Driver, b.Frames[i:j])
 	if stranger {
 		strangers.Put(t)
 	}
-	if fatal(err) {
+	switch {
+	case fatal(err):
 		e.fail(err.Error())
+	case err != nil && n == j-i:
+		s.cut = true
+		s.want(out, 0)
 	}
 	return n, uint64(lost)<<32 | uint64(bytes)
 }
@@ -89,13 +94,14 @@ func (s *source) drain(t *Turn) {
 	}
 	taken, lost, bytes := 0, 0, 0
 	var err error
-	if len(frames) > 0 {
+	if len(frames) > 0 || s.cut {
 		taken, lost, bytes, err = t.write(s.Driver, frames)
 	}
 	for i := range taken {
 		frames[i] = c.PopLocked()
 	}
-	if c.QueuedLocked() == 0 { // under the lock: the next Wake comes after it
+	s.cut = err != nil && taken == len(frames)
+	if c.QueuedLocked() == 0 && !s.cut { // under the lock: the next Wake comes after it
 		s.want(0, out)
 	}
 	c.Unlock()

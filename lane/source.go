@@ -23,6 +23,8 @@ type source struct {
 	number uint64 // that epoll tells; another for each source of the lane
 	watch  watch
 
+	cut bool // the driver keeps the tail of a frame; under Conn.mu
+
 	mu     sync.Mutex // held while it has its turn
 	closed bool
 	held   *bus.Parked // frames that were read and not carried yet; nothing is read meanwhile
@@ -132,8 +134,10 @@ func (s *source) admit(b *bus.Batch) (bytes, cost int) {
 		switch {
 		case f.Len() == 0:
 			s.ep.conn.CountDrop(frame.DropMalformed, 0)
+			f.Release()
 		case f.WireLen() > mtu:
 			s.ep.conn.CountRefused()
+			f.Release()
 		default:
 			bytes += f.Len()
 			cost += f.WireFrames()

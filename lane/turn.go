@@ -55,6 +55,13 @@ func (t *Turn) Ring() *Ring {
 // the network.
 func (t *Turn) Drop(why frame.Drop, bytes int) { t.conn.CountDrop(why, bytes) }
 
+// Refused counts a frame that Read brings and that is over the network's mtu.
+func (t *Turn) Refused() { t.conn.CountRefused() }
+
+// NoMemory counts a frame of so many bytes that Read brings and for which the
+// network has no memory.
+func (t *Turn) NoMemory(bytes int) { t.conn.CountNoMemory(bytes) }
+
 // Lost counts a frame that Write takes and that does not reach the far end.
 func (t *Turn) Lost(f *frame.Frame) {
 	t.lost++

@@ -140,5 +140,12 @@ func (m *Memory) Block(n int) *Block { return newBlock(m, n) }
 // Bytes returns the first n bytes behind Headroom.
 func (b *Block) Bytes(n int) []byte { return b.buf[Headroom:][:n] }
 
+// Frame returns, with a reference of its own, the frame that lies in a form n bytes
+// behind the first of Bytes. Its bytes do not change any more.
+func (b *Block) Frame(form Form, n, length int) Frame {
+	b.retain()
+	return Frame{raw: b.buf[Headroom+n:][:form.HeadLen()+length], form: form, block: b}
+}
+
 // Release gives the reference back.
 func (b *Block) Release() { b.release() }

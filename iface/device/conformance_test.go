@@ -45,7 +45,7 @@ func TestTapConforms(t *testing.T) {
 			bustest.TestEndpoint(t, func(tb testing.TB) *bustest.Fixture {
 				h := newHost(tb)
 				fds, index := h.tap(tb, "dvt0", queues)
-				return fixture(newJoinable(tb, tapSources(fds)), h.station(tb, index))
+				return fixture(newJoinable(tb, tapSources(fds, false)), h.station(tb, index))
 			})
 		})
 	}

@@ -11,6 +11,9 @@ type Config struct {
 	// Fds are the queues of a tap, or one bound packet socket. The device
 	// owns them if starting it succeeds.
 	Fds []int
+	// Shared: somebody else has the descriptor of a tap, too, and may make it block.
+	// Then each call says that it must not (Linux 5.11).
+	Shared bool
 	// MTU is the interface's, in bytes: frames that go out and do not fit it are
 	// lost. One that is to be cut counts as what it is cut to.
 	MTU int

@@ -34,7 +34,7 @@ func (f *fakeTap) start(t testing.TB, l *bustest.Lab, c Config) *Device {
 // startTap joins a tap until the test ends.
 func startTap(t testing.TB, l *bustest.Lab, c Config) *Device {
 	t.Helper()
-	sources := tapSources(c.Fds)
+	sources := tapSources(c.Fds, c.Shared)
 	for _, s := range sources {
 		s.Driver.(*tapQueue).noRing.Store(noRing)
 	}

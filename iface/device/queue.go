@@ -22,6 +22,7 @@ var noHeader [vnet.HeaderLen]byte
 // by one write: the half of a driver that taps and packet sockets share.
 type queue struct {
 	fd     int
+	flags  uintptr     // of a call that is not the ring's
 	noRing atomic.Bool // the kernel knows no such calls by io_uring: before Linux 5.11
 }
 
@@ -56,12 +57,19 @@ func (q *queue) writeEach(t *lane.Turn, frames []frame.Frame) {
 	pair := (*[2]unix.Iovec)(t.Iovecs[:2])
 	for k := range frames {
 		n := pieces(pair, &frames[k])
-		_, _, errno := unix.RawSyscall(unix.SYS_WRITEV, uintptr(q.fd), uintptr(unsafe.Pointer(pair)), uintptr(n))
+		_, errno := q.call(unix.SYS_PWRITEV2, &pair[0], n)
 		if errno != 0 {
 			t.Lost(&frames[k])
 		}
 	}
 	*pair = [2]unix.Iovec{}
+}
+
+// call reads or writes n pieces.
+func (q *queue) call(trap uintptr, iov *unix.Iovec, n int) (bytes uintptr, errno unix.Errno) {
+	const here = ^uintptr(0) // no offset
+	bytes, _, errno = unix.RawSyscall6(trap, uintptr(q.fd), uintptr(unsafe.Pointer(iov)), uintptr(n), here, 0, q.flags)
+	return bytes, errno
 }
 
 // writeBurst writes frames, MaxBurst at most, by one call of the ring.

@@ -1,8 +1,6 @@
 package device
 
 import (
-	"unsafe"
-
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
@@ -18,12 +16,16 @@ var _ lane.Driver = (*tapQueue)(nil)
 
 // StartTap makes the queues of a tap a port of n.
 func StartTap(n *bus.Network, c Config) (*Device, error) {
-	return join(n, c, tapFits, tapSources(c.Fds))
+	return join(n, c, tapFits, tapSources(c.Fds, c.Shared))
 }
 
-func tapSources(fds []int) (sources []lane.Source) {
+func tapSources(fds []int, shared bool) (sources []lane.Source) {
 	for _, fd := range fds {
-		sources = append(sources, lane.Source{FD: fd, Driver: &tapQueue{queue{fd: fd}}})
+		q := &tapQueue{queue{fd: fd}}
+		if shared {
+			q.flags = unix.RWF_NOWAIT
+		}
+		sources = append(sources, lane.Source{FD: fd, Driver: q})
 	}
 	return sources
 }
@@ -44,7 +46,9 @@ func (q *tapQueue) Read(t *lane.Turn, room int) (frames int, err error) {
 	ring := q.ring(t)
 	if room == 1 || ring == nil {
 		buf := t.Buffer(0)
-		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(q.fd), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)))
+		piece := &t.Iovecs[0]
+		*piece = unix.Iovec{Base: &buf[0], Len: uint64(len(buf))}
+		n, errno := q.call(unix.SYS_PREADV2, piece, 1)
 		if errno != 0 {
 			return 0, q.failed(t, errno)
 		}
@@ -70,6 +74,9 @@ func (q *tapQueue) Read(t *lane.Turn, room int) (frames int, err error) {
 func (q *tapQueue) failed(t *lane.Turn, errno unix.Errno) error {
 	switch errno {
 	case unix.EOPNOTSUPP:
+		if q.flags != 0 {
+			return errno
+		}
 		q.noRing.Store(true)
 	case 0, unix.EAGAIN, unix.EINTR:
 	case unix.EINVAL: // a super-frame that no virtio-net header can tell of, such as SCTP's; it is lost

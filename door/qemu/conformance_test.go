@@ -1,0 +1,63 @@
+package qemu
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+	"ipnfs/bus/bustest"
+	"ipnfs/lane"
+)
+
+// joinable is an endpoint that the suite joins.
+type joinable struct{ *lane.Endpoint }
+
+// Attach is what Start does when it has joined.
+func (j joinable) Attach(c *bus.Conn) {
+	j.Endpoint.Attach(c)
+	j.Serve()
+}
+
+func TestConforms(t *testing.T) {
+	bustest.TestEndpoint(t, func(tb testing.TB) *bustest.Fixture {
+		l := bustest.NewLab(tb, "bustest-hub") // it lends the driver its memory
+		g, v := pair(tb, l.Net)
+		e, err := lane.New(lane.Config{Sources: newPeer(v).sources()})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		var stalled atomic.Bool
+		var reading sync.WaitGroup
+		tb.Cleanup(reading.Wait)
+		return &bustest.Fixture{
+			Endpoint: joinable{e},
+			Options:  bus.JoinOptions{Recv: true, Send: true},
+			Bring:    func(frame []byte) { _, _ = unix.Write(g.fd, wire(frame)) },
+			Close:    e.Close,
+			Received: func() [][]byte {
+				if stalled.Load() {
+					return g.taken()
+				}
+				return g.received()
+			},
+			Stall: func(on bool) {
+				stalled.Store(on)
+				if !on {
+					reading.Go(func() { readAll(g) })
+				}
+			},
+		}
+	})
+}
+
+// readAll reads what comes until the port has ended.
+func readAll(g *guest) {
+	for g.left.Load() == 0 {
+		poll := []unix.PollFd{{Fd: int32(g.fd), Events: unix.POLLIN}}
+		_, _ = unix.Poll(poll, 10)
+		g.received()
+	}
+}

@@ -1,0 +1,201 @@
+package qemu
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"ipnfs/bus"
+	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
+	"ipnfs/lane/lanetest"
+)
+
+// frames are n of them, of many lengths.
+func frames(n int) (list [][]byte) {
+	for i := range n {
+		list = append(list, lanetest.Frame(1, i))
+	}
+	return list
+}
+
+func wantFrames(tb testing.TB, got [][]byte, want [][]byte) {
+	tb.Helper()
+	if len(got) != len(want) {
+		tb.Fatalf("%d frames came, want %d", len(got), len(want))
+	}
+	for i := range got {
+		if !bytes.Equal(got[i], want[i]) {
+			tb.Fatalf("frame %d of %d bytes came as one of %d bytes, or changed", i, len(want[i]), len(got[i]))
+		}
+	}
+}
+
+// Whatever the split of the bytes, the frames are the same.
+func TestSplits(t *testing.T) {
+	super := bytes.Repeat([]byte{7}, 65535)
+	want := append(frames(40), super, []byte{1}, super)
+	stream := wire(want...)
+	for _, step := range []int{1, 2, 3, 5, 7, 64, 1503, 2048, 4096, 70000, len(stream)} {
+		t.Run(fmt.Sprint(step), func(t *testing.T) {
+			l := lanetest.Hub(t)
+			got := &bustest.Recorder{}
+			l.JoinAs(t, got, bus.JoinOptions{Recv: true})
+			g := connect(t, l)
+			if step > 1 && step < 64 {
+				stream = wire(want[:40]...)
+			} else {
+				stream = wire(want...)
+			}
+			for at := 0; at < len(stream); at += step {
+				g.write(t, stream[at:min(len(stream), at+step)])
+			}
+			n := len(want)
+			if step > 1 && step < 64 {
+				n = 40
+			}
+			bustest.WaitFor(t, "all frames", func() bool { return len(got.Frames()) >= n })
+			wantFrames(t, got.Frames(), want[:n])
+		})
+	}
+}
+
+// What is no frame for the network is skipped and counted, and the next one goes on.
+func TestRefused(t *testing.T) {
+	const mtu = 1000
+	l := lanetest.Hub(t)
+	if err := l.Net.Change(func(s *bus.Settings) { s.MTU = mtu }); err != nil {
+		t.Fatal(err)
+	}
+	got := &bustest.Recorder{}
+	l.JoinAs(t, got, bus.JoinOptions{Recv: true})
+	g := connect(t, l)
+	good := bustest.Mark(bustest.EthernetHeader(1), 1, 0, 30)
+	g.write(t, wire(nil, good, make([]byte, mtu+1), good, make([]byte, maxLength), nil, good))
+	bustest.WaitFor(t, "good ones", func() bool { return len(got.Frames()) == 3 })
+	p := port(t, l, 2)
+	if n := lanetest.Count(p, "refused_too_long"); n != 2 {
+		t.Errorf("%d frames were refused, want 2", n)
+	}
+	if s := p.Stats(); s.Frames != 3 || s.Dropped() != 0 {
+		t.Errorf("%d frames entered and %d were dropped, want 3 and 0", s.Frames, s.Dropped())
+	}
+}
+
+// What is no such stream ends the connection, and what came before is carried.
+func TestGarbage(t *testing.T) {
+	l := lanetest.Hub(t)
+	got := &bustest.Recorder{}
+	l.JoinAs(t, got, bus.JoinOptions{Recv: true})
+	g := connect(t, l)
+	g.write(t, append(wire(frames(1)...), "GET / HTTP/1.1\r\n"...))
+	bustest.WaitFor(t, "the port to end", func() bool { return g.left.Load() == 1 })
+	wantFrames(t, got.Frames(), frames(1))
+	if l.Net.Port(2) != nil {
+		t.Error("the port is still there")
+	}
+}
+
+// Who may not send is read, and what he sends is dropped, and counted.
+func TestMute(t *testing.T) {
+	l := lanetest.Hub(t)
+	got := &bustest.Recorder{}
+	from := l.JoinAs(t, got, bus.JoinOptions{Recv: true, Send: true})
+	g := connect(t, l, func(v *bus.Visitor) { v.Send = false })
+	stream := wire(frames(100)...)
+	for at := 0; at < len(stream); at += 999 {
+		g.write(t, stream[at:min(len(stream), at+999)])
+	}
+	bustest.WaitFor(t, "frames to be dropped", func() bool { return lanetest.Count(port(t, l, 2), "drop_filtered") == 100 })
+	bustest.Send(from, frames(1)[0])
+	bustest.WaitFor(t, "a frame", func() bool { return len(g.received()) == 1 })
+	if len(got.Frames()) != 0 {
+		t.Error("frames came of who may not send")
+	}
+}
+
+// Who may not receive gets nothing.
+func TestDeaf(t *testing.T) {
+	l := lanetest.Hub(t)
+	got := &bustest.Recorder{}
+	from := l.JoinAs(t, got, bus.JoinOptions{Recv: true, Send: true})
+	g := connect(t, l, func(v *bus.Visitor) { v.Recv = false })
+	bustest.Send(from, frames(1)[0])
+	g.write(t, wire(frames(1)...))
+	bustest.WaitFor(t, "a frame", func() bool { return len(got.Frames()) == 1 })
+	if len(g.received()) != 0 {
+		t.Error("frames came to who may not receive")
+	}
+}
+
+// Without memory for what is unfinished, that frame is lost and the next one is not.
+func TestNoMemory(t *testing.T) {
+	l := lanetest.Hub(t)
+	got := &bustest.Recorder{}
+	l.JoinAs(t, got, bus.JoinOptions{Recv: true})
+	g := connect(t, l)
+	refund := lanetest.Exhaust(l.Net.Memory())
+	defer refund()
+	half := wire(frames(1)...)
+	g.write(t, half[:20])
+	p := port(t, l, 2)
+	bustest.WaitFor(t, "the loss", func() bool { return lanetest.Count(p, "drop_memory") == 1 })
+	g.write(t, append(half[20:], wire(frames(2)[1])...))
+	bustest.WaitFor(t, "the next", func() bool { return len(got.Frames()) == 1 })
+	wantFrames(t, got.Frames(), frames(2)[1:])
+	if err := bustest.CheckBalance(l.Net.Stats()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Half a frame costs as much memory as the frame, while it lasts.
+func TestHalfAFrame(t *testing.T) {
+	l := lanetest.Hub(t)
+	before := l.Net.Memory().Used()
+	g := connect(t, l)
+	g.write(t, wire(make([]byte, 1500))[:9])
+	bustest.WaitFor(t, "the charge", func() bool { return l.Net.Memory().Used() > before })
+	if used := l.Net.Memory().Used() - before; used > 4096 {
+		t.Errorf("%d bytes are charged", used)
+	}
+	g.hangUp(t)
+}
+
+// FuzzStream: any bytes in any split give the frames of the same bytes in one piece.
+func FuzzStream(f *testing.F) {
+	f.Add(wire(frames(5)...), uint16(1))
+	f.Add(wire(make([]byte, 70000), []byte{1, 2}, nil, make([]byte, 1500)), uint16(999))
+	f.Add([]byte{0, 16, 0, 1, 0}, uint16(2))
+	f.Add(append(wire(frames(60)...), 0, 0, 1), uint16(3000))
+	f.Add(wire(make([]byte, 65535), make([]byte, 65535)), uint16(65535))
+	f.Fuzz(func(t *testing.T, stream []byte, step uint16) {
+		want := reference(stream, frame.DefaultMTU)
+		l := lanetest.Hub(t)
+		got := &bustest.Recorder{}
+		l.JoinAs(t, got, bus.JoinOptions{Recv: true})
+		g := connect(t, l)
+		for at, n := 0, max(1, int(step), len(stream)/500); at < len(stream) && g.left.Load() == 0; at += n {
+			g.write(t, stream[at:min(len(stream), at+n)])
+		}
+		if used := l.Net.Memory().Used(); used > 1<<20 {
+			t.Errorf("%d bytes are charged for one peer", used)
+		}
+		g.hangUp(t)
+		wantFrames(t, got.Frames(), want)
+	})
+}
+
+// reference parses a stream as simply as can be.
+func reference(stream []byte, mtu int) (list [][]byte) {
+	for len(stream) >= 4 {
+		n := int(stream[0])<<24 | int(stream[1])<<16 | int(stream[2])<<8 | int(stream[3])
+		if n > 1<<20 || len(stream) < 4+n {
+			break
+		}
+		if n > 0 && n <= mtu {
+			list = append(list, stream[4:4+n])
+		}
+		stream = stream[4+n:]
+	}
+	return list
+}

@@ -1,0 +1,148 @@
+package qemu
+
+import (
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus/frame"
+	"ipnfs/lane"
+)
+
+// output is what is on its way out.
+type output struct {
+	heads [lane.MaxBurst][headLen]byte
+	iov   unix.Iovec // of the tail
+	msg   unix.Msghdr
+
+	tail  []byte       // of the frame that the last call cut: it leaves before anything else
+	block *frame.Block // that it lies in; nil: the network had no memory for one
+}
+
+// reset forgets the tail.
+func (o *output) reset() {
+	if o.block != nil {
+		o.block.Release()
+	}
+	o.block, o.tail = nil, nil
+}
+
+// Write is lane.Driver's: it sends a burst by a call. A frame that is cut is taken, and
+// its tail kept.
+func (p *peer) Write(t *lane.Turn, frames []frame.Frame) (taken int, err error) {
+	for {
+		if err := p.flush(); err != nil {
+			return taken, err
+		}
+		rest := frames[taken:]
+		if len(rest) == 0 {
+			return taken, nil
+		}
+		n, err := p.send(t, rest[:min(len(rest), lane.MaxBurst)])
+		taken += n
+		if err != nil {
+			return taken, err
+		}
+	}
+}
+
+// flush sends the tail.
+func (p *peer) flush() error {
+	o := &p.out
+	for len(o.tail) > 0 {
+		iov := &o.iov
+		*iov = unix.Iovec{Base: &o.tail[0], Len: uint64(len(o.tail))}
+		n, errno := p.sendmsg(iov, 1)
+		*iov = unix.Iovec{}
+		if errno != 0 {
+			return errno
+		}
+		o.tail = o.tail[n:]
+	}
+	o.reset()
+	return nil
+}
+
+// send sends frames, MaxBurst at most, by one call.
+func (p *peer) send(t *lane.Turn, frames []frame.Frame) (taken int, err error) {
+	n := 0
+	for k := range frames {
+		n = p.pieces(t, n, k, &frames[k])
+	}
+	sent, errno := p.sendmsg(&t.Iovecs[0], n)
+	runtime.KeepAlive(frames)
+	clear(t.Iovecs[:n])
+	switch errno {
+	case 0:
+	case unix.ENOBUFS, unix.ENOMEM:
+		t.Lost(&frames[0])
+		return 1, nil
+	default:
+		return 0, errno
+	}
+	for k := range frames {
+		size := headLen + frames[k].Len()
+		if sent < size {
+			if sent > 0 {
+				p.cut(k, &frames[k], sent)
+				taken++
+			}
+			break
+		}
+		sent -= size
+		taken++
+	}
+	return taken, nil
+}
+
+// pieces adds the k-th frame to the n pieces in t.Iovecs. What lies behind what is
+// there already makes that longer.
+func (p *peer) pieces(t *lane.Turn, n, k int, f *frame.Frame) int {
+	raw, ok := f.In(frame.Length4)
+	if !ok {
+		head := &p.out.heads[k]
+		f.PutHead(head[:], frame.Length4, 0)
+		t.Iovecs[n] = unix.Iovec{Base: &head[0], Len: headLen}
+		raw = f.Data()
+		n++
+	} else if n > 0 {
+		last := &t.Iovecs[n-1]
+		if uintptr(unsafe.Pointer(last.Base))+uintptr(last.Len) == uintptr(unsafe.Pointer(unsafe.SliceData(raw))) {
+			last.Len += uint64(len(raw))
+			return n
+		}
+	}
+	t.Iovecs[n] = unix.Iovec{Base: unsafe.SliceData(raw), Len: uint64(len(raw))}
+	return n + 1
+}
+
+// cut keeps the tail of the k-th frame of a burst, of which so many bytes were sent.
+// It is at most one frame a connection, and kept even if the network has no memory:
+// without it the stream would be garbage.
+func (p *peer) cut(k int, f *frame.Frame, sent int) {
+	o, size := &p.out, headLen+f.Len()-sent
+	if o.block = p.block(size); o.block != nil {
+		o.tail = o.block.Bytes(size)
+	} else {
+		o.tail = make([]byte, size)
+	}
+	raw, ok := f.In(frame.Length4)
+	switch {
+	case ok:
+		copy(o.tail, raw[sent:])
+	case sent < headLen:
+		copy(o.tail[copy(o.tail, o.heads[k][sent:]):], f.Data())
+	default:
+		copy(o.tail, f.Data()[sent-headLen:])
+	}
+}
+
+// sendmsg sends n pieces, or some of them.
+func (p *peer) sendmsg(iov *unix.Iovec, n int) (bytes int, errno unix.Errno) {
+	m := &p.out.msg
+	m.Iov, m.Iovlen = iov, uint64(n)
+	r, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(p.fd), uintptr(unsafe.Pointer(m)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	m.Iov = nil
+	return int(r), errno
+}

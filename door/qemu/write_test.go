@@ -1,0 +1,117 @@
+package qemu
+
+import (
+	"fmt"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+	"ipnfs/bus/bustest"
+	"ipnfs/lane/lanetest"
+)
+
+// narrow gives a port's socket room for few bytes, so that frames are cut.
+func narrow(tb testing.TB) func(v *bus.Visitor) {
+	return func(v *bus.Visitor) {
+		if err := unix.SetsockoptInt(v.FD, unix.SOL_SOCKET, unix.SO_SNDBUF, 4608); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// Frames that are cut arrive whole, in whatever form they came: from another such peer,
+// or bare.
+func TestCutFrames(t *testing.T) {
+	for _, memory := range []bool{true, false} {
+		t.Run(fmt.Sprintf("memory %v", memory), func(t *testing.T) {
+			l := lanetest.Hub(t)
+			if err := l.Net.Change(func(s *bus.Settings) { s.Queue = 4096 }); err != nil {
+				t.Fatal(err)
+			}
+			g := connect(t, l, narrow(t))
+			bare := l.Join(t, &bustest.Sink{})
+			other := connect(t, l)
+			if !memory {
+				defer lanetest.Exhaust(l.Net.Memory())()
+			}
+			var want [][]byte
+			for i := range 300 {
+				f := lanetest.Frame(1, i)
+				want = append(want, f)
+				if i%2 == 0 || !memory {
+					bustest.Send(bare, f)
+				} else {
+					sent := port(t, l, 3).Stats().Frames
+					other.write(t, wire(f))
+					bustest.WaitFor(t, "the port to send", func() bool { return port(t, l, 3).Stats().Frames > sent })
+				}
+				// The last frame may be cut, with none behind it.
+				if i%7 == 0 && memory || !memory {
+					bustest.WaitFor(t, "the frames", func() bool { return len(g.received()) == i+1 })
+				}
+			}
+			bustest.WaitFor(t, "the rest", func() bool { return len(g.received()) == len(want) })
+			wantFrames(t, g.received(), want)
+		})
+	}
+}
+
+// A frame longer than QEMU takes is lost as too long.
+func TestTooLongForPeer(t *testing.T) {
+	l := lanetest.Hub(t)
+	if err := l.Net.Change(func(s *bus.Settings) { s.MTU = 200000 }); err != nil {
+		t.Fatal(err)
+	}
+	g := connect(t, l)
+	from := l.Join(t, &bustest.Sink{})
+	bustest.Send(from, make([]byte, maxLen+1))
+	bustest.Send(from, make([]byte, maxLen))
+	bustest.WaitFor(t, "a frame", func() bool { return len(g.received()) == 1 })
+	if n := lanetest.Count(port(t, l, 1), "drop_too_long"); n != 1 {
+		t.Errorf("%d frames were too long, want 1", n)
+	}
+}
+
+// A peer that takes nothing holds up whom the overflow setting says, and gets what
+// waits when he takes again.
+func TestStuckPeer(t *testing.T) {
+	for _, overflow := range []bus.Overflow{bus.DropNew, bus.DropOld, bus.BlockSender} {
+		t.Run(overflow.String(), func(t *testing.T) {
+			l := lanetest.Hub(t)
+			if err := l.Net.Change(func(s *bus.Settings) { s.Queue, s.Overflow = 50, overflow }); err != nil {
+				t.Fatal(err)
+			}
+			stuck := connect(t, l, narrow(t))
+			from := connect(t, l)
+			seq := 0
+			for seq < 2000 {
+				stream := wire(lanetest.Frame(1, seq))
+				n, err := unix.Write(from.fd, stream)
+				if err == unix.EAGAIN {
+					if overflow == bus.BlockSender {
+						break
+					}
+					continue
+				}
+				from.write(t, stream[n:])
+				seq++
+			}
+			if blocked := seq < 2000; blocked != (overflow == bus.BlockSender) {
+				t.Fatalf("%d frames were taken", seq)
+			}
+			sent := func() uint64 { return port(t, l, 2).Stats().Frames }
+			if overflow == bus.BlockSender {
+				bustest.WaitFor(t, "all frames", func() bool { return len(stuck.received()) == seq })
+			} else {
+				bustest.WaitFor(t, "all to be sent", func() bool { return sent() == uint64(seq) })
+				bustest.WaitFor(t, "the queue to empty", func() bool { stuck.received(); return port(t, l, 1).Stats().Queued == 0 })
+				took := int(port(t, l, 1).Stats().Received)
+				bustest.WaitFor(t, "what was taken", func() bool { return len(stuck.received()) == took })
+			}
+			if err := bustest.CheckOrder(stuck.received()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
