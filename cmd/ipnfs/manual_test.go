@@ -37,6 +37,23 @@ func entriesOf(t *testing.T, title string) map[string]string {
 	return entries
 }
 
+// openSocketsOf lets the sockets of a tree be that is not mounted.
+func openSocketsOf(t *testing.T, f *fs.FS) {
+	t.Helper()
+	root := t.TempDir()
+	if err := os.Mkdir(root+"/.sockets", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if err := f.OpenSockets(int(dir.Fd()), root); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestManualHasRegisteredFiles(t *testing.T) {
 	null, err := unix.Open("/dev/null", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -44,6 +61,7 @@ func TestManualHasRegisteredFiles(t *testing.T) {
 	}
 	f := fs.New(null, fs.Options{Root: bus.Access{Mode: 0o755}, Limits: bus.DefaultLimits(), Policy: "broadcast"})
 	defer f.Serve()
+	openSocketsOf(t, f)
 	var net, ports, port fuse.EntryOut
 	root := fuse.InHeader{NodeId: fuse.FUSE_ROOT_ID}
 	f.Mkdir(nil, &fuse.MkdirIn{InHeader: root, Mode: 0o755}, "lan", &net)

@@ -1,8 +1,10 @@
 package main
 
-// The policies and devices of this build. A smaller build is an edit of this
+// The policies, devices and doors of this build. A smaller build is an edit of this
 // file.
 import (
+	_ "ipnfs/door/qemu"
+	_ "ipnfs/door/seq"
 	"ipnfs/iface"
 	_ "ipnfs/policies/broadcast"
 	_ "ipnfs/policies/l2switch"
