@@ -106,28 +106,36 @@ func (p *place) socket(domain, kind, protocol int) (fd int, err error) {
 	return fd, nil
 }
 
-// connectPath connects fd to the socket at a path, with the client's rights. It may
-// take as long as a file system of his likes, on a thread of its own.
+// connectPath connects fd to the socket at a path that the client can reach and that
+// is his own. Its mode is nothing to us, as it is nothing to a vde_switch of root:
+// the owner may change it, and some clients make it 0.
 func (p *place) connectPath(fd int, path string) error {
-	return creds.OnOwnThread(func() error {
-		if err := creds.Assume(p.rights); err != nil {
-			return err
+	at, err := p.find(path)
+	if err != nil {
+		return fail.Errorf(kindOf(err), "the client's socket %s: %v", fail.Quote(path), err)
+	}
+	defer unix.Close(at)
+	if err := p.owns(at); err != nil {
+		return fail.Errorf(kindOf(err), "the client's socket %s %v", fail.Quote(path), err)
+	}
+	// The very socket that was looked at.
+	err = unix.Connect(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d", at)})
+	if err != nil {
+		return fail.Errorf(kindOf(err), "the client's socket %s: %v", fail.Quote(path), os.NewSyscallError("connect", err))
+	}
+	return nil
+}
+
+// find opens a path by O_PATH with the client's rights. It may take as long as a
+// file system of his likes, on a thread of its own.
+func (p *place) find(path string) (fd int, err error) {
+	err = creds.OnOwnThread(func() (err error) {
+		if err = creds.Assume(p.rights); err == nil {
+			fd, err = p.open(path)
 		}
-		at, err := p.open(path)
-		if err != nil {
-			return fail.Errorf(kindOf(err), "the client's socket %s: %v", fail.Quote(path), err)
-		}
-		defer unix.Close(at)
-		if err := p.owns(at); err != nil {
-			return fail.Errorf(fail.KindOf(err), "the client's socket %s %v", fail.Quote(path), err)
-		}
-		// The very socket that was looked at.
-		err = unix.Connect(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d", at)})
-		if err != nil {
-			return fail.Errorf(kindOf(err), "the client's socket %s: %v", fail.Quote(path), os.NewSyscallError("connect", err))
-		}
-		return nil
+		return err
 	})
+	return fd, err
 }
 
 // open opens a path as the client would, by O_PATH.

@@ -6,8 +6,9 @@
 //
 //  1. He connects to ctl and sends a request (request.go): the port that he wants,
 //     and the address of a datagram socket that he has bound.
-//  2. A datagram socket is made that he can reach, and connected to his, with his
-//     rights and only if that is his own (client.go, diag.go).
+//  2. A datagram socket is made that he can reach. It is connected to his, which is
+//     looked for where he lives and with his rights, and must be his own (client.go,
+//     diag.go).
 //  3. It joins the network as a port (serve.go), and its address is the answer. From
 //     then on a datagram is a frame, both ways (driver.go).
 //  4. The port leaves when he closes the connection to ctl, or his datagram socket

@@ -203,7 +203,7 @@ func (c *client) join(kind uint32, own *address, description string) (err error)
 	}
 	if !own.abstract() {
 		defer os.Remove(own.path())
-		if err := os.Chmod(own.path(), 0o700); err != nil {
+		if err := os.Chmod(own.path(), mode(description)); err != nil {
 			return err
 		}
 	}
@@ -213,11 +213,28 @@ func (c *client) join(kind uint32, own *address, description string) (err error)
 	if _, err := io.ReadFull(c.control, c.answer[:]); err != nil {
 		return errRefused
 	}
+	if description == unconnected {
+		return nil
+	}
 	if err := call(unix.SYS_CONNECT, c.fd, &c.answer); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	return nil
 }
+
+// mode is that of a client's socket. Who forgets to say which has 0 (86Box, SIMH).
+func mode(description string) os.FileMode {
+	if description == forgetful {
+		return 0
+	}
+	return 0o700
+}
+
+// Descriptions of clients that do otherwise than most.
+const (
+	forgetful   = "forgetful"
+	unconnected = "unconnected"
+)
 
 func (c *client) close() {
 	if c.fd >= 0 {

@@ -91,6 +91,11 @@ func join(v *bus.Visitor, control *os.File, r *request) error {
 // follow ends e when its client hangs up. What else he says means nothing. If e has
 // ended otherwise, control is closed.
 func follow(e *lane.Endpoint, control *os.File) {
-	_, _ = io.Copy(io.Discard, control)
+	var said [64]byte
+	for {
+		if _, err := control.Read(said[:]); err != nil {
+			break
+		}
+	}
 	e.Close()
 }

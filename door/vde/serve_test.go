@@ -15,6 +15,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/fail"
+	"ipnfs/iface/nstest"
 	"ipnfs/lane/lanetest"
 )
 
@@ -57,6 +58,14 @@ func TestConversation(t *testing.T) {
 		t.Errorf("%d frames are counted", n)
 	}
 	a.close()
+	l.ports(t, 1)
+}
+
+// The mode of a client's socket is nothing to root.
+func TestForgetfulClient(t *testing.T) {
+	nstest.NeedRoot(t)
+	l := newLab(t)
+	l.join(t, 0, forgetful)
 	l.ports(t, 1)
 }
 
