@@ -268,8 +268,10 @@ func (l *lab) join(t testing.TB, kind uint32, description string) *client {
 func (c *client) receive(t testing.TB) []byte {
 	t.Helper()
 	poll := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}
-	if _, err := unix.Poll(poll, int(time.Minute/time.Millisecond)); err != nil {
-		t.Fatal(err)
+	for _, err := unix.Poll(poll, -1); err != nil; _, err = unix.Poll(poll, -1) {
+		if err != unix.EINTR {
+			t.Fatal(err)
+		}
 	}
 	buf := make([]byte, 1<<17)
 	n, err := unix.Read(c.fd, buf)
