@@ -1,6 +1,6 @@
 // Package creds tells who a caller is and what he may do, as one value
 // (bus.Caller): of the thread behind a request by /proc, and of the peer of a unix
-// socket by the socket.
+// socket by the socket. It lets a thread act as a caller.
 package creds
 
 import (

@@ -28,7 +28,7 @@ func OfPeer(fd int) (bus.Caller, error) {
 	c, status, ok := identify(uint32(is.Pid), is.Uid, is.Gid)
 	c.Rights.Groups = groups
 	root := is.Uid == 0 && strings.Contains(status, "\nUid:\t0\t0\t") && sameUserNamespace(uint32(is.Pid))
-	if !ok || !alive(fd) { // what was told of that number may be another's
+	if !ok || !Alive(fd) { // what was told of that number may be another's
 		c.Comm = ""
 		return c, nil
 	}
@@ -39,9 +39,10 @@ func OfPeer(fd int) (bus.Caller, error) {
 	return c, nil
 }
 
-// alive tells whether the process that connected is there still: then what /proc
-// said before by its number was of that process.
-func alive(fd int) bool {
+// Alive tells whether the process that connected is there still: then what /proc
+// said before by its number was of that process. Before Linux 6.5 it is not known,
+// and false.
+func Alive(fd int) bool {
 	pidfd, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PEERPIDFD)
 	if err != nil {
 		return false

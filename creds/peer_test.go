@@ -124,7 +124,7 @@ func TestPeerOfSocketpair(t *testing.T) {
 		got.Rights.UID != got.UID || got.Rights.GID != got.GID || got.Rights.Thread != 0 || !slices.Equal(got.Rights.Groups, groups) {
 		t.Errorf("we are %+v", got)
 	}
-	if !alive(fds[0]) {
+	if !Alive(fds[0]) {
 		t.Skip("this kernel has no SO_PEERPIDFD")
 	}
 	if !got.Rights.Known || got.Comm == "" || got.Rights.Can(unix.CAP_DAC_OVERRIDE) != (unix.Geteuid() == 0) {
@@ -154,7 +154,7 @@ func TestPeer(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got.Rights, c.want) || got.PID != uint32(p.child.Process.Pid) || got.UID != c.want.UID || got.GID != c.want.GID {
 			t.Errorf("%s is %+v, %v, want %+v", name, got, err, c.want)
 		}
-		if !got.Rights.Known != (got.Comm == "") || got.Rights.Known != alive(p.fd) {
+		if !got.Rights.Known != (got.Comm == "") || got.Rights.Known != Alive(p.fd) {
 			t.Errorf("%s is %+v", name, got)
 		}
 		p.in.Close()
@@ -199,7 +199,7 @@ func TestPeerCapabilities(t *testing.T) {
 		}, nil, false},
 	} {
 		p := connect(t, c.attr, c.wrapper...)
-		if !alive(p.fd) {
+		if !Alive(p.fd) {
 			t.Skip("this kernel has no SO_PEERPIDFD")
 		}
 		got, err := OfPeer(p.fd)

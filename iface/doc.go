@@ -2,7 +2,7 @@
 // files tap and grab: it registers a bus.Attacher for each.
 //
 //   - command.go, option.go: what may be written to the files.
-//   - caller.go, assume.go: who wrote it, and what he may do; turn.go: one
+//   - caller.go: who wrote it, and what he may do; turn.go: one
 //     command of a user after the other.
 //   - attacher.go: attach, detach, list. registry.go: what is attached where.
 //   - attachment.go: one interface that is a port, from attach to its end;
@@ -35,7 +35,7 @@
 // The files are written by whoever may manage a network, who need not be root,
 // and the process usually is root. Each command is checked against what its
 // caller could do by himself (caller.go). Where the kernel is to decide, it is
-// asked under the caller's credentials (assume.go).
+// asked under the caller's credentials (creds.Assume).
 //
 // # Locks
 //

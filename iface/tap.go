@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus/fail"
+	"ipnfs/creds"
 	"ipnfs/iface/link"
 	"ipnfs/iface/netns"
 )
@@ -161,7 +162,7 @@ func (a *attachment) takeTap(c *caller, o *tapCommand, ns *netns.NS, f link.Fact
 			if c.admin {
 				return nil
 			}
-			return c.assume()
+			return creds.Assume(c.Rights)
 		})
 		return err
 	})

@@ -1,10 +1,11 @@
 package netns
 
 import (
-	"runtime"
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"ipnfs/creds"
 )
 
 // maxThreads is how many threads work for onOwnThread at once. The kernel lets
@@ -27,26 +28,10 @@ func onOwnThread(f func() error) error {
 		slots <- struct{}{}
 		defer func() { <-slots }()
 	}
-	result := make(chan error, 1)
-	go onLockedThread(f, result)
-	return <-result
-}
-
-func onLockedThread(f func() error, result chan<- error) {
-	// Never unlocked: the thread ends with the goroutine.
-	runtime.LockOSThread()
-	id := unix.Gettid()
-	if id == unix.Getpid() {
-		// The main thread cannot end: it would stay as f left it, and is what
-		// /proc/PID shows. While it is held here, f gets another one.
-		again := make(chan error, 1)
-		go onLockedThread(f, again)
-		result <- <-again
-		runtime.UnlockOSThread()
-		return
-	}
-	own.Store(id, nil)
-	err := f()
-	own.Delete(id)
-	result <- err
+	return creds.OnOwnThread(func() error {
+		id := unix.Gettid()
+		own.Store(id, nil)
+		defer own.Delete(id)
+		return f()
+	})
 }

@@ -1,28 +1,30 @@
-package iface
+package creds
 
 import (
 	"os"
 
 	"golang.org/x/sys/unix"
 
+	"ipnfs/bus"
 	"ipnfs/bus/fail"
 )
 
 // keep leaves an id as it is, for setresuid(2) and setresgid(2).
 const keep = ^uintptr(0)
 
-// assume gives the calling thread, and no other, the caller's rights: his
-// effective user and group, his supplementary groups, and no capability. The
-// thread must not be used for anything else afterwards. Its real ids stay, so
-// that the caller can neither signal nor trace it.
-func (c *caller) assume() error {
+// Assume gives the calling thread, and no other, a caller's rights: his effective
+// user and group, his supplementary groups, and no capability. The thread must not
+// be used for anything else afterwards: see OnOwnThread. Its real ids stay, so that
+// the caller can neither signal nor trace it. A process that is not root can only
+// act for itself.
+func Assume(c bus.Credentials) error {
 	if us := os.Geteuid(); us != 0 {
 		if uint32(us) == c.UID {
 			return nil // whatever rights we have are his
 		}
 		return fail.Errorf(fail.Denied, "ipnfs runs as uid %d and cannot act for uid %d", us, c.UID)
 	}
-	if err := c.takeOn(); err != nil {
+	if err := takeOn(c); err != nil {
 		return fail.Errorf(fail.Denied, "acting for uid %d: %v", c.UID, err)
 	}
 	if unix.Geteuid() != int(c.UID) || unix.Getegid() != int(c.GID) {
@@ -33,8 +35,8 @@ func (c *caller) assume() error {
 
 // takeOn makes raw system calls, which are the thread's: those of package
 // syscall would change all threads.
-func (c *caller) takeOn() error {
-	if err := unix.Setgroups(c.Rights.Groups); err != nil { // raw, too
+func takeOn(c bus.Credentials) error {
+	if err := unix.Setgroups(c.Groups); err != nil { // raw, too
 		return os.NewSyscallError("setgroups", err)
 	}
 	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, keep, uintptr(c.GID), keep); errno != 0 {

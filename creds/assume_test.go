@@ -1,4 +1,4 @@
-package iface
+package creds
 
 import (
 	"os"
@@ -8,27 +8,22 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
-	"ipnfs/iface/netns"
-	"ipnfs/iface/nstest"
+	"ipnfs/bus/fail"
 )
 
 // The thread has the caller's rights and no others, whatever the process has
 // told the kernel about its capabilities, and is still root's to others.
 func TestAssume(t *testing.T) {
-	nstest.NeedRoot(t)
-	here, err := netns.Current()
-	if err != nil {
-		t.Fatal(err)
+	if unix.Geteuid() != 0 {
+		t.Skip("this test needs root")
 	}
-	defer here.Close()
-	c := &caller{Caller: bus.Caller{Info: bus.Info{UID: 1234, GID: 2345}, Rights: bus.Credentials{Groups: []int{7, 70000}}}}
 	const noSetuidFixup = 1 << 2 // SECBIT_NO_SETUID_FIXUP
 	for _, securebits := range []uintptr{0, noSetuidFixup} {
-		err := here.Do(func() error {
+		err := OnOwnThread(func() error {
 			if err := unix.Prctl(unix.PR_SET_SECUREBITS, securebits, 0, 0, 0); err != nil {
 				return err
 			}
-			if err := c.assume(); err != nil {
+			if err := Assume(bus.Credentials{UID: 1234, GID: 2345, Groups: []int{7, 70000}}); err != nil {
 				return err
 			}
 			status, err := os.ReadFile("/proc/thread-self/status")
@@ -44,5 +39,19 @@ func TestAssume(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// Who is not root acts for nobody else.
+func TestAssumeWithoutRoot(t *testing.T) {
+	us := uint32(os.Geteuid())
+	if us == 0 {
+		t.Skip("this test is for those who are not root")
+	}
+	if err := Assume(bus.Credentials{UID: us}); err != nil {
+		t.Error(err)
+	}
+	if err := Assume(bus.Credentials{UID: us + 1}); fail.KindOf(err) != fail.Denied {
+		t.Errorf("another user: %v", err)
 	}
 }
