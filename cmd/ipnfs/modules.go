@@ -5,6 +5,7 @@ package main
 import (
 	_ "ipnfs/door/qemu"
 	_ "ipnfs/door/seq"
+	_ "ipnfs/door/vde"
 	"ipnfs/iface"
 	_ "ipnfs/policies/broadcast"
 	_ "ipnfs/policies/l2switch"
