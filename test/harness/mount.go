@@ -29,7 +29,7 @@ type Mounted struct {
 }
 
 // Mount mounts ipnfs on a new directory, with options as of mount -o, and
-// returns when the tree answers. In the end the test fails unless the daemon
+// returns when it is ready. In the end the test fails unless the daemon
 // ends at SIGTERM with exit code 0, and neither process nor mount is left.
 func Mount(t testing.TB, options ...string) *Mounted {
 	t.Helper()
@@ -76,7 +76,7 @@ func MountOn(t testing.TB, dir string, options ...string) *Mounted {
 			t.Fatalf("ipnfs mount ended: %s\n%s", m.cmd.ProcessState, m.stderr.String())
 		default:
 		}
-		return IsMounted(t, dir) && unix.Access(dir+"/version", unix.F_OK) == nil
+		return IsMounted(t, dir) && unix.Access(dir+"/version", unix.F_OK) == nil && strings.Contains(m.stderr.String(), "msg=mounted")
 	})
 	m.base = m.Descriptors(t)
 	return m

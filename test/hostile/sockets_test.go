@@ -27,7 +27,7 @@ func (a *attacker) connect(n, kind int, path string) []int {
 	first := len(a.fds)
 	for range n {
 		fd, err := dial(kind, path)
-		if refused(err) || errors.Is(err, unix.ECONNREFUSED) {
+		if refused(err) || errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.ENOENT) {
 			break
 		}
 		if err != nil {
