@@ -57,6 +57,22 @@ func TestCutFrames(t *testing.T) {
 	}
 }
 
+// With overflow disconnect a stuck peer loses his connection.
+func TestStuckPeerDisconnected(t *testing.T) {
+	l := lanetest.Hub(t)
+	if err := l.Net.Change(func(s *bus.Settings) { s.Queue, s.Overflow = 50, bus.Disconnect }); err != nil {
+		t.Fatal(err)
+	}
+	stuck := connect(t, l, narrow(t))
+	from := l.Join(t, &bustest.Sink{})
+	for i := 0; stuck.left.Load() == 0; i++ {
+		if i > 1e5 {
+			t.Fatal("it takes and takes")
+		}
+		bustest.Send(from, lanetest.Frame(1, i))
+	}
+}
+
 // A frame longer than QEMU takes is lost as too long.
 func TestTooLongForPeer(t *testing.T) {
 	l := lanetest.Hub(t)

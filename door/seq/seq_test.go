@@ -174,6 +174,43 @@ func TestTooLongForSocket(t *testing.T) {
 	}
 }
 
+// A peer that takes nothing holds up whom the overflow setting says, and gets what
+// waits, in order, when he takes again.
+func TestStuckPeer(t *testing.T) {
+	for _, overflow := range []bus.Overflow{bus.DropNew, bus.DropOld, bus.BlockSender} {
+		t.Run(overflow.String(), func(t *testing.T) {
+			l := lanetest.Hub(t)
+			if err := l.Net.Change(func(s *bus.Settings) { s.Queue, s.Overflow = 50, overflow }); err != nil {
+				t.Fatal(err)
+			}
+			stuck, from := connect(t, l), connect(t, l)
+			stats := func(port int) bus.Stats { return l.Net.Port(port).Stats() }
+			sent := 0
+			if overflow == bus.BlockSender {
+				bustest.WaitFor(t, "the sender to be held up", func() bool {
+					for from.Try(lanetest.Frame(1, sent)) {
+						sent++
+					}
+					return stats(1).Queued == 50 && from.Waits()
+				})
+			} else {
+				for ; sent < 2000; sent++ {
+					from.Bring(t, lanetest.Frame(1, sent))
+				}
+				bustest.WaitFor(t, "all to be sent", func() bool { return stats(2).Frames == 2000 })
+			}
+			bustest.WaitFor(t, "all to be taken", func() bool {
+				stuck.Received()
+				return stats(2).Frames == uint64(sent) && stats(1).Queued == 0
+			})
+			stuck.Await(t, int(stats(1).Received))
+			if err := bustest.CheckOrder(stuck.Received()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // sendRights sends a message with descriptors.
 func sendRights(tb testing.TB, g *guest, payload []byte, fds ...int) {
 	tb.Helper()
