@@ -153,6 +153,23 @@ func TestHalfAFrame(t *testing.T) {
 	g.hangUp(t)
 }
 
+// A frame that is over an mtu which became less while it came is refused, and what held
+// its beginning given back.
+func TestMTUBecomesLess(t *testing.T) {
+	l := lanetest.Hub(t)
+	g := connect(t, l)
+	before := l.Net.Memory().Used()
+	stream := wire(make([]byte, 900))
+	g.write(t, stream[:100])
+	bustest.WaitFor(t, "the charge", func() bool { return l.Net.Memory().Used() > before })
+	if err := l.Net.Change(func(s *bus.Settings) { s.MTU = 500 }); err != nil {
+		t.Fatal(err)
+	}
+	g.write(t, stream[100:])
+	bustest.WaitFor(t, "the refusal", func() bool { return lanetest.Count(port(t, l, 1), "refused_too_long") == 1 })
+	bustest.WaitFor(t, "the refund", func() bool { return l.Net.Memory().Used() == before })
+}
+
 // FuzzStream: any bytes in any split give the frames of the same bytes in one piece.
 func FuzzStream(f *testing.F) {
 	f.Add(wire(frames(5)...), uint16(1))

@@ -115,17 +115,21 @@ func TestEmptyMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	const rounds = 100
+	for i := range rounds {
+		send(0)
+		send(60)
+		bustest.WaitFor(t, "the frame", func() bool { return len(got.Frames()) == i+1 })
+	}
 	for range 50 {
 		send(0)
 	}
-	send(60)
-	send(0)
 	send(61)
 	send(0)
 	unix.Close(g.FD)
 	g.FD = -1
 	bustest.WaitFor(t, "the port to end", func() bool { return g.left.Load() == 1 })
-	if f := got.Frames(); len(f) != 2 || len(f[0]) != 60 || len(f[1]) != 61 {
+	if f := got.Frames(); len(f) != rounds+1 || len(f[rounds]) != 61 {
 		t.Errorf("%d frames came", len(f))
 	}
 }
@@ -261,6 +265,20 @@ func TestStrayDescriptors(t *testing.T) {
 		g.FD = -1
 		lanetest.WantOpen(t, open)
 	}
+}
+
+// A descriptor that came when nobody waited for it any more is closed at the end.
+func TestLateDescriptor(t *testing.T) {
+	_, v := pair(t, nil)
+	p := newPeer(v)
+	open := len(lanetest.OpenFiles(t))
+	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.first.descriptors <- descriptor{fd: fd}
+	p.Close()
+	lanetest.WantOpen(t, open-1)
 }
 
 // Peers that come and go leave nothing.
