@@ -10,6 +10,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/lane"
+	"ipnfs/lane/lanetest"
 )
 
 // joinable is an endpoint that the suite joins.
@@ -23,7 +24,7 @@ func (j joinable) Attach(c *bus.Conn) {
 
 func TestConforms(t *testing.T) {
 	bustest.TestEndpoint(t, func(tb testing.TB) *bustest.Fixture {
-		l := bustest.NewLab(tb, "bustest-hub") // it lends the driver its memory
+		l := lanetest.Hub(tb) // it lends the driver its memory
 		g, v := pair(tb, l.Net)
 		e, err := lane.New(lane.Config{Sources: newPeer(v).sources()})
 		if err != nil {

@@ -41,6 +41,25 @@ func TestEnds(t *testing.T) {
 	hold.hangUp(t)
 }
 
+// What a peer sent before he hung up is carried, however long it is.
+func TestHangsUpAtOnce(t *testing.T) {
+	l := lanetest.Hub(t)
+	got := &bustest.Recorder{}
+	l.JoinAs(t, got, bus.JoinOptions{Recv: true})
+	for i := range 50 {
+		g, v := pair(t, l.Net)
+		g.write(t, wire(make([]byte, 65535)))
+		_ = unix.Shutdown(g.fd, unix.SHUT_RDWR)
+		if err := serve(v); err != nil {
+			t.Fatal(err)
+		}
+		bustest.WaitFor(t, "the port to end", func() bool { return g.left.Load() == 1 })
+		if len(got.Frames()) != i+1 {
+			t.Fatalf("%d frames came, want %d", len(got.Frames()), i+1)
+		}
+	}
+}
+
 // A refused visitor is gone, too.
 func TestRefusedVisitor(t *testing.T) {
 	l := lanetest.Hub(t)

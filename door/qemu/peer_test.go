@@ -119,7 +119,7 @@ func (g *guest) drain() {
 	}
 }
 
-// port is that of the only connection but others.
+// port is the one of that number.
 func port(tb testing.TB, l *bustest.Lab, number int) *bus.Port {
 	tb.Helper()
 	p := l.Net.Port(number)

@@ -34,28 +34,20 @@ func wantFrames(tb testing.TB, got [][]byte, want [][]byte) {
 // Whatever the split of the bytes, the frames are the same.
 func TestSplits(t *testing.T) {
 	super := bytes.Repeat([]byte{7}, 65535)
-	want := append(frames(40), super, []byte{1}, super)
-	stream := wire(want...)
-	for _, step := range []int{1, 2, 3, 5, 7, 64, 1503, 2048, 4096, 70000, len(stream)} {
+	few := frames(40)
+	long := append(few[:len(few):len(few)], super, []byte{1}, super)
+	for step, want := range map[int][][]byte{1: few, 2: few, 3: few, 7: few, 64: long, 1503: long, 2048: long, 4096: long, 70000: long, 1 << 20: long} {
 		t.Run(fmt.Sprint(step), func(t *testing.T) {
 			l := lanetest.Hub(t)
 			got := &bustest.Recorder{}
 			l.JoinAs(t, got, bus.JoinOptions{Recv: true})
 			g := connect(t, l)
-			if step > 1 && step < 64 {
-				stream = wire(want[:40]...)
-			} else {
-				stream = wire(want...)
-			}
+			stream := wire(want...)
 			for at := 0; at < len(stream); at += step {
 				g.write(t, stream[at:min(len(stream), at+step)])
 			}
-			n := len(want)
-			if step > 1 && step < 64 {
-				n = 40
-			}
-			bustest.WaitFor(t, "all frames", func() bool { return len(got.Frames()) >= n })
-			wantFrames(t, got.Frames(), want[:n])
+			bustest.WaitFor(t, "all frames", func() bool { return len(got.Frames()) >= len(want) })
+			wantFrames(t, got.Frames(), want)
 		})
 	}
 }
@@ -159,6 +151,23 @@ func TestHalfAFrame(t *testing.T) {
 		t.Errorf("%d bytes are charged", used)
 	}
 	g.hangUp(t)
+}
+
+// A frame that is over an mtu which became less while it came is refused, and what held
+// its beginning given back.
+func TestMTUBecomesLess(t *testing.T) {
+	l := lanetest.Hub(t)
+	g := connect(t, l)
+	before := l.Net.Memory().Used()
+	stream := wire(make([]byte, 900))
+	g.write(t, stream[:100])
+	bustest.WaitFor(t, "the charge", func() bool { return l.Net.Memory().Used() > before })
+	if err := l.Net.Change(func(s *bus.Settings) { s.MTU = 500 }); err != nil {
+		t.Fatal(err)
+	}
+	g.write(t, stream[100:])
+	bustest.WaitFor(t, "the refusal", func() bool { return lanetest.Count(port(t, l, 1), "refused_too_long") == 1 })
+	bustest.WaitFor(t, "the refund", func() bool { return l.Net.Memory().Used() == before })
 }
 
 // FuzzStream: any bytes in any split give the frames of the same bytes in one piece.

@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
@@ -8,6 +9,8 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
+	"ipnfs/lane"
 	"ipnfs/lane/lanetest"
 )
 
@@ -46,14 +49,34 @@ func TestCutFrames(t *testing.T) {
 					other.write(t, wire(f))
 					bustest.WaitFor(t, "the port to send", func() bool { return port(t, l, 3).Stats().Frames > sent })
 				}
-				// The last frame may be cut, with none behind it.
 				if i%7 == 0 && memory || !memory {
 					bustest.WaitFor(t, "the frames", func() bool { return len(g.received()) == i+1 })
 				}
 			}
+			// The last one is cut, with none behind it.
+			last := lanetest.Frame(1, len(want))
+			last = append(last, make([]byte, 60000)...)
+			want = append(want, last)
+			bustest.Send(bare, last)
 			bustest.WaitFor(t, "the rest", func() bool { return len(g.received()) == len(want) })
 			wantFrames(t, g.received(), want)
 		})
+	}
+}
+
+// With overflow disconnect a stuck peer loses his connection.
+func TestStuckPeerDisconnected(t *testing.T) {
+	l := lanetest.Hub(t)
+	if err := l.Net.Change(func(s *bus.Settings) { s.Queue, s.Overflow = 50, bus.Disconnect }); err != nil {
+		t.Fatal(err)
+	}
+	stuck := connect(t, l, narrow(t))
+	from := l.Join(t, &bustest.Sink{})
+	for i := 0; stuck.left.Load() == 0; i++ {
+		if i > 1e5 {
+			t.Fatal("it takes and takes")
+		}
+		bustest.Send(from, lanetest.Frame(1, i))
 	}
 }
 
@@ -70,6 +93,26 @@ func TestTooLongForPeer(t *testing.T) {
 	bustest.WaitFor(t, "a frame", func() bool { return len(g.received()) == 1 })
 	if n := lanetest.Count(port(t, l, 1), "drop_too_long"); n != 1 {
 		t.Errorf("%d frames were too long, want 1", n)
+	}
+}
+
+// Wherever a frame is cut, the tail is the rest of it.
+func TestTails(t *testing.T) {
+	l := lanetest.Hub(t)
+	data := lanetest.Frame(1, 0)
+	stream := wire(data)
+	var b frame.Batch
+	b.AddIn(frame.Length4, stream)
+	for _, f := range []frame.Frame{frame.NewFrame(data), b.Frames[0]} {
+		p := &peer{net: l.Net}
+		p.pieces(new(lane.Turn), 0, 0, &f)
+		for sent := 1; sent < len(stream); sent++ {
+			p.cut(0, &f, sent)
+			if !bytes.Equal(p.out.tail, stream[sent:]) {
+				t.Fatalf("%d of %d bytes were sent, and the tail is %d other ones", sent, len(stream), len(p.out.tail))
+			}
+			p.out.reset()
+		}
 	}
 }
 

@@ -115,17 +115,21 @@ func TestEmptyMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	const rounds = 100
+	for i := range rounds {
+		send(0)
+		send(60)
+		bustest.WaitFor(t, "the frame", func() bool { return len(got.Frames()) == i+1 })
+	}
 	for range 50 {
 		send(0)
 	}
-	send(60)
-	send(0)
 	send(61)
 	send(0)
 	unix.Close(g.FD)
 	g.FD = -1
 	bustest.WaitFor(t, "the port to end", func() bool { return g.left.Load() == 1 })
-	if f := got.Frames(); len(f) != 2 || len(f[0]) != 60 || len(f[1]) != 61 {
+	if f := got.Frames(); len(f) != rounds+1 || len(f[rounds]) != 61 {
 		t.Errorf("%d frames came", len(f))
 	}
 }
@@ -171,6 +175,43 @@ func TestTooLongForSocket(t *testing.T) {
 	g.Await(t, 2)
 	if n := lanetest.Count(l.Net.Port(1), "drop_device"); n != 1 {
 		t.Errorf("%d frames were lost, want 1", n)
+	}
+}
+
+// A peer that takes nothing holds up whom the overflow setting says, and gets what
+// waits, in order, when he takes again.
+func TestStuckPeer(t *testing.T) {
+	for _, overflow := range []bus.Overflow{bus.DropNew, bus.DropOld, bus.BlockSender} {
+		t.Run(overflow.String(), func(t *testing.T) {
+			l := lanetest.Hub(t)
+			if err := l.Net.Change(func(s *bus.Settings) { s.Queue, s.Overflow = 50, overflow }); err != nil {
+				t.Fatal(err)
+			}
+			stuck, from := connect(t, l), connect(t, l)
+			stats := func(port int) bus.Stats { return l.Net.Port(port).Stats() }
+			sent := 0
+			if overflow == bus.BlockSender {
+				bustest.WaitFor(t, "the sender to be held up", func() bool {
+					for from.Try(lanetest.Frame(1, sent)) {
+						sent++
+					}
+					return stats(1).Queued == 50 && from.Waits()
+				})
+			} else {
+				for ; sent < 2000; sent++ {
+					from.Bring(t, lanetest.Frame(1, sent))
+				}
+				bustest.WaitFor(t, "all to be sent", func() bool { return stats(2).Frames == 2000 })
+			}
+			bustest.WaitFor(t, "all to be taken", func() bool {
+				stuck.Received()
+				return stats(2).Frames == uint64(sent) && stats(1).Queued == 0
+			})
+			stuck.Await(t, int(stats(1).Received))
+			if err := bustest.CheckOrder(stuck.Received()); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
@@ -224,6 +265,20 @@ func TestStrayDescriptors(t *testing.T) {
 		g.FD = -1
 		lanetest.WantOpen(t, open)
 	}
+}
+
+// A descriptor that came when nobody waited for it any more is closed at the end.
+func TestLateDescriptor(t *testing.T) {
+	_, v := pair(t, nil)
+	p := newPeer(v)
+	open := len(lanetest.OpenFiles(t))
+	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.first.descriptors <- descriptor{fd: fd}
+	p.Close()
+	lanetest.WantOpen(t, open-1)
 }
 
 // Peers that come and go leave nothing.

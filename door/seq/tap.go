@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -29,7 +30,7 @@ const (
 // needed is what a tap must have been opened with, and may is what else it may have.
 const (
 	needed = unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_VNET_HDR
-	may    = unix.IFF_MULTI_QUEUE | unix.IFF_PERSIST | unix.IFF_ONE_QUEUE | unix.IFF_NOFILTER
+	may    = unix.IFF_MULTI_QUEUE | unix.IFF_PERSIST | unix.IFF_ONE_QUEUE
 )
 
 // tunDevice is the number of /dev/net/tun.
@@ -100,15 +101,11 @@ func adopt(fd int) (name string, err error) {
 	if err := unix.Fstat(fd, &stat); err != nil || stat.Mode&unix.S_IFMT != unix.S_IFCHR || stat.Rdev != tunDevice {
 		return "", fail.Errorf(fail.Invalid, "the descriptor of the first message is no tap: it must be of /dev/net/tun")
 	}
-	ifr, err := unix.NewIfreq("")
+	name, flags, err := state(fd)
 	if err != nil {
-		return "", err
-	}
-	if err := unix.IoctlIfreq(fd, unix.TUNGETIFF, ifr); err != nil {
 		return "", fail.Errorf(fail.Invalid, "the descriptor of the first message has no interface: TUNSETIFF gives it one (%v)", err)
 	}
-	name = ifr.Name()
-	switch flags := int(ifr.Uint16()); {
+	switch {
 	case flags&unix.IFF_TAP == 0:
 		return "", fail.Errorf(fail.Invalid, "%s is a tun, which carries no ethernet frames: open a tap (IFF_TAP)", name)
 	case flags&needed != needed:
@@ -120,6 +117,30 @@ func adopt(fd int) (name string, err error) {
 		return "", fail.Errorf(fail.Invalid, "tap %s cannot be set up: %v", name, err)
 	}
 	return name, nil
+}
+
+// state returns name and flags of the interface. TUNGETIFF has one bit for IFF_NO_PI and
+// for IFF_NOFILTER (tun.c, __tun_chr_ioctl): there must be a filter for a look at the
+// former. One that keeps all stands there meanwhile.
+func state(fd int) (name string, flags int, err error) {
+	ifr, err := unix.NewIfreq("")
+	if err != nil {
+		return "", 0, err
+	}
+	if err := unix.IoctlIfreq(fd, unix.TUNGETIFF, ifr); err != nil {
+		return "", 0, err
+	}
+	if flags = int(ifr.Uint16()); flags&unix.IFF_NOFILTER != 0 && flags&unix.IFF_TAP != 0 {
+		all := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 20}
+		program := unix.SockFprog{Len: 1, Filter: &all}
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.TUNATTACHFILTER, uintptr(unsafe.Pointer(&program))); errno != 0 {
+			return "", 0, errno
+		}
+		err = unix.IoctlIfreq(fd, unix.TUNGETIFF, ifr)
+		flags = int(ifr.Uint16())
+		_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.TUNDETACHFILTER, uintptr(unsafe.Pointer(&program)))
+	}
+	return ifr.Name(), flags, err
 }
 
 // setUp sets the headers of frames, and what the kernel may leave to us.

@@ -21,6 +21,7 @@ var sources = map[string]string{
 	"fusehub": "peers/fusehub.c",
 	"relay":   "peers/relay.c",
 	"middle":  "peers/middle.c",
+	"packets": "peers/packets.c",
 	"load":    "peers/load/*.c",
 	"frames":  "peers/frames/*.c",
 }
