@@ -27,6 +27,11 @@ type Visitor struct {
 	// connected. He has one of them.
 	Recv, Send bool
 
+	// Joined may be called when he is a port, if Serve goes on after that. Until
+	// then, or Serve returns, he is one of his user's who are waited for; of those
+	// there may be few.
+	Joined func()
+
 	// Left is called once, when nothing of him is left. Until then he holds the
 	// mount, as an open file does.
 	Left func()

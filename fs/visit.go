@@ -125,13 +125,13 @@ func (f *FS) visit(l *acceptor, fd int) {
 	case !all.enter(v.UID):
 		err = fail.Errorf(fail.NoSpace, "%d connections of uid %d have said nothing yet: one more is too many", maxWaiting, v.UID)
 	default:
-		v.Left = sync.OnceFunc(all.leave)
+		v.Left, v.Joined = sync.OnceFunc(all.leave), sync.OnceFunc(func() { all.served(v.UID) })
 		go func() {
 			if err := l.row.socket.Serve(v); err != nil {
 				v.Left()
 				f.tell(&n, v.UID, v.PID, "connect", err)
 			}
-			all.served(v.UID)
+			v.Joined()
 		}()
 		return
 	}

@@ -57,7 +57,7 @@ func TestScapy(t *testing.T) {
 		t.Fatal(err)
 	}
 	left := make(chan struct{})
-	if err := serve(&bus.Visitor{Network: l.Net, FD: fd, Recv: true, Send: true, Left: func() { close(left) }}); err != nil {
+	if err := serve(&bus.Visitor{Network: l.Net, FD: fd, Recv: true, Send: true, Joined: func() {}, Left: func() { close(left) }}); err != nil {
 		t.Fatal(err)
 	}
 	bustest.WaitFor(t, "scapy's frames", func() bool { return len(got.Frames()) == 3 })

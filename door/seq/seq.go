@@ -54,6 +54,7 @@ func serve(v *bus.Visitor) error {
 		p.Close()
 		return err
 	}
+	v.Joined()
 	fd, err := p.first.await(bus.Patience)
 	switch {
 	case fd < 0:

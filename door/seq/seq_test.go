@@ -31,7 +31,7 @@ type guest struct {
 func pair(tb testing.TB, n *bus.Network) (*guest, *bus.Visitor) {
 	tb.Helper()
 	g := &guest{Far: lanetest.NewFar(tb), served: make(chan error, 1)}
-	return g, &bus.Visitor{Network: n, FD: g.Near, Recv: true, Send: true, Left: func() { g.left.Add(1) }}
+	return g, &bus.Visitor{Network: n, FD: g.Near, Recv: true, Send: true, Joined: func() {}, Left: func() { g.left.Add(1) }}
 }
 
 // connect makes a guest the next port.
