@@ -209,8 +209,18 @@ func call(number uintptr, fd int, a *address) error {
 	return nil
 }
 
-// longest is the longest datagram in bytes that can be sent (unix_dgram_sendmsg).
-func longest(fd int) (bytes int, err error) {
+// sendRoom is the memory in bytes for datagrams that a client has not read, as
+// SO_SNDBUF is told; the kernel takes twice as much, for what it needs beside the
+// frames. With less, a client loses many whenever another one is faster.
+const sendRoom = 1 << 20
+
+// makeRoom gives fd sendRoom, or what this process may have (net.core.wmem_max). It
+// returns the length in bytes of the longest datagram that can be sent then
+// (unix_dgram_sendmsg).
+func makeRoom(fd int) (longest int, err error) {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendRoom) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, sendRoom)
+	}
 	room, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
 	return room - 32, os.NewSyscallError("getsockopt", err)
 }

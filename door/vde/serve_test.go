@@ -54,9 +54,7 @@ func TestConversation(t *testing.T) {
 	if got := b.receive(t); string(got) != "short" {
 		t.Errorf("%q came", got)
 	}
-	if n := lanetest.Count(l.Net.Port(1), "frames"); n != 101 {
-		t.Errorf("%d frames are counted", n)
-	}
+	bustest.WaitFor(t, "101 frames to be counted", func() bool { return lanetest.Count(l.Net.Port(1), "frames") == 101 })
 	a.close()
 	l.ports(t, 1)
 }
