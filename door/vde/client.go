@@ -213,7 +213,7 @@ func call(number uintptr, fd int, a *address) error {
 // sendRoom is the memory in bytes for datagrams that a client has not read, as
 // SO_SNDBUF is told; the kernel takes twice as much, for what it needs beside the
 // frames. With less, a client loses many whenever another one is faster.
-const sendRoom = 1 << 20
+const sendRoom = 256 << 10
 
 // makeRoom gives fd sendRoom, or what this process may have (net.core.wmem_max). It
 // returns the length in bytes of the longest datagram that can be sent then

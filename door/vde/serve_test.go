@@ -15,7 +15,6 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/fail"
-	"ipnfs/iface/nstest"
 	"ipnfs/lane/lanetest"
 )
 
