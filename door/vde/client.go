@@ -129,7 +129,7 @@ func (p *place) connectPath(fd int, path string) error {
 			if err := unix.Chmod(name, mode|unix.S_IWUSR); err != nil {
 				return os.NewSyscallError("chmod", err)
 			}
-			defer unix.Chmod(name, mode)
+			defer func() { _ = unix.Chmod(name, mode) }()
 		}
 		return os.NewSyscallError("connect", unix.Connect(fd, &unix.SockaddrUnix{Name: name}))
 	})
