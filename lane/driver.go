@@ -25,7 +25,8 @@ type Driver interface {
 	// returns how many it took. Those that did not reach the far end, though
 	// others may, it takes too, and says so (t.Lost). If it takes fewer than all,
 	// the error is EAGAIN or nil, and the rest waits in the port's queue until
-	// the descriptor may be written; or another one, which ends the endpoint.
+	// the descriptor may be written (Source.OutFD); or another one, which ends the
+	// endpoint.
 	Write(t *Turn, frames []frame.Frame) (taken int, err error)
 
 	// Close closes the descriptor. It is the last call, when all others have
@@ -35,7 +36,10 @@ type Driver interface {
 
 // Source is a descriptor with its driver. epoll must know such descriptors.
 type Source struct {
-	FD     int
+	FD int
+	// OutFD is the descriptor that is readable when Write may find room, where FD
+	// cannot tell by being writable; 0: FD does.
+	OutFD  int
 	Driver Driver
 }
 
