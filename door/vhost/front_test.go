@@ -1,0 +1,403 @@
+package vhost
+
+import (
+	"encoding/binary"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unsafe"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
+	"ipnfs/bus/vnet"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Where things are in a front end's memory: two rings, then places for frames.
+const (
+	memorySize = 32 << 20
+	ringSpace  = 1 << 20
+	descAt     = 0
+	availAt    = 1 << 19
+	usedAt     = availAt + 1<<17
+	placesAt   = 2 * ringSpace
+
+	guestBase = 1 << 32
+	userBase  = 1 << 40
+)
+
+// front is a front end and the driver in its guest.
+type front struct {
+	tb       testing.TB
+	fd       int // its end of the connection
+	near     int // the other
+	memfd    int
+	memory   []byte
+	features uint64
+	place    int // bytes of a place for a frame
+
+	rx, tx guestRing
+
+	served   chan error // what serve returned
+	left     atomic.Int64
+	mu       sync.Mutex
+	received [][]byte // with headers
+	buf      []byte
+}
+
+// guestRing is a ring as the guest uses it.
+type guestRing struct {
+	f          *front
+	index, at  int
+	size       int
+	kick, call int
+	avail      uint16 // index of avail
+	used       uint16 // what of used was seen
+	calls      int
+}
+
+// newFront makes a front end that has said nothing yet, until the test ends.
+func newFront(tb testing.TB) *front {
+	tb.Helper()
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_ = unix.SetNonblock(p[1], false)
+	_ = unix.SetsockoptTimeval(p[1], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 20})
+	f := &front{tb: tb, fd: p[1], near: p[0], served: make(chan error, 1), place: 2048, buf: make([]byte, 1<<20)}
+	f.memfd, err = unix.MemfdCreate("guest", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := unix.Ftruncate(f.memfd, memorySize); err != nil {
+		tb.Fatal(err)
+	}
+	if f.memory, err = unix.Mmap(f.memfd, 0, memorySize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+		tb.Fatal(err)
+	}
+	f.rx = guestRing{f: f, index: rxQueue, at: 0, size: 256}
+	f.tx = guestRing{f: f, index: txQueue, at: ringSpace, size: 256}
+	for _, r := range []*guestRing{&f.rx, &f.tx} {
+		for _, fd := range []*int{&r.kick, &r.call} {
+			if *fd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+				tb.Fatal(err)
+			}
+		}
+	}
+	tb.Cleanup(func() {
+		for _, fd := range []int{f.fd, f.memfd, f.rx.kick, f.rx.call, f.tx.kick, f.tx.call} {
+			unix.Close(fd)
+		}
+		_ = unix.Munmap(f.memory)
+	})
+	return f
+}
+
+// visit has it connected to a network.
+func (f *front) visit(n *bus.Network, o bus.JoinOptions) {
+	v := &bus.Visitor{Network: n, FD: f.near, Recv: o.Recv, Send: o.Send}
+	v.Left = func() { f.left.Add(1) }
+	go func() { f.served <- serve(v) }()
+}
+
+var both = bus.JoinOptions{Recv: true, Send: true}
+
+// usual are what a Linux guest takes.
+const usual = featVersion1 | featMergeable | featCsum | featGuestCsum | featGuestTSO4 | featGuestTSO6 | featGuestECN |
+	featHostTSO4 | featHostTSO6 | featHostECN | featIndirect | featEventIndex
+
+// plug makes a front end whose guest runs, and tells of its port.
+func plug(tb testing.TB, l *bustest.Lab, features uint64) *front {
+	tb.Helper()
+	f := newFront(tb)
+	f.visit(l.Net, both)
+	f.start(features)
+	tb.Cleanup(f.hangUp)
+	return f
+}
+
+// hangUp ends the connection, and waits until nothing is left of it.
+func (f *front) hangUp() {
+	_ = unix.Shutdown(f.fd, unix.SHUT_RDWR)
+	bustest.WaitFor(f.tb, "the port to go", func() bool { return f.left.Load() == 1 })
+}
+
+// start says all that a front end says.
+func (f *front) start(features uint64) {
+	f.tb.Helper()
+	if offered := f.ask(1, nil); offered&features != features {
+		f.tb.Fatalf("%#x are offered", offered)
+	}
+	f.say(3, nil)
+	f.say(2, u64(features|featProtocol))
+	f.features = features
+	f.say(5, f.table(), f.memfd)
+	f.rx.start()
+	f.tx.start()
+}
+
+// table tells of all memory as one region.
+func (f *front) table() []byte {
+	return body(uint32(1), uint32(0), uint64(guestBase), uint64(memorySize), uint64(userBase), uint64(0))
+}
+
+// body makes the body of a message.
+func body(values ...any) (b []byte) {
+	for _, v := range values {
+		b, _ = binary.Append(b, binary.NativeEndian, v)
+	}
+	return b
+}
+
+// raw sends any bytes, with descriptors.
+func (f *front) raw(b []byte, fds ...int) {
+	f.tb.Helper()
+	var oob []byte
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
+	}
+	if err := unix.Sendmsg(f.fd, b, oob, nil, unix.MSG_NOSIGNAL); err != nil {
+		f.tb.Log("sendmsg: ", err)
+	}
+}
+
+func message32(request, flags uint32, b []byte) []byte {
+	return append(body(request, flags, uint32(len(b))), b...)
+}
+
+// say sends a request and waits until it is served well.
+func (f *front) say(request uint32, b []byte, fds ...int) {
+	f.tb.Helper()
+	f.raw(message32(request, version|flagNeedAck, b), fds...)
+	if n := f.answer(request); n != 0 {
+		f.tb.Fatalf("request %d: %d", request, n)
+	}
+}
+
+// ask sends a request and returns the answer.
+func (f *front) ask(request uint32, b []byte) uint64 {
+	f.tb.Helper()
+	f.raw(message32(request, version, b))
+	return f.answer(request)
+}
+
+func (f *front) answer(request uint32) uint64 {
+	f.tb.Helper()
+	var b [headerLen + 8]byte
+	for n := 0; n < len(b); {
+		k, err := unix.Read(f.fd, b[n:])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || k == 0 {
+			f.tb.Fatalf("request %d is not answered: %v", request, err)
+		}
+		n += k
+	}
+	if r, flags := binary.NativeEndian.Uint32(b[:]), binary.NativeEndian.Uint32(b[4:]); r != request || flags != version|flagReply {
+		f.tb.Fatalf("request %d is answered as %d with flags %#x", request, r, flags)
+	}
+	return binary.NativeEndian.Uint64(b[12:])
+}
+
+// start sets the ring up and starts it.
+func (r *guestRing) start() {
+	r.f.tb.Helper()
+	f, i := r.f, uint32(r.index)
+	clear(f.memory[r.at : r.at+ringSpace])
+	r.avail, r.used = 0, 0
+	f.say(8, body(i, uint32(r.size)))
+	f.say(10, body(i, uint32(0)))
+	f.say(9, r.addresses())
+	f.say(13, u64(uint64(i)), r.call)
+	f.say(12, u64(uint64(i)), r.kick)
+	f.say(18, body(i, uint32(1)))
+	if r.index == rxQueue {
+		r.postAll()
+	}
+}
+
+// addresses is the body of SET_VRING_ADDR.
+func (r *guestRing) addresses() []byte {
+	at := uint64(userBase + r.at)
+	return body(uint32(r.index), uint32(0), at+descAt, at+usedAt, at+availAt, uint64(0))
+}
+
+// stop stops it, and tells where it is.
+func (r *guestRing) stop() uint16 {
+	r.f.tb.Helper()
+	return uint16(r.f.ask(11, body(uint32(r.index), uint32(0))) >> 32)
+}
+
+func (r *guestRing) word(at int) *uint32 {
+	return (*uint32)(unsafe.Pointer(&r.f.memory[r.at+at]))
+}
+
+// desc writes a descriptor.
+func (r *guestRing) desc(i int, addr uint64, length uint32, flags, next uint16) {
+	*(*descriptor)(unsafe.Pointer(&r.f.memory[r.at+descAt+descriptorLen*i])) = descriptor{addr, length, flags, next}
+}
+
+// offer makes a chain available, and does not kick.
+func (r *guestRing) offer(head uint16) {
+	*(*uint16)(unsafe.Pointer(&r.f.memory[r.at+availAt+4+2*(int(r.avail)&(r.size-1))])) = head
+	r.avail++
+	flags := atomic.LoadUint32(r.word(availAt)) & 0xffff
+	atomic.StoreUint32(r.word(availAt), flags|uint32(r.avail)<<16)
+}
+
+// notify kicks if the device wants it, after chains were offered from was on.
+func (r *guestRing) notify(was uint16) (kicked bool) {
+	word := atomic.LoadUint32(r.word(usedAt))
+	if r.f.features&featEventIndex != 0 {
+		event := uint16(atomic.LoadUint32(r.word(usedAt + 4 + 8*r.size)))
+		kicked = r.avail-event-1 < r.avail-was
+	} else {
+		kicked = word&noNotify == 0
+	}
+	if kicked {
+		r.kickNow()
+	}
+	return kicked
+}
+
+func (r *guestRing) kickNow() {
+	one := [8]byte{1}
+	_, _ = unix.Write(r.kick, one[:])
+}
+
+// usedIndex is what the device has published.
+func (r *guestRing) usedIndex() uint16 { return uint16(atomic.LoadUint32(r.word(usedAt)) >> 16) }
+
+// element returns what the device says of a chain that was used.
+func (r *guestRing) element(i uint16) (head, length uint32) {
+	at := r.at + usedAt + 4 + 8*(int(i)&(r.size-1))
+	e := *(*[2]uint32)(unsafe.Pointer(&r.f.memory[at]))
+	return e[0], e[1]
+}
+
+// called takes what calls have come.
+func (r *guestRing) called() uint64 {
+	var b [8]byte
+	if _, err := unix.Read(r.call, b[:]); err != nil {
+		return 0
+	}
+	return binary.NativeEndian.Uint64(b[:])
+}
+
+// slot is where the i-th place for a frame of the ring is.
+func (r *guestRing) slot(i int) int { return placesAt + (r.index*r.size+i)*r.f.place }
+
+// postAll makes a buffer of each place available.
+func (r *guestRing) postAll() {
+	was := r.avail
+	for i := range r.size {
+		r.desc(i, uint64(guestBase+r.slot(i)), uint32(r.f.place), descWrite, 0)
+		r.offer(uint16(i))
+	}
+	r.notify(was)
+}
+
+// headLen is the length of the header that stands in front of frames.
+func (f *front) headLen() int { return formOf(f.features).HeadLen() }
+
+// transmit sends frames, each with a virtio-net header of 10 bytes in front, as one
+// descriptor, as many as there is room for.
+func (f *front) transmit(raws ...[]byte) (sent int) {
+	r := &f.tx
+	was := r.avail
+	for _, raw := range raws {
+		if r.avail-r.usedIndex() == uint16(r.size) {
+			break
+		}
+		i := int(r.avail) & (r.size - 1)
+		to := f.memory[r.slot(i):][:f.place]
+		n := copy(to, raw[:vnet.HeaderLen])
+		if f.headLen() > n {
+			to[n], to[n+1], n = 0xbe, 0xef, n+2 // anything
+		}
+		n += copy(to[n:], raw[vnet.HeaderLen:])
+		r.desc(i, uint64(guestBase+r.slot(i)), uint32(n), 0, 0)
+		r.offer(uint16(i))
+		sent++
+	}
+	if sent > 0 {
+		r.notify(was)
+	}
+	return sent
+}
+
+// transmitAll sends frames as room comes.
+func (f *front) transmitAll(raws ...[]byte) {
+	bustest.WaitFor(f.tb, "the device to take frames", func() bool {
+		raws = raws[f.transmit(raws...):]
+		return len(raws) == 0
+	})
+}
+
+// receive takes what frames came, each with its header and put together, and gives
+// the device the buffers again.
+func (f *front) receive() [][]byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := &f.rx
+	was := r.avail
+	for r.used != r.usedIndex() {
+		head, n := r.element(r.used)
+		raw := append([]byte{}, f.memory[r.slot(int(head)):][:n]...)
+		chains := 1
+		if f.headLen() == frame.Vnet12.HeadLen() {
+			chains = int(binary.NativeEndian.Uint16(raw[vnet.HeaderLen:]))
+		}
+		if chains < 1 || chains > int(r.usedIndex()-r.used) {
+			f.tb.Errorf("a frame has %d buffers, %d are used", chains, r.usedIndex()-r.used)
+			chains = 1
+		}
+		r.used++
+		r.offer(uint16(head))
+		for range chains - 1 {
+			head, n := r.element(r.used)
+			raw = append(raw, f.memory[r.slot(int(head)):][:n]...)
+			r.used++
+			r.offer(uint16(head))
+		}
+		f.received = append(f.received, raw)
+	}
+	if r.avail != was {
+		r.notify(was)
+	}
+	return append([][]byte{}, f.received...)
+}
+
+// frames are those that came, without headers.
+func (f *front) frames() (list [][]byte) {
+	for _, raw := range f.receive() {
+		list = append(list, raw[f.headLen():])
+	}
+	return list
+}
+
+// marked is the seq-th frame of a sender, complete, with a virtio-net header.
+func marked(raw []byte) []byte { return bustest.WithHeader(vnet.Header{}, raw) }
+
+// refusal waits for the end of serve.
+func (f *front) refusal() error {
+	f.tb.Helper()
+	select {
+	case err := <-f.served:
+		return err
+	case <-time.After(20 * time.Second):
+		f.tb.Fatal("serve does not return")
+		return nil
+	}
+}
+
+var _ = os.Getpid

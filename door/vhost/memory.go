@@ -1,0 +1,151 @@
+package vhost
+
+import (
+	"math"
+	"os"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus/fail"
+)
+
+// Limits of what front ends map here: memory of one in bytes and regions, and that
+// of all. Pages are theirs, but the process has only so many addresses and mappings.
+const (
+	maxSlots  = 32
+	maxMapped = 1 << 40
+
+	maxMappedOfAll = 1 << 45
+	maxSlotsOfAll  = 1 << 14
+)
+
+// mapped counts what is mapped for all front ends.
+var mapped struct {
+	mu    sync.Mutex
+	bytes uint64
+	slots int
+}
+
+// region is a part of the guest's memory.
+type region struct {
+	guest uint64 // its address as the guest tells it, in descriptors
+	user  uint64 // and as the front end does, of rings
+	size  uint64
+
+	base    unsafe.Pointer // where it is here
+	mapping []byte
+}
+
+// table is what of the guest's memory may be used. It does not change.
+type table struct{ regions []*region }
+
+// newRegion maps a region of the file fd, which stays the caller's. The mapping is
+// closed by unmap.
+func newRegion(fd int, guest, user, size, offset uint64) (*region, error) {
+	var st unix.Stat_t
+	var fs unix.Statfs_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, fail.Errorf(fail.Invalid, "memory: %v", err)
+	}
+	if err := unix.Fstatfs(fd, &fs); err != nil {
+		return nil, fail.Errorf(fail.Invalid, "memory: %v", err)
+	}
+	// The pages of another file system could make us wait for somebody.
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || int64(fs.Type) != unix.TMPFS_MAGIC && int64(fs.Type) != unix.HUGETLBFS_MAGIC {
+		return nil, fail.Errorf(fail.Invalid, "memory must be a memfd, or a file in /dev/shm or hugetlbfs")
+	}
+	switch file := uint64(st.Size); {
+	case size == 0 || guest > math.MaxUint64-size || user > math.MaxUint64-size:
+		return nil, fail.Errorf(fail.Invalid, "memory of %d bytes at %#x, or %#x, is none", size, guest, user)
+	case size > file || offset > file-size:
+		return nil, fail.Errorf(fail.Invalid, "memory of %d bytes at %d is not within its file of %d bytes", size, offset, file)
+	}
+	page := uint64(max(int64(os.Getpagesize()), int64(st.Blksize))) // hugetlbfs has its own
+	skip := offset % page
+	length := (skip + size + page - 1) / page * page
+	if err := charge(length); err != nil {
+		return nil, err
+	}
+	b, err := unix.Mmap(fd, int64(offset-skip), int(length), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_NORESERVE)
+	if err != nil {
+		refund(length)
+		return nil, fail.Errorf(fail.Invalid, "memory of %d bytes cannot be mapped: %v", size, err)
+	}
+	_ = unix.Madvise(b, unix.MADV_DONTDUMP) // a core of ours shall not tell of guests
+	return &region{guest: guest, user: user, size: size, base: unsafe.Pointer(&b[skip]), mapping: b}, nil
+}
+
+func charge(bytes uint64) error {
+	mapped.mu.Lock()
+	defer mapped.mu.Unlock()
+	if bytes > maxMapped || mapped.bytes+bytes > maxMappedOfAll || mapped.slots == maxSlotsOfAll {
+		return fail.Errorf(fail.NoSpace, "memory of %d bytes is too much: 1 TiB is the most of a guest, and 32 TiB in %d regions of all", bytes, maxSlotsOfAll)
+	}
+	mapped.bytes += bytes
+	mapped.slots++
+	return nil
+}
+
+func refund(bytes uint64) {
+	mapped.mu.Lock()
+	defer mapped.mu.Unlock()
+	mapped.bytes -= bytes
+	mapped.slots--
+}
+
+// unmap is called when nobody uses the region any more.
+func (r *region) unmap() {
+	refund(uint64(len(r.mapping)))
+	_ = unix.Munmap(r.mapping)
+	r.mapping, r.base = nil, nil
+}
+
+// with is t and one region more.
+func (t *table) with(r *region) (*table, error) {
+	sum := r.size
+	for _, other := range t.regions {
+		sum += other.size
+		if overlap(r.guest, other.guest, r.size, other.size) || overlap(r.user, other.user, r.size, other.size) {
+			return nil, fail.Errorf(fail.Invalid, "regions of memory overlap: %#x and %#x", r.guest, other.guest)
+		}
+	}
+	if len(t.regions) == maxSlots || sum > maxMapped {
+		return nil, fail.Errorf(fail.NoSpace, "%d regions of memory, and 1 TiB, are the most", maxSlots)
+	}
+	return &table{append(append([]*region{}, t.regions...), r)}, nil
+}
+
+// overlap tells of two ranges. None of them goes beyond 64 bits.
+func overlap(a, b, aSize, bSize uint64) bool { return a < b+bSize && b < a+aSize }
+
+// find returns the region with a guest's address, or nil.
+func (t *table) find(guest uint64) *region {
+	for _, r := range t.regions {
+		if guest-r.guest < r.size && guest >= r.guest {
+			return r
+		}
+	}
+	return nil
+}
+
+// ofUser returns where size bytes lie of which the front end told the address, or nil.
+func (t *table) ofUser(user, size uint64) unsafe.Pointer {
+	for _, r := range t.regions {
+		if at := user - r.user; user >= r.user && at < r.size && size <= r.size-at {
+			return unsafe.Add(r.base, at)
+		}
+	}
+	return nil
+}
+
+// has tells whether an address of ours is in the memory of the guest.
+func (t *table) has(addr uintptr) bool {
+	for _, r := range t.regions {
+		if first := uintptr(unsafe.Pointer(unsafe.SliceData(r.mapping))); addr >= first && addr-first < uintptr(len(r.mapping)) {
+			return true
+		}
+	}
+	return false
+}
