@@ -1,8 +1,10 @@
 package vhost
 
 import (
+	"bytes"
 	"encoding/binary"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
+	"ipnfs/lane/lanetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -39,6 +42,7 @@ type front struct {
 	fd       int // its end of the connection
 	near     int // the other
 	memfd    int
+	pipe     int // of makePipe
 	memory   []byte
 	features uint64
 	place    int // bytes of a place for a frame
@@ -117,7 +121,14 @@ const usual = featVersion1 | featMergeable | featCsum | featGuestCsum | featGues
 // plug makes a front end whose guest runs, and tells of its port.
 func plug(tb testing.TB, l *bustest.Lab, features uint64) *front {
 	tb.Helper()
+	return plugWith(tb, l, features, 256, 2048)
+}
+
+// plugWith makes one with rings of other sizes, and other places for frames.
+func plugWith(tb testing.TB, l *bustest.Lab, features uint64, size, place int) *front {
+	tb.Helper()
 	f := newFront(tb)
+	f.rx.size, f.tx.size, f.place = size, size, place
 	f.visit(l.Net, both)
 	f.start(features)
 	tb.Cleanup(f.hangUp)
@@ -400,4 +411,87 @@ func (f *front) refusal() error {
 	}
 }
 
-var _ = os.Getpid
+// file is the near end, for who is no visitor.
+func (f *front) file() *os.File { return os.NewFile(uintptr(f.near), kind) }
+
+// taken is what receive returned, without headers.
+func (f *front) taken() (list [][]byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, raw := range f.received {
+		list = append(list, raw[f.headLen():])
+	}
+	return list
+}
+
+// framesOf are those of taken that a sender sent.
+func (f *front) framesOf(sender int) (list [][]byte) {
+	for _, raw := range f.taken() {
+		if from, _, err := bustest.ReadMark(raw); err == nil && from == sender {
+			list = append(list, raw)
+		}
+	}
+	return list
+}
+
+// drain gives the device all buffers again, and looks at nothing.
+func (f *front) drain() {
+	r := &f.rx
+	was := r.avail
+	for r.used != r.usedIndex() {
+		head, _ := r.element(r.used)
+		r.used++
+		r.offer(uint16(head))
+	}
+	if r.avail != was {
+		r.notify(was)
+	}
+}
+
+// wantNoCall has the guest ask for no calls.
+func (r *guestRing) wantNoCall() {
+	if r.f.features&featEventIndex != 0 {
+		atomic.StoreUint32(r.word(availAt+4+2*r.size), uint32(r.usedIndex()-1)) // long ago
+		return
+	}
+	atomic.StoreUint32(r.word(availAt), noInterrupt|uint32(r.avail)<<16)
+}
+
+// receiveUntil takes what comes until done is closed.
+func (f *front) receiveUntil(done <-chan struct{}) {
+	for {
+		select {
+		case <-done:
+			return
+		default:
+			f.receive()
+			runtime.Gosched()
+		}
+	}
+}
+
+// at is a place in the memory.
+func (f *front) at(i int) unsafe.Pointer { return unsafe.Pointer(&f.memory[i]) }
+
+// makePipe makes a pipe, which is neither memory nor a notification.
+func (f *front) makePipe() {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		f.tb.Fatal(err)
+	}
+	f.pipe = p[0]
+	f.tb.Cleanup(func() {
+		unix.Close(p[0])
+		unix.Close(p[1])
+	})
+}
+
+// openFiles tells how many descriptors are open when the lanes of earlier tests have
+// ended.
+func openFiles(tb testing.TB) int {
+	stacks := make([]byte, 1<<20)
+	bustest.WaitFor(tb, "lanes to end", func() bool {
+		return !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("lane.Run("))
+	})
+	return len(lanetest.OpenFiles(tb))
+}

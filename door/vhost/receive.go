@@ -20,8 +20,6 @@ func (d *device) Write(t *lane.Turn, frames []frame.Frame) (taken int, err error
 	defer r.mu.Unlock()
 	if r.running && r.enabled {
 		taken, err = d.deliver(t, frames)
-	} else {
-		r.kick.take()
 	}
 	if err != nil {
 		return taken, err
