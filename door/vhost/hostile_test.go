@@ -287,6 +287,9 @@ func TestBrokenRings(t *testing.T) {
 				n, _ := unix.Read(wrong, b[:])
 				return n == 8
 			})
+			if n := l.Net.Stats().Frames; !c.rx && n != 0 {
+				t.Errorf("%d frames came of it", n)
+			}
 			// Nobody else is the worse for it.
 			want := 0
 			if c.rx {
@@ -426,4 +429,34 @@ func TestTooLong(t *testing.T) {
 			bustest.WaitFor(t, "the next frame", func() bool { return len(f.frames()) == i+1 })
 		}
 	}
+}
+
+// All memory may go while the rings run: both break, others do not notice, and when
+// it is there again they can be started.
+func TestMemoryGone(t *testing.T) {
+	l := lanetest.Hub(t)
+	f := plug(t, l, usual)
+	rec := &bustest.Recorder{}
+	other := l.Join(t, rec)
+	f.transmitAll(marked(lanetest.Frame(1, 0)))
+	bustest.WaitFor(t, "a frame", func() bool { return len(rec.Frames()) == 1 })
+	if err := unix.Ftruncate(f.memfd, 0); err != nil {
+		t.Fatal(err)
+	}
+	f.tx.kickNow()
+	for i := range 50 {
+		bustest.Send(other, lanetest.Frame(2, i))
+	}
+	port := l.Net.Port(l.Net.Ports()[0])
+	bustest.WaitFor(t, "frames to be lost", func() bool { return lanetest.Count(port, "drop_device") == 50 })
+	f.tx.stop()
+	f.rx.stop()
+	if err := unix.Ftruncate(f.memfd, memorySize); err != nil {
+		t.Fatal(err)
+	}
+	f.rx.start()
+	f.tx.start()
+	f.transmitAll(marked(lanetest.Frame(1, 1)))
+	bustest.Send(other, lanetest.Frame(2, 0))
+	bustest.WaitFor(t, "frames after it", func() bool { return len(rec.Frames()) == 2 && len(f.frames()) == 1 })
 }

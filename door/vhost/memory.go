@@ -41,20 +41,17 @@ type region struct {
 // table is what of the guest's memory may be used. It does not change.
 type table struct{ regions []*region }
 
-// newRegion maps a region of the file fd, which stays the caller's. The mapping is
-// closed by unmap.
+// newRegion maps a region of the file fd, which stays the caller's. The file may
+// become shorter later: see ring.guard.
 func newRegion(fd int, guest, user, size, offset uint64) (*region, error) {
+	// Only files of memory have seals. Of another it is not even asked how long it
+	// is: its file system, and its pages, could make us wait for somebody.
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0); err != nil {
+		return nil, fail.Errorf(fail.Invalid, "memory must be a memfd, or a file in /dev/shm or hugetlbfs")
+	}
 	var st unix.Stat_t
-	var fs unix.Statfs_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, fail.Errorf(fail.Invalid, "memory: %v", err)
-	}
-	if err := unix.Fstatfs(fd, &fs); err != nil {
-		return nil, fail.Errorf(fail.Invalid, "memory: %v", err)
-	}
-	// The pages of another file system could make us wait for somebody.
-	if st.Mode&unix.S_IFMT != unix.S_IFREG || int64(fs.Type) != unix.TMPFS_MAGIC && int64(fs.Type) != unix.HUGETLBFS_MAGIC {
-		return nil, fail.Errorf(fail.Invalid, "memory must be a memfd, or a file in /dev/shm or hugetlbfs")
 	}
 	switch file := uint64(st.Size); {
 	case size == 0 || guest > math.MaxUint64-size || user > math.MaxUint64-size:

@@ -130,8 +130,7 @@ func (r *ring) put(h vnet.Header, data []byte) fate {
 	first, chains := r.next, uint16(0)
 	for room := 0; room < need; chains++ {
 		if r.next == r.seen {
-			if err := r.available(); err != nil {
-				r.fail(err)
+			if !r.check(r.available()) {
 				return broken
 			}
 			if r.next == r.seen {
@@ -151,8 +150,7 @@ func (r *ring) put(h vnet.Header, data []byte) fate {
 		if err == nil && n == 0 {
 			err = errRing("a chain of no bytes, where frames are to be received")
 		}
-		if err != nil {
-			r.fail(err)
+		if !r.check(err) {
 			return broken
 		}
 		r.use(chains, head, n)

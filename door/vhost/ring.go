@@ -94,7 +94,7 @@ func (r *ring) guarded(f func()) {
 	f()
 }
 
-// guard is deferred where the memory of the guest is used.
+// guard is deferred, before anything else, where the memory of the guest is used.
 func (r *ring) guard(was bool) {
 	debug.SetPanicOnFault(was)
 	switch e := recover().(type) {
@@ -117,13 +117,24 @@ func (r *ring) fail(why error) {
 	}
 }
 
+// check breaks the ring if there is an error, and tells whether there is none.
+func (r *ring) check(err error) bool {
+	if err != nil {
+		r.fail(err)
+	}
+	return err == nil
+}
+
 // update lets the ring run, if all is known that it needs, or not. It is called
 // when something of that has changed.
 //
 // +checklocks:r.mu
 func (r *ring) update() error {
 	was := r.running
-	r.running, r.region = false, nil
+	r.running = false
+	// Nothing points to where memory was, as that may be Go's own later.
+	r.desc, r.avail, r.used, r.region = nil, nil, nil, nil
+	clear(r.pieces[:cap(r.pieces)])
 	if !r.started || r.broken != nil || r.size == 0 || r.at == (addresses{}) || r.table == nil {
 		return nil
 	}

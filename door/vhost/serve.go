@@ -1,11 +1,12 @@
 package vhost
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
 	"ipnfs/bus/fail"
@@ -26,22 +27,7 @@ func init() {
 		Summary: "vhost-user-net: virtual machines with their rings in shared memory",
 		Rule:    bus.ForPeers,
 		Socket:  &bus.Socket{Serve: serve},
-		Can:     can,
 	})
-}
-
-// can tells whether the machine is one of little-endian numbers, as devices of
-// virtio 1 are, and notifications can be made.
-func can() bool {
-	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
-		return false
-	}
-	var s signals
-	if s.open() != nil {
-		return false
-	}
-	s.close()
-	return true
 }
 
 // session is the connection of a front end.
@@ -68,8 +54,11 @@ func (s *session) begin(v *bus.Visitor) error {
 	if err != nil {
 		s.reader.close()
 		s.conn.Close()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
 			err = fail.Errorf(fail.Invalid, "no request of vhost-user came within %v", bus.Patience)
+		case left(err):
+			err = fail.Errorf(fail.Gone, "the front end hung up before it asked for anything")
 		}
 		return err
 	}
@@ -93,10 +82,15 @@ func (s *session) begin(v *bus.Visitor) error {
 		return nil
 	}
 	s.end(e)
-	if errors.Is(err, io.EOF) || errors.Is(err, os.ErrClosed) { // it left, or was made to
+	if left(err) {
 		return nil
 	}
 	return err
+}
+
+// left tells whether the front end has hung up, or was made to.
+func left(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, os.ErrClosed) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE)
 }
 
 // join makes the front end a port.

@@ -22,27 +22,29 @@ func (d *device) Read(t *lane.Turn, room int) (frames int, err error) {
 	if !r.running || r.listening {
 		r.kick.take()
 	}
-	if !r.running {
-		return 0, unix.EAGAIN
+	if r.running {
+		frames, err = d.collect(t, room)
 	}
-	r.quiet()
-	err = unix.EAGAIN // also if the ring breaks: the port stays
+	if err == nil { // also if the ring broke: the port stays
+		err = unix.EAGAIN
+	}
+	return frames, err
+}
+
+// collect copies frames out of the ring. If that breaks, those before it count.
+func (d *device) collect(t *lane.Turn, room int) (frames int, err error) {
+	r := &d.tx
 	defer r.guard(debug.SetPanicOnFault(true))
-	for frames < room {
+	r.quiet()
+	for frames < room && r.running {
 		if r.next == r.seen {
-			if why := r.available(); why != nil {
-				r.fail(why)
-				break
-			}
-			if r.next == r.seen {
+			if !r.check(r.available()) || r.next == r.seen {
 				break
 			}
 		}
-		if why := d.transmit(t, t.Buffer(frames)); why != nil {
-			r.fail(why)
-			break
+		if r.check(d.transmit(t, t.Buffer(frames))) {
+			frames++
 		}
-		frames++
 	}
 	r.publish()
 	if r.running && (r.next != r.seen || r.listen(r.next)) {

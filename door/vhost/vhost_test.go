@@ -345,3 +345,30 @@ func TestNotifications(t *testing.T) {
 		})
 	}
 }
+
+// A ring that is not enabled has no effect: what the guest transmits is taken and
+// nothing else, and it receives nothing.
+func TestDisabled(t *testing.T) {
+	l := lanetest.Hub(t)
+	f := plug(t, l, usual)
+	rec := &bustest.Recorder{}
+	c := l.Join(t, rec)
+	port := l.Net.Port(l.Net.Ports()[0])
+	f.say(18, body(uint32(rxQueue), uint32(0)))
+	f.say(18, body(uint32(txQueue), uint32(0)))
+	bustest.Send(c, lanetest.Frame(2, 0))
+	f.transmitAll(marked(lanetest.Frame(1, 0)))
+	bustest.WaitFor(t, "it to be taken", func() bool { return f.tx.usedIndex() == 1 })
+	if port.Stats().Frames != 0 || lanetest.Count(port, "drop_device") != 1 {
+		t.Errorf("the port has %+v", port.Stats())
+	}
+	f.say(18, body(uint32(rxQueue), uint32(1)))
+	f.say(18, body(uint32(txQueue), uint32(1)))
+	bustest.Send(c, lanetest.Frame(2, 1))
+	f.transmitAll(marked(lanetest.Frame(1, 1)))
+	bustest.WaitFor(t, "frames", func() bool { return len(rec.Frames()) == 1 && len(f.frames()) == 1 })
+	f.say(34, nil)
+	if f.rx.stop() != 1 || f.tx.stop() != 2 {
+		t.Error("a reset does not tell where the rings are")
+	}
+}
