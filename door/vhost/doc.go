@@ -6,16 +6,16 @@
 // # The path of a frame
 //
 //  1. The front end connects and tells where the memory is and the rings in it
-//     (serve.go, message.go, request.go, memory.go). It is a port from its first
+//     (serve.go, message.go, request.go, table.go, setup.go). It is a port from its first
 //     request on, and keeps that while its guest stops, boots and takes other features.
 //  2. The guest puts a frame into its ring and kicks, if it is asked to. A lane
 //     calls Read (transmit.go), which copies a burst of frames out, once, and only
 //     then looks at them. While there are more, nobody kicks. They go into the bus as
 //     the frames of a tap do, with their virtio-net headers.
 //  3. A frame for the guest is copied by Write (receive.go) into buffers that the
-//     guest has put into the other ring, as many as it takes, with a header. What the
+//     guest has put into the other ring, as many as it takes (chain.go), with a header. What the
 //     guest does not take as it is, such as a super-frame, is cut here. The guest is
-//     told once for a burst, if it wants that (ring.go, event.go).
+//     told once for a burst, if it wants that (used.go, event.go).
 //  4. If there are no buffers, frames wait in the port's queue, and the guest is asked
 //     to kick when there are.
 //

@@ -38,9 +38,6 @@ type region struct {
 	mapping []byte
 }
 
-// table is what of the guest's memory may be used. It does not change.
-type table struct{ regions []*region }
-
 // newRegion maps a region of the file fd, which stays the caller's. The file may
 // become shorter later: see ring.guard.
 func newRegion(fd int, guest, user, size, offset uint64) (*region, error) {
@@ -97,52 +94,4 @@ func (r *region) unmap() {
 	refund(uint64(len(r.mapping)))
 	_ = unix.Munmap(r.mapping)
 	r.mapping, r.base = nil, nil
-}
-
-// with is t and one region more.
-func (t *table) with(r *region) (*table, error) {
-	sum := r.size
-	for _, other := range t.regions {
-		sum += other.size
-		if overlap(r.guest, other.guest, r.size, other.size) || overlap(r.user, other.user, r.size, other.size) {
-			return nil, fail.Errorf(fail.Invalid, "regions of memory overlap: %#x and %#x", r.guest, other.guest)
-		}
-	}
-	if len(t.regions) == maxSlots || sum > maxMapped {
-		return nil, fail.Errorf(fail.NoSpace, "%d regions of memory, and 1 TiB, are the most", maxSlots)
-	}
-	return &table{append(append([]*region{}, t.regions...), r)}, nil
-}
-
-// overlap tells of two ranges. None of them goes beyond 64 bits.
-func overlap(a, b, aSize, bSize uint64) bool { return a < b+bSize && b < a+aSize }
-
-// find returns the region with a guest's address, or nil.
-func (t *table) find(guest uint64) *region {
-	for _, r := range t.regions {
-		if guest-r.guest < r.size && guest >= r.guest {
-			return r
-		}
-	}
-	return nil
-}
-
-// ofUser returns where size bytes lie of which the front end told the address, or nil.
-func (t *table) ofUser(user, size uint64) unsafe.Pointer {
-	for _, r := range t.regions {
-		if at := user - r.user; user >= r.user && at < r.size && size <= r.size-at {
-			return unsafe.Add(r.base, at)
-		}
-	}
-	return nil
-}
-
-// has tells whether an address of ours is in the memory of the guest.
-func (t *table) has(addr uintptr) bool {
-	for _, r := range t.regions {
-		if first := uintptr(unsafe.Pointer(unsafe.SliceData(r.mapping))); addr >= first && addr-first < uintptr(len(r.mapping)) {
-			return true
-		}
-	}
-	return false
 }

@@ -160,7 +160,7 @@ func TestConforms(t *testing.T) {
 	})
 }
 
-// From one guest to another nothing is allocated, be it by the queue.
+// From one guest to another nothing is allocated, whatever the second takes.
 func TestAllocations(t *testing.T) {
 	if harness.Race {
 		t.Skip("the race detector allocates")
