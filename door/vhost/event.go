@@ -150,7 +150,7 @@ func (c *call) set(fd int) {
 
 // now adds to it.
 func (c *call) now() {
-	for range 3 { // at the second time there is room, if no other ring was faster
+	for range 100 { // the second time there is room, if the other ring was not faster
 		_, _, errno := unix.RawSyscall(unix.SYS_IO_SUBMIT, c.signals.context, 1, uintptr(unsafe.Pointer(&c.list[0])))
 		if errno != unix.EAGAIN {
 			return

@@ -17,6 +17,7 @@ import (
 // FuzzReader reads any bytes, of which some come with descriptors: all that were
 // received are closed, and what is a message is within its limits.
 func FuzzReader(f *testing.F) {
+	openFiles(f) // no lane of an earlier test closes any later
 	front := newFront(f)
 	f.Add(message32(5, version, front.table()), byte(1), byte(0))
 	f.Add(append(message32(1, version, nil), message32(3, version, nil)...), byte(0), byte(5))
@@ -63,6 +64,7 @@ func FuzzReader(f *testing.F) {
 // FuzzRequests serves any requests, one after the other, with descriptors of all
 // kinds: each is a request, what it comes with, and its body.
 func FuzzRequests(f *testing.F) {
+	openFiles(f)
 	front := newFront(f)
 	front.makePipe()
 	d, err := newDevice(front.file())

@@ -45,7 +45,6 @@ type ring struct {
 	seen              uint16 // chains of avail that are known to be there end here
 	done, published   uint16 // index of used: with what is not told yet, and as told
 	listening         bool   // the guest is asked to kick
-	fence             uint32 // see listen
 	region            *region
 	pieces            []piece // of chains that were taken
 }

@@ -44,7 +44,7 @@ func (r *ring) publish() {
 // before the guest sees then, too.
 func (r *ring) tell() {
 	word := uint32(r.published) << 16
-	if !r.listening {
+	if !r.listening && r.features&featEventIndex == 0 {
 		word |= noNotify
 	}
 	atomic.StoreUint32((*uint32)(r.used), word)
@@ -56,11 +56,10 @@ func (r *ring) listen(seen uint16) (more bool) {
 	r.listening = true
 	if r.features&featEventIndex != 0 {
 		*(*uint16)(unsafe.Add(r.used, 4+8*uintptr(r.size))) = seen
-		// What was stored must be seen before what is loaded next is loaded. On
-		// arm64 an atomic store and an atomic load are in order, and so is what
-		// stands before the store.
-		atomic.StoreUint32(&r.fence, 0)
 	}
+	// The guest must see this before what it did is looked at. An atomic store and
+	// an atomic load are in order, and so is what stands before the store: on amd64
+	// it is a full barrier, on arm64 they are STLR and LDAR.
 	r.tell()
 	return uint16(atomic.LoadUint32((*uint32)(r.avail))>>16) != seen
 }
@@ -68,8 +67,10 @@ func (r *ring) listen(seen uint16) (more bool) {
 // quiet says that no kick is wanted. With an event index that goes without saying,
 // as the one that was asked for is behind.
 func (r *ring) quiet() {
-	if r.listening {
-		r.listening = false
+	if !r.listening {
+		return
+	}
+	if r.listening = false; r.features&featEventIndex == 0 {
 		r.tell()
 	}
 }

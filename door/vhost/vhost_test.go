@@ -333,6 +333,10 @@ func TestNotifications(t *testing.T) {
 			if err := bustest.CheckOrder(f.frames()); err != nil {
 				t.Error(err)
 			}
+			flags := atomic.LoadUint32(f.rx.word(usedAt)) & 0xffff
+			if quiet := flags == noNotify; quiet == (features&featEventIndex != 0) || flags > 1 {
+				t.Errorf("the flags are %#x", flags)
+			}
 			var b [8]byte
 			_, _ = unix.Read(f.rx.kick, b[:])
 			for i := range 100 {
