@@ -32,6 +32,9 @@ type Visitor struct {
 	// there may be few.
 	Joined func()
 
+	// Tell writes what was wrong with what he did to the file errors of the network.
+	Tell func(err error)
+
 	// Left is called once, when nothing of him is left. Until then he holds the
 	// mount, as an open file does.
 	Left func()

@@ -118,6 +118,7 @@ func (f *FS) visit(l *acceptor, fd int) {
 	n := node{id: makeID(l.row, l.net, nil, 0), row: l.row, net: l.net}
 	v, err := visitor(l, fd)
 	all := &f.sockets.visitors
+	v.Tell = func(err error) { f.tell(&n, v.UID, v.PID, "connect", err) }
 	switch {
 	case err != nil:
 	case fd > maxDescriptors()-spareDescriptors:
@@ -129,13 +130,13 @@ func (f *FS) visit(l *acceptor, fd int) {
 		go func() {
 			if err := l.row.socket.Serve(v); err != nil {
 				v.Left()
-				f.tell(&n, v.UID, v.PID, "connect", err)
+				v.Tell(err)
 			}
 			v.Joined()
 		}()
 		return
 	}
-	f.tell(&n, v.UID, v.PID, "connect", err)
+	v.Tell(err)
 	unix.Close(fd)
 }
 

@@ -51,6 +51,7 @@ type front struct {
 
 	served   chan error // what serve returned
 	left     atomic.Int64
+	told     atomic.Pointer[error] // the last error that was told
 	mu       sync.Mutex
 	received [][]byte // with headers
 	buf      []byte
@@ -98,6 +99,7 @@ func newFront(tb testing.TB) *front {
 func (f *front) visit(n *bus.Network, o bus.JoinOptions) {
 	v := &bus.Visitor{Network: n, FD: f.near, Recv: o.Recv, Send: o.Send}
 	v.Left = func() { f.left.Add(1) }
+	v.Tell = func(err error) { f.told.Store(&err) }
 	go func() { f.served <- serve(v) }()
 }
 

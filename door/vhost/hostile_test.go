@@ -287,6 +287,7 @@ func TestBrokenRings(t *testing.T) {
 				n, _ := unix.Read(wrong, b[:])
 				return n == 8
 			})
+			bustest.WaitFor(t, "the error to be told", func() bool { return f.told.Load() != nil })
 			if n := l.Net.Stats().Frames; !c.rx && n != 0 {
 				t.Errorf("%d frames came of it", n)
 			}

@@ -39,7 +39,8 @@ type ring struct {
 	// Where the ring is, while it runs.
 
 	running           bool
-	broken            error // why it runs no more
+	broken            error           // why it runs no more
+	report            func(why error) // nil: nobody is told
 	desc, avail, used unsafe.Pointer
 	next              uint16 // chain of avail to take
 	seen              uint16 // chains of avail that are known to be there end here
@@ -82,6 +83,9 @@ func (r *ring) fail(why error) {
 	r.running, r.broken = false, why
 	if r.err.fd >= 0 {
 		r.err.now()
+	}
+	if r.report != nil {
+		go r.report(why) // not on a lane
 	}
 }
 

@@ -76,7 +76,9 @@ func (s *session) begin(v *bus.Visitor) error {
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		go func() {
-			_ = s.follow()
+			if err := s.follow(); !left(err) {
+				v.Tell(err)
+			}
 			s.end(e)
 		}()
 		return nil
@@ -99,6 +101,7 @@ func (s *session) join(v *bus.Visitor) (e *lane.Endpoint, err error) {
 		return nil, err
 	}
 	s.dev.mute, s.dev.mtu, s.dev.left = !v.Send, v.Network.MTU, v.Left
+	s.dev.rx.report, s.dev.tx.report = v.Tell, v.Tell
 	o := v.Join()
 	o.Info.Kind, o.Offload = kind, true // what the guest does not take is cut by Write
 	if e, err = lane.Start(v.Network, lane.Config{Sources: []lane.Source{s.dev.source()}}, o); err != nil {

@@ -125,7 +125,7 @@ func listen(t *testing.T, n *bus.Network, path string) (left *atomic.Int64) {
 				t.Error(err)
 				return
 			}
-			v := &bus.Visitor{Network: n, FD: fd, Recv: true, Send: true, Left: func() { left.Add(1) }}
+			v := &bus.Visitor{Network: n, FD: fd, Recv: true, Send: true, Tell: func(err error) { t.Error(err) }, Left: func() { left.Add(1) }}
 			go func() {
 				if err := serve(v); err != nil {
 					t.Error(err)
