@@ -13,7 +13,7 @@ import (
 // before: a signal, or the end of the parent that waits. The rc script has all
 // rights of whoever mounts, so its process is there before the others are given
 // up; and they are before any request is served.
-func begin(o *mountOptions, tree *fs.FS, serve func(), tell *pipe, ends <-chan os.Signal) (err error) {
+func begin(o *mountOptions, tree *fs.FS, serve func(), tell *pipe, ends chan os.Signal) (err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	rc, err := holdScript(ctx, o)
@@ -36,6 +36,14 @@ func begin(o *mountOptions, tree *fs.FS, serve func(), tell *pipe, ends <-chan o
 	case <-started:
 		return failed
 	case s := <-ends:
+		if o.rc == "" { // then it is mounted in a moment
+			<-started
+			select {
+			case ends <- s:
+			default: // one is enough
+			}
+			return failed
+		}
 		err = failf(exitMount, "%s: ended before the rc script: %v", o.dir, s)
 	case <-tell.abandoned():
 		err = failf(exitMount, "%s: the command that mounts was ended before the rc script", o.dir)

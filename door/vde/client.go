@@ -106,36 +106,37 @@ func (p *place) socket(domain, kind, protocol int) (fd int, err error) {
 	return fd, nil
 }
 
-// connectPath connects fd to the socket at a path that the client can reach and that
-// is his own. Its mode is nothing to us, as it is nothing to a vde_switch of root:
-// the owner may change it, and some clients make it 0.
+// connectPath connects fd to the socket at a path that the client can reach, that is
+// his own, and that he may connect to. It may take as long as a file system of his
+// likes, on a thread of its own.
 func (p *place) connectPath(fd int, path string) error {
-	at, err := p.find(path)
+	err := creds.OnOwnThread(func() error {
+		if err := creds.Assume(p.rights); err != nil {
+			return err
+		}
+		at, err := p.open(path)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(at)
+		mode, err := p.owns(at)
+		if err != nil {
+			return err
+		}
+		// The very socket that was looked at.
+		name := fmt.Sprintf("/proc/self/fd/%d", at)
+		if mode&unix.S_IWUSR == 0 { // some clients make it 0, and expect to be found by root
+			if err := unix.Chmod(name, mode|unix.S_IWUSR); err != nil {
+				return os.NewSyscallError("chmod", err)
+			}
+			defer func() { _ = unix.Chmod(name, mode) }()
+		}
+		return os.NewSyscallError("connect", unix.Connect(fd, &unix.SockaddrUnix{Name: name}))
+	})
 	if err != nil {
 		return fail.Errorf(kindOf(err), "the client's socket %s: %v", fail.Quote(path), err)
 	}
-	defer unix.Close(at)
-	if err := p.owns(at); err != nil {
-		return fail.Errorf(kindOf(err), "the client's socket %s %v", fail.Quote(path), err)
-	}
-	// The very socket that was looked at.
-	err = unix.Connect(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d", at)})
-	if err != nil {
-		return fail.Errorf(kindOf(err), "the client's socket %s: %v", fail.Quote(path), os.NewSyscallError("connect", err))
-	}
 	return nil
-}
-
-// find opens a path by O_PATH with the client's rights. It may take as long as a
-// file system of his likes, on a thread of its own.
-func (p *place) find(path string) (fd int, err error) {
-	err = creds.OnOwnThread(func() (err error) {
-		if err = creds.Assume(p.rights); err == nil {
-			fd, err = p.open(path)
-		}
-		return err
-	})
-	return fd, err
 }
 
 // open opens a path as the client would, by O_PATH.
@@ -153,20 +154,20 @@ func (p *place) open(path string) (fd int, err error) {
 	return fd, os.NewSyscallError("openat2", err)
 }
 
-// owns refuses what is not a socket of the client's own: what comes from ipnfs may
-// look like root's to another.
-func (p *place) owns(fd int) error {
+// owns refuses what is not a socket of the client's own, as what comes from ipnfs may
+// look like root's to another, and tells its mode.
+func (p *place) owns(fd int) (mode uint32, err error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return fail.Errorf(kindOf(err), "cannot be looked at: %v", err)
+		return 0, os.NewSyscallError("fstat", err)
 	}
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFSOCK:
-		return fail.Errorf(fail.Invalid, "is no socket")
+		return 0, fail.Errorf(fail.Invalid, "it is no socket")
 	case st.Uid != p.rights.UID:
-		return fail.Errorf(fail.Denied, "is uid %d's, and not that of uid %d, who connected", st.Uid, p.rights.UID)
+		return 0, fail.Errorf(fail.Denied, "it is uid %d's, and not that of uid %d, who connected", st.Uid, p.rights.UID)
 	}
-	return nil
+	return st.Mode & 0o7777, nil
 }
 
 // connectAbstract connects fd to a name in its network namespace, if the client has
@@ -209,8 +210,18 @@ func call(number uintptr, fd int, a *address) error {
 	return nil
 }
 
-// longest is the longest datagram in bytes that can be sent (unix_dgram_sendmsg).
-func longest(fd int) (bytes int, err error) {
+// sendRoom is the memory in bytes for datagrams that a client has not read, as
+// SO_SNDBUF is told; the kernel takes twice as much, for what it needs beside the
+// frames. With less, a client loses many whenever another one is faster.
+const sendRoom = 256 << 10
+
+// makeRoom gives fd sendRoom, or what this process may have (net.core.wmem_max). It
+// returns the length in bytes of the longest datagram that can be sent then
+// (unix_dgram_sendmsg).
+func makeRoom(fd int) (longest int, err error) {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendRoom) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, sendRoom)
+	}
 	room, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
 	return room - 32, os.NewSyscallError("getsockopt", err)
 }

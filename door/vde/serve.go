@@ -75,7 +75,7 @@ func join(v *bus.Visitor, control *os.File, r *request) error {
 	o := v.Join()
 	o.Number, o.Make = r.port, r.port != 0
 	o.Info.Kind, o.Info.Detail = kind, r.description
-	if o.MaxLen, err = longest(fd); err == nil {
+	if o.MaxLen, err = makeRoom(fd); err == nil {
 		var e *lane.Endpoint
 		d := &datagrams{fd: fd, mute: !v.Send, control: control, left: v.Left}
 		if e, err = lane.Start(v.Network, lane.Config{Sources: []lane.Source{{FD: fd, Driver: d}}}, o); err == nil {

@@ -40,7 +40,7 @@ func privateByNamespace(dir string) (fd int, err error) {
 		return -1, fmt.Errorf("a user namespace: %w", err)
 	}
 	fd, err = unix.Open(fmt.Sprintf("/proc/%d/root%s", child.Process.Pid, dir), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	end.Close()
+	_ = end.Close()
 	_ = child.Wait()
 	return fd, os.NewSyscallError("open", err)
 }

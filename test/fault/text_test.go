@@ -141,7 +141,7 @@ func halves(t *testing.T, fd, size int) string {
 func texts(t *testing.T, m *harness.Mounted) (paths []string) {
 	t.Helper()
 	err := filepath.WalkDir(m.Dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && !slices.Contains([]string{"port", "stream", "events"}, d.Name()) {
+		if err == nil && d.Type().IsRegular() && !slices.Contains([]string{"port", "stream", "events"}, d.Name()) {
 			paths = append(paths, path)
 		}
 		return err
