@@ -17,29 +17,38 @@ import (
 	"ipnfs/test/harness"
 )
 
-// initScript is what a guest does. The kernel gives it what the command line
-// says of addr and peer in its environment.
+// initScript is what a guest does. The kernel gives it what the command line says
+// of addr, peer, mtu and others in its environment.
 const initScript = `#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
 modprobe -a virtio_pci virtio_net
 ip addr add $addr/24 dev eth0
-ip link set eth0 up
+ip link set eth0 mtu $mtu up || echo guest: no mtu $mtu
 until nc $peer ` + give + ` </dev/null >/file; do sleep 1; done
 set -- $(sha256sum /file)
 echo guest: got $1
 nc $peer ` + take + ` </file
 echo guest: done
+for other in $(echo $others | tr , ' '); do
+	until ping -c 1 -W 1 -s $((${other#*-}-28)) ${other%-*} >/dev/null; do :; done
+	echo guest: heard $other
+done
 exec sleep 1000000
 `
 
-// startScript starts a guest: sh FILE ADDRESS [option of QEMU...]. The process
-// of QEMU is told in a file. It ends with who started it.
-const startScript = `addr=$1; shift
-echo $$ >%[1]s/$addr.pid
-exec setpriv --pdeathsig KILL qemu-system-x86_64 -accel tcg -m 192 -nodefaults -no-user-config -display none \
-	-serial stdio -kernel %[2]s -initrd %[1]s/initrd -append "console=ttyS0 loglevel=1 panic=-1 addr=$addr peer=` + hostAddr + `" "$@"
+// startScript starts a guest: sh FILE ADDRESS MTU OTHERS [option of QEMU...]. OTHERS
+// are those that it pings, as ADDRESS-LENGTH,... The process of QEMU is told in a
+// file. It ends with who started it.
+const startScript = `args="addr=$1 mtu=$2 others=$3"
+echo $$ >%[1]s/$1.pid
+shift 3
+exec setpriv --pdeathsig KILL qemu-system-x86_64 -accel tcg -m ` + memory + ` -nodefaults -no-user-config -display none \
+	-serial stdio -kernel %[2]s -initrd %[1]s/initrd -append "console=ttyS0 loglevel=1 panic=-1 peer=` + hostAddr + ` $args" "$@"
 `
+
+// memory is that of a guest, as for QEMU.
+const memory = "128M"
 
 // image makes what guests boot, in a directory that all users may read.
 func image(t *testing.T) (dir string) {

@@ -5,7 +5,7 @@
 //   - main_test.go: the network, and the host.
 //   - guest_test.go: what boots, and what it says on its console.
 //   - recipe_test.go: the commands of ipnfs(5) that start a machine.
-//   - ways_test.go: the tests.
+//   - ways_test.go: the ways, and the test.
 //
 // All needs root.
 package vm
@@ -51,7 +51,7 @@ type lab struct {
 func start(t *testing.T) *lab {
 	t.Helper()
 	harness.NeedRoot(t)
-	for _, name := range []string{"ip", "ping", "bash", "setpriv", "socat"} {
+	for _, name := range []string{"ip", "ping", "bash", "setpriv"} {
 		harness.NeedProgram(t, name)
 	}
 	if err := unix.Access("/dev/net/tun", unix.R_OK|unix.W_OK); err != nil {

@@ -1,9 +1,11 @@
 package vm
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -30,10 +32,32 @@ func recipe(t *testing.T, has string) string {
 	return ""
 }
 
+// one finds one of a recipe's commands, which may have several lines.
+func one(commands, has string) string {
+	for command := range strings.SplitSeq(strings.ReplaceAll(commands, "\\\n", " "), "\n") {
+		if strings.Contains(command, has) {
+			return command
+		}
+	}
+	return ""
+}
+
+// fit puts what is a machine's own in place of what a recipe says: the mount, the
+// address of its card, its memory, and the device of a macvtap.
+func (l *lab) fit(commands string, w *way) string {
+	mac := "mac=52:54:00:00:00:" + fmt.Sprintf("%02x", w.addr[len(w.addr)-1])
+	commands = regexp.MustCompile("mac=52(:[0-9a-f]{2}){5}").ReplaceAllString(commands, mac)
+	return strings.NewReplacer(
+		"/ipn/lan", l.Path("lan"),
+		"size=1G", "size="+memory,
+		"/dev/tap$(cat /sys/class/net/mv1/ifindex)", "$(node mv1)",
+	).Replace(commands)
+}
+
 // prelude says where the recipes' $vm is from, and node, which makes the device
 // of a macvtap: udev may not run here, and two namespaces may have the same
 // number of an interface, which is the device's name.
-const prelude = `vm="sh $TMPDIR/start %ADDR%"
+const prelude = `vm="sh $TMPDIR/start %GUEST%"
 node() {
 	set -- $(tr : ' ' <$(echo /sys/class/net/$1/tap*/dev))
 	mkdir $TMPDIR/dev && mount -t tmpfs -o mode=755 dev $TMPDIR/dev && mknod $TMPDIR/dev/tap c $1 $2
@@ -47,13 +71,13 @@ type guest struct {
 	pidFile string
 }
 
-// run starts a guest with the commands of a recipe, in a network namespace, or
-// as a user. It is killed when the test ends.
-func (l *lab) run(t *testing.T, dir, space, addr, commands string) *guest {
+// run starts a guest with commands, in a network namespace, or as a user. It is
+// killed when the test ends.
+func (l *lab) run(t *testing.T, dir, space string, w *way, others, commands string) *guest {
 	t.Helper()
-	commands = strings.NewReplacer("/ipn/", l.Dir+"/", "/dev/tap$(cat /sys/class/net/mv1/ifindex)", "$(node mv1)").Replace(commands)
 	// QEMU ends with the shell that started it: the shell stays.
-	argv := []string{"bash", "-c", strings.ReplaceAll(prelude, "%ADDR%", addr) + commands + "\nwait"}
+	self := fmt.Sprintf("%s %d %s", w.addr, w.mtu, others)
+	argv := []string{"bash", "-c", strings.ReplaceAll(prelude, "%GUEST%", self) + commands + "\nwait"}
 	if space != "" {
 		argv = append([]string{"ip", "netns", "exec", space}, argv...)
 	}
@@ -78,7 +102,7 @@ func (l *lab) run(t *testing.T, dir, space, addr, commands string) *guest {
 		}
 	}()
 	check(t, <-started)
-	g := &guest{newConsole(t, read), filepath.Join(dir, addr+".pid")}
+	g := &guest{newConsole(t, read), filepath.Join(dir, w.addr+".pid")}
 	t.Cleanup(func() {
 		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
 		<-ended
