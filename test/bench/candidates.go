@@ -46,6 +46,7 @@ var networks = map[string]map[string]string{
 	"lossless": {"overflow": "block", "queue": "4096"},
 	"wide":     {"maxports": "20000"},
 	"ethernet": {"policy": "switch"},
+	"patient":  {"policy": "switch", "overflow": "block"},
 }
 
 func makeNetworks(dir string) error {

@@ -13,7 +13,7 @@ const sectionDoors = "Sockets of a network"
 
 const doorsNote = "What one of two clients receives of the other; nothing pinned. ctl: clients of libvdeplug (peers/vdeplug.c), beside " +
 	"vde_switch. qemu and seq: a stream, and packets (peers/packets.c), beside a forwarder in C that knows two peers and looks at no frame. " +
-	"ipnfs: a network with policy switch. At most 64 frames are on their way; flood: as many as the sender can, of which some are lost. " +
+	"ipnfs: a network with policy switch. At most 64 frames are on their way; flood: as many as the sender can, of which some are lost, or, on a network whose overflow is block, few. " +
 	"CPU: of the switch's process, for each frame received."
 
 // doors is the part of that name.
@@ -25,6 +25,8 @@ func (b *session) doors() {
 				"", "ethernet/"+file, "load", file, size))
 		}
 	}
+	vhost, missing := vhostTests()
+	tests, absent = append(tests, vhost...), append(absent, missing...)
 	tests = slices.DeleteFunc(tests, func(t test) bool { return !b.measure.match(t.name()) })
 	for round := range b.options.rounds {
 		b.round(round, tests)
@@ -61,7 +63,8 @@ func (b *session) ctlTests() (tests []test, absent []string) {
 		goals := row{ratios: map[string]float64{"vde": 1.5}, most: map[string]float64{"vde": 1}}
 		tests = append(tests,
 			socketTest("ctl", "vdeplug", columns, goals, "", "ethernet", "window", size),
-			socketTest("ctl", "vdeplug", columns, row{}, ", flood", "ethernet", "flood", size))
+			socketTest("ctl", "vdeplug", columns, row{}, ", flood", "ethernet", "flood", size),
+			socketTest("ctl", "vdeplug", columns, row{}, ", flood, block", "patient", "flood", size))
 	}
 	return tests, absent
 }

@@ -57,7 +57,7 @@ var parts = []part{
 	{"bus", []string{"taskset"}, []string{"fusehub", "relay", "load", "gofuse"}, (*session).bus},
 	{"switch", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames"}, (*session).ethernet},
 	{"middle", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames", "middle"}, (*session).middle},
-	{"doors", nil, []string{"packets", "copy"}, (*session).doors},
+	{"doors", []string{"ip", "ss", "iperf3", "ping"}, []string{"packets", "copy", "frames"}, (*session).doors},
 	{"rfc2889", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames"}, (*session).rfc2889},
 	{"hostile", nil, nil, (*session).hostile},
 }

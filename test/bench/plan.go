@@ -67,6 +67,7 @@ var notes = map[string]string{
 	sectionMiddle:  middleNote,
 	sectionProfile: profileNote,
 	sectionDoors:   doorsNote,
+	sectionVhost:   vhostNote,
 }
 
 var (
