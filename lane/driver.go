@@ -25,9 +25,10 @@ type Driver interface {
 	// returns how many it took. Those that did not reach the far end, though
 	// others may, it takes too, and says so (t.Lost). If it takes fewer than all,
 	// the error is EAGAIN or nil, and the rest waits in the port's queue until
-	// the descriptor may be written; or another one, which ends the endpoint. EAGAIN
-	// with all taken says that a frame is cut, whose tail the driver keeps: Write is
-	// called when the descriptor may be written, though it be without frames.
+	// the descriptor may be written (Source.OutFD); or another one, which ends the
+	// endpoint. EAGAIN with all taken says that a frame is cut, whose tail the driver
+	// keeps: Write is called when the descriptor may be written, though it be without
+	// frames.
 	Write(t *Turn, frames []frame.Frame) (taken int, err error)
 
 	// Close closes the descriptor. It is the last call, when all others have
@@ -37,7 +38,10 @@ type Driver interface {
 
 // Source is a descriptor with its driver. epoll must know such descriptors.
 type Source struct {
-	FD     int
+	FD int
+	// OutFD is the descriptor that is readable when Write may find room, where FD
+	// cannot tell by being writable; 0: FD does.
+	OutFD  int
 	Driver Driver
 	// Bulk says that it costs nothing to ask for more frames than there are, as one
 	// call brings all: bursts need not grow.

@@ -326,3 +326,65 @@ func TestRegularFile(t *testing.T) {
 		t.Errorf("it ended as %q", reason)
 	}
 }
+
+// A descriptor that cannot be written tells of room by another one, which is watched
+// while something waits.
+func TestOutFD(t *testing.T) {
+	l := lanetest.Hub(t)
+	far := lanetest.NewFar(t)
+	room, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(room)
+	d := script(far)
+	var tokens [8]byte
+	d.write = func(turn *lane.Turn, frames []frame.Frame) (int, error) {
+		if _, err := unix.Read(room, tokens[:]); err != nil {
+			return 0, err
+		}
+		n := min(len(frames), int(binary.NativeEndian.Uint64(tokens[:])))
+		taken, err := d.Datagrams.Write(turn, frames[:n])
+		if err == nil && taken < len(frames) {
+			err = unix.EAGAIN
+		}
+		return taken, err
+	}
+	e, err := lane.Start(l.Net, lane.Config{Sources: []lane.Source{{FD: far.Near, OutFD: room, Driver: d}}}, both)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	give := func(n byte) {
+		tokens := [8]byte{}
+		binary.NativeEndian.PutUint64(tokens[:], uint64(n))
+		_, _ = unix.Write(room, tokens[:])
+	}
+	rec := &bustest.Recorder{}
+	c := l.Join(t, rec)
+	if got := lanetest.Watched(t, room); got != 0 {
+		t.Errorf("events %#x are watched where nothing waits", got)
+	}
+	for i := range 20 {
+		bustest.Send(c, lanetest.Frame(1, i))
+	}
+	if got := lanetest.Watched(t, room); got != unix.EPOLLIN {
+		t.Errorf("events %#x are watched where frames wait", got)
+	}
+	for n := 5; n <= 20; n += 5 {
+		give(5)
+		if err := bustest.CheckOrder(far.Await(t, n)); err != nil {
+			t.Error(err)
+		}
+	}
+	bustest.WaitFor(t, "nothing to be watched", func() bool { return lanetest.Watched(t, room) == 0 })
+	far.Bring(t, lanetest.Frame(2, 0))
+	bustest.WaitFor(t, "a frame from it", func() bool { return len(rec.Frames()) == 1 })
+	for i := range 3 {
+		bustest.Send(c, lanetest.Frame(1, 20+i))
+	}
+	e.Close()
+	if got := lanetest.Watched(t, room); got != 0 {
+		t.Errorf("events %#x are watched behind the end", got)
+	}
+}

@@ -31,11 +31,13 @@ type lane struct {
 	again, other []*source // that have more to do than epoll tells; swapped
 }
 
-// Numbers of what is no source.
+// Numbers of what is no source, and what is added to that of a source for its OutFD.
 const (
 	wakeNumber uint64 = iota
 	timerNumber
 	firstNumber
+
+	outNumber uint64 = 1 << 63
 )
 
 // post has a source go on; of none: it ends the lane. Any goroutine may call it.
@@ -167,8 +169,12 @@ func (l *lane) serve() (more bool) {
 		case timerNumber:
 			l.timers.expire()
 		default:
+			events := e.Events
+			if number&outNumber != 0 {
+				number, events = number&^outNumber, out
+			}
 			if s := l.source(number); s != nil {
-				s.serve(l.turn, e.Events)
+				s.serve(l.turn, events)
 			}
 		}
 	}

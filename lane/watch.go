@@ -30,19 +30,40 @@ func (s *source) want(on, off uint32) {
 func (w *watch) set(s *source, on, off uint32) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	events := w.events&^off | on
-	if w.ended || events == w.events {
+	had, events := w.events, w.events&^off|on
+	if w.ended || events == had {
 		return nil
 	}
+	w.events = events
+	if s.OutFD == 0 {
+		return s.lane.watch(s.FD, s.number, had, events)
+	}
+	if err := s.lane.watch(s.OutFD, s.number|outNumber, room(had), room(events)); err != nil {
+		return err
+	}
+	return s.lane.watch(s.FD, s.number, had&in, events&in)
+}
+
+// room is what is wanted of an OutFD.
+func room(events uint32) uint32 {
+	if events&out != 0 {
+		return in
+	}
+	return 0
+}
+
+// watch tells epoll that other events of a descriptor are wanted than were before.
+func (l *lane) watch(fd int, number uint64, had, events uint32) error {
 	op := unix.EPOLL_CTL_MOD
 	switch {
+	case events == had:
+		return nil
 	case events == 0:
 		op = unix.EPOLL_CTL_DEL
-	case w.events == 0:
+	case had == 0:
 		op = unix.EPOLL_CTL_ADD
 	}
-	w.events = events
-	return s.lane.control(op, s.FD, s.number, events)
+	return l.control(op, fd, number, events)
 }
 
 // end is the last call: nothing is wanted any more.
