@@ -6,6 +6,7 @@ import (
 	_ "ipnfs/door/qemu"
 	_ "ipnfs/door/seq"
 	_ "ipnfs/door/vde"
+	_ "ipnfs/door/vhost"
 	"ipnfs/iface"
 	_ "ipnfs/policies/broadcast"
 	_ "ipnfs/policies/l2switch"
