@@ -26,13 +26,15 @@ func (b *session) doors() {
 		}
 	}
 	vhost, missing := vhostTests()
-	tests, absent = append(tests, vhost...), append(absent, missing...)
-	tests = slices.DeleteFunc(tests, func(t test) bool { return !b.measure.match(t.name()) })
+	absent = append(absent, missing...)
+	unwanted := func(t test) bool { return !b.measure.match(t.name()) }
+	tests, vhost = slices.DeleteFunc(tests, unwanted), slices.DeleteFunc(vhost, unwanted)
 	for round := range b.options.rounds {
 		b.round(round, tests)
+		b.round(round, vhost)
 	}
 	if b.ctx.Err() == nil {
-		fmt.Print(b.report(tests, b.doorSeconds()))
+		fmt.Print(b.report(slices.Concat(tests, vhost), b.doorSeconds()))
 		if len(absent) > 0 {
 			fmt.Printf("Absent: %s.\n\n", strings.Join(absent, ", "))
 		}

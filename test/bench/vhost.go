@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -14,8 +15,9 @@ import (
 const sectionVhost = "Socket of virtual machines"
 
 const vhostNote = "Two ports of virtio-user, both of one DPDK testpmd that returns by each what came by the other, so that frames go " +
-	"round; a network with policy broadcast. One of the CPUs is testpmd's, which never sleeps. memcpy: copies a second of as many bytes, " +
-	"by one thread in C (peers/copy.c). taps: 64-byte frames delivered of a flood from a tap to another, policy switch."
+	"round; a network with policy broadcast. ipnfs has one CPU, and testpmd, which never sleeps, another. memcpy: copies a second of as " +
+	"many bytes by one thread in C (peers/copy.c), from 256 places, as rings have, to others. ipnfs copies a frame twice: from the one, and to " +
+	"the other. taps: 64-byte frames delivered of a flood from a tap to another, policy switch, nothing pinned."
 
 // vhostTests are those of the socket vhost, if there is a program to connect, and what is not there.
 func vhostTests() (tests []test, absent []string) {
@@ -24,7 +26,7 @@ func vhostTests() (tests []test, absent []string) {
 	}
 	for _, size := range []string{"64", "1514", "60000"} {
 		title := "vhost, " + size + " B"
-		t := test{section: sectionVhost, id: title, columns: []string{"ipnfs"}, free: true, door: "lan/vhost", args: []string{size},
+		t := test{section: sectionVhost, id: title, columns: []string{"ipnfs"}, door: "lan/vhost", args: []string{size},
 			drive: (*session).vhost, rows: []row{
 				{title: title + ", frames/s", key: "fps"},
 				{title: title + ", Gbit/s", key: "gbits"},
@@ -52,7 +54,8 @@ func (b *session) vhost(d *daemon, t *test) (map[string]float64, error) {
 	}
 	begun := counter(network, "received")
 	pmd, err := b.launch("testpmd", "", func() bool { return counter(network, "received") > begun+1000 },
-		"dpdk-testpmd", "--no-huge", "--no-pci", "--no-telemetry", "-m", "512", "--lcores=0@0,1@1", fmt.Sprint("--file-prefix=ipnbench", os.Getpid()),
+		"dpdk-testpmd", "--no-huge", "--no-pci", "--no-telemetry", "-m", "512",
+		fmt.Sprintf("--lcores=0@%d,1@%d", b.cpu, (b.cpu+1)%runtime.NumCPU()), fmt.Sprint("--file-prefix=ipnbench", os.Getpid()),
 		"--vdev=net_virtio_user0,path="+door, "--vdev=net_virtio_user1,path="+door, "--", "--forward-mode=io", "--tx-first",
 		"--burst="+burst, "--mbuf-size="+room, "--total-num-mbufs="+count, "--txpkts="+t.args[0])
 	if err != nil {
@@ -68,7 +71,7 @@ func (b *session) vhost(d *daemon, t *test) (map[string]float64, error) {
 	b.stop(pmd)
 	values := map[string]float64{"fps": frames / seconds, "gbits": frames * bytes * 8 / seconds / 1e9, "cpu": cpu / frames * 1e6}
 	var copied struct{ FPS float64 }
-	if out, err := b.run(b.tools["copy"], t.args[0], burst, "0.5"); err != nil {
+	if out, err := b.run(b.tools["copy"], t.args[0], "256", "0.5"); err != nil {
 		return nil, err
 	} else if err := json.Unmarshal([]byte(out), &copied); err != nil {
 		return nil, fmt.Errorf("copy said %q: %w", out, err)
