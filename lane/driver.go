@@ -43,6 +43,9 @@ type Source struct {
 	// cannot tell by being writable; 0: FD does.
 	OutFD  int
 	Driver Driver
+	// Bulk says that it costs nothing to ask for more frames than there are, as one
+	// call brings all: bursts need not grow.
+	Bulk bool
 }
 
 // ErrMore is returned by a Read that has more frames at hand than room, of which

@@ -154,11 +154,15 @@ func (s *source) admit(b *bus.Batch) (bytes, cost int) {
 
 // adapt chooses how many frames to read the next time. A burst grows while
 // there is as much as was asked for, one time after the other: at low load
-// single frames are forwarded at once. most is how many of such frames fit one turn.
+// single frames are forwarded at once. A Bulk source is always asked for what fits:
+// fewer calls, and nobody waits for what is not there. most is how many of such
+// frames fit one turn.
 func (s *source) adapt(asked, got, most int) {
 	busy := s.round == s.lane.round-1
 	s.round = s.lane.round
 	switch {
+	case s.Bulk && got > 0:
+		s.burst = max(1, min(MaxBurst, most))
 	case got < asked:
 		s.burst = max(1, got)
 	case busy:

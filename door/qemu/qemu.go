@@ -64,7 +64,7 @@ func newPeer(v *bus.Visitor) *peer {
 	return &peer{fd: v.FD, net: v.Network, mute: !v.Send, left: v.Left, in: input{typical: 8 * firstAsk}}
 }
 
-func (p *peer) sources() []lane.Source { return []lane.Source{{FD: p.fd, Driver: p}} }
+func (p *peer) sources() []lane.Source { return []lane.Source{{FD: p.fd, Driver: p, Bulk: true}} }
 
 // Close is lane.Driver's.
 func (p *peer) Close() {

@@ -22,16 +22,18 @@ var sources = map[string]string{
 	"relay":   "peers/relay.c",
 	"middle":  "peers/middle.c",
 	"packets": "peers/packets.c",
+	"vdeplug": "peers/vdeplug.c",
+	"copy":    "peers/copy.c",
 	"load":    "peers/load/*.c",
 	"frames":  "peers/frames/*.c",
 }
 
-// build compiles peers and load generators into dir and returns their paths by name.
+// libraries are what some are linked with.
+var libraries = map[string][]string{"vdeplug": {"-lvdeplug"}}
+
+// build compiles peers and load generators, whose sources are in dir, into dir and returns their paths
+// by name.
 func build(ctx context.Context, dir string, wanted []string) (map[string]string, error) {
-	fmt.Fprintln(os.Stderr, "bench: compiling the peers")
-	if err := os.CopyFS(dir, files); err != nil {
-		return nil, err
-	}
 	tools := map[string]string{}
 	for _, name := range wanted {
 		if tools[name] != "" {
@@ -45,7 +47,7 @@ func build(ctx context.Context, dir string, wanted []string) (map[string]string,
 			if err != nil {
 				return nil, err
 			}
-			command = append([]string{"cc", "-O2", "-Wall", "-Wextra", "-pthread", "-o", tools[name]}, found...)
+			command = append([]string{"cc", "-O2", "-Wall", "-Wextra", "-pthread", "-o", tools[name]}, append(found, libraries[name]...)...)
 			in = dir
 		}
 		if err := compile(ctx, in, command[0], command[1:]...); err != nil {

@@ -8,7 +8,7 @@ import (
 
 // candidate says how a program under test is started, and where its bus is.
 type candidate struct {
-	tool      string                    // its name in session.tools
+	tool      string                    // its name in session.tools, or a program's
 	args      func(dir string) []string // of the tool
 	serves    string                    // there once it serves
 	prepare   func(dir string) error    // then
@@ -20,6 +20,11 @@ func args(words ...string) func(string) []string {
 	return func(dir string) []string { return append(words[:len(words):len(words)], dir) }
 }
 
+// forwarder are the arguments of packets for a socket.
+func forwarder(file string) func(string) []string {
+	return func(dir string) []string { return []string{"forward", file, dir + "/socket"} }
+}
+
 var candidates = map[string]candidate{
 	"C-null":       {tool: "fusehub", args: args("null"), serves: "port", transport: "file", door: "port"},
 	"C-hub":        {tool: "fusehub", args: args("hub"), serves: "port", transport: "file", door: "port"},
@@ -27,6 +32,9 @@ var candidates = map[string]candidate{
 	"go-fuse-hub":  {tool: "gofuse", args: args("hub"), serves: "port", transport: "file", door: "port"},
 	"relay-hub": {tool: "relay", args: func(dir string) []string { return []string{dir + "/hub"} },
 		serves: "hub", transport: "dgram", door: "hub"},
+	"C-qemu":  {tool: "packets", args: forwarder("qemu"), serves: "socket", door: "socket"},
+	"C-seq":   {tool: "packets", args: forwarder("seq"), serves: "socket", door: "socket"},
+	"vde-ctl": {tool: "vde_switch", args: args("-s"), serves: "ctl"},
 	"ipnfs": {tool: "ipnfs", args: args("mount", "-f"), serves: "version", prepare: makeNetworks,
 		transport: "file", door: "lan/port"},
 }
@@ -37,6 +45,8 @@ var networks = map[string]map[string]string{
 	"deep":     {"queue": "4096"},
 	"lossless": {"overflow": "block", "queue": "4096"},
 	"wide":     {"maxports": "20000"},
+	"ethernet": {"policy": "switch"},
+	"patient":  {"policy": "switch", "overflow": "block"},
 }
 
 func makeNetworks(dir string) error {

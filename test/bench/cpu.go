@@ -38,13 +38,19 @@ func (l *lan) switchDaemons() (own []*daemon) {
 func (l *lan) cpuSeconds() float64 {
 	sum := 0.0
 	for _, d := range l.switchDaemons() {
-		const cpuclockSched = 2 // see clock_getcpuclockid(3)
-		var t unix.Timespec
-		if unix.ClockGettime(int32(^d.pid()<<3|cpuclockSched), &t) == nil {
-			sum += float64(t.Nano()) / 1e9
-		}
+		sum += d.cpuSeconds()
 	}
 	return sum
+}
+
+// cpuSeconds is what a daemon has used, 0 if that cannot be told.
+func (d *daemon) cpuSeconds() float64 {
+	const cpuclockSched = 2 // see clock_getcpuclockid(3)
+	var t unix.Timespec
+	if unix.ClockGettime(int32(^d.pid()<<3|cpuclockSched), &t) != nil {
+		return 0
+	}
+	return float64(t.Nano()) / 1e9
 }
 
 // contextSwitches is how often the switch's threads went to sleep or were preempted.

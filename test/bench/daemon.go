@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -31,7 +32,7 @@ func (b *session) start(name string, pinned bool) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := append([]string{b.tools[c.tool]}, c.args(dir)...)
+	args := append([]string{cmp.Or(b.tools[c.tool], c.tool)}, c.args(dir)...)
 	if pinned {
 		args = append([]string{"taskset", "-c", strconv.Itoa(b.cpu)}, args...)
 	}

@@ -77,11 +77,11 @@ func (b *session) load(d *daemon, t *test) (map[string]float64, error) {
 	cmd := b.command(ctx, d, b.loadArgs(d, t))
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s: %w", d.name, t.name(), err)
+		return nil, err
 	}
 	values := map[string]float64{}
 	if err := json.Unmarshal(out, &values); err != nil {
-		return nil, fmt.Errorf("%s: %s: load said %q: %w", d.name, t.name(), out, err)
+		return nil, fmt.Errorf("load said %q: %w", out, err)
 	}
 	if values["lost"] != 0 || values["wrong"] != 0 {
 		b.fail(fmt.Errorf("%s: %s: %.0f deliveries lost, %.0f wrong", d.name, t.name(), values["lost"], values["wrong"]))

@@ -1,6 +1,6 @@
 // Command bench measures ipnfs beside its peers and prints Markdown tables for doc/performance.md.
 //
-//	go run ./test/bench -bin PATH/ipnfs [-part bus,switch,middle,rfc2889,hostile] [-only CANDIDATE,...] [-measure NAME,...]
+//	go run ./test/bench -bin PATH/ipnfs [-part bus,switch,middle,doors,rfc2889,hostile] [-only CANDIDATE,...] [-measure NAME,...]
 //	                    [-rounds 5] [-seconds S] [-profile] [-json FILE]
 //
 // Part bus measures files: peers are a minimal C daemon on raw /dev/fuse (peers/fusehub.c),
@@ -14,6 +14,8 @@
 //
 // Part middle measures what it costs to have a program between two networks that sees each frame; the
 // peer is vde_plug between two vde_switches.
+//
+// Part doors measures the sockets of a network: peers are vde_switch and forwarders in C, and memcpy.
 //
 // Part rfc2889 does RFC 2889's tests of a switch, once.
 //
@@ -55,6 +57,7 @@ var parts = []part{
 	{"bus", []string{"taskset"}, []string{"fusehub", "relay", "load", "gofuse"}, (*session).bus},
 	{"switch", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames"}, (*session).ethernet},
 	{"middle", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames", "middle"}, (*session).middle},
+	{"doors", []string{"ip", "ss", "iperf3", "ping"}, []string{"packets", "copy", "frames"}, (*session).doors},
 	{"rfc2889", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames"}, (*session).rfc2889},
 	{"hostile", nil, nil, (*session).hostile},
 }
@@ -121,6 +124,10 @@ func bench(o options) error {
 	for _, p := range chosen {
 		wanted = append(wanted, p.builds...)
 	}
+	if err := os.CopyFS(dir, files); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "bench: compiling the peers")
 	if b.tools, err = build(ctx, dir, wanted); err != nil {
 		return err
 	}

@@ -12,7 +12,10 @@ type test struct {
 	window  string   // load's -w
 	rows    []row    // what of the result is shown
 
-	// Parts switch and middle only.
+	// Part doors only: it is what loads the candidate.
+	drive func(*session, *daemon, *test) (map[string]float64, error)
+
+	// Parts switch, middle and doors only.
 	id        string // what name says instead of the title
 	once      bool   // in one round
 	reference string // the column that the peers' cells are compared with
@@ -63,6 +66,8 @@ var notes = map[string]string{
 	sectionSwitch:  switchNote,
 	sectionMiddle:  middleNote,
 	sectionProfile: profileNote,
+	sectionDoors:   doorsNote,
+	sectionVhost:   vhostNote,
 }
 
 var (

@@ -81,9 +81,13 @@ func (b *session) round(round int, tests []test) {
 			if d == nil {
 				continue
 			}
-			values, err := b.load(d, &t)
+			drive := t.drive
+			if drive == nil {
+				drive = (*session).load
+			}
+			values, err := drive(b, d, &t)
 			if err != nil {
-				b.fail(err)
+				b.fail(fmt.Errorf("%s: %s: %w", name, t.name(), err))
 				continue
 			}
 			b.results = append(b.results, result{round, t.name(), t.free, column, values})

@@ -3,7 +3,8 @@
  *
  *	packets forward qemu|seq PATH		listen at PATH and pass what one of two peers sends to the other
  *	packets load qemu|seq PATH BYTES SECONDS	connect twice, send frames by one connection, receive them by
- *						the other, and print how many went a second
+ *						the other, and print JSON: fps, how many came a second;
+ *						frames, how many came
  *
  * qemu is a stream of frames behind 4-byte big-endian lengths; the forwarder passes bytes and looks at
  * none. seq is a message a frame, passed by recvmmsg and sendmmsg. At most WINDOW frames are on their way,
@@ -11,7 +12,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,46 +45,49 @@ static void prepare(int n, size_t bytes)
 	}
 }
 
-/* Pass what is there. A peer that takes nothing makes us wait for him. */
-static void pass(int from, int to)
+/* Pass what is there, and tell whether both peers are. A peer that takes nothing makes us wait for him. */
+static int pass(int from, int to)
 {
 	if (!packets) {
 		ssize_t n = read(from, buffer, ROOM);
 		if (n <= 0)
-			exit(0);
+			return 0;
 		for (ssize_t at = 0, done; at < n; at += done)
 			if ((done = write(to, (char *)buffer + at, n - at)) < 0)
-				exit(0);
-		return;
+				return 0;
+		return 1;
 	}
 	prepare(BURST, ROOM);
 	int n = recvmmsg(from, headers, BURST, MSG_DONTWAIT, NULL);
-	if (n <= 0)
-		return;
 	for (int i = 0; i < n; i++) {
 		if (headers[i].msg_len == 0)
-			exit(0);
+			return 0;
 		pieces[i].iov_len = headers[i].msg_len;
 	}
 	for (int at = 0, done; at < n; at += done)
 		if ((done = sendmmsg(to, headers + at, n - at, 0)) < 0)
-			exit(0);
+			return 0;
+	return 1;
 }
 
+/* Serve two peers until one hangs up. */
 static void forward(int listener)
 {
-	int peers[2], epoll = epoll_create1(0);
+	int peers[2], epoll = epoll_create1(0), both = 1;
 	for (int i = 0; i < 2; i++) {
 		struct epoll_event event = { .events = EPOLLIN, .data.u32 = i };
 		if ((peers[i] = accept(listener, NULL, NULL)) < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, peers[i], &event))
 			die("accept");
 	}
-	for (;;) {
+	while (both) {
 		struct epoll_event events[2];
 		int n = epoll_wait(epoll, events, 2, -1);
-		for (int i = 0; i < n; i++)
-			pass(peers[events[i].data.u32], peers[1 - events[i].data.u32]);
+		for (int i = 0; i < n && both; i++)
+			both = pass(peers[events[i].data.u32], peers[1 - events[i].data.u32]);
 	}
+	close(peers[0]);
+	close(peers[1]);
+	close(epoll);
 }
 
 static double now(void)
@@ -152,7 +156,7 @@ static void load(int from, int to, int bytes, double seconds)
 			burst(from, bytes);
 		came += take(to, bytes);
 	}
-	printf("%.0f\n", came / size / (t - begin));
+	printf("{\"fps\": %.0f, \"frames\": %ld}\n", came / size / (t - begin), came / size);
 }
 
 static int open_socket(const char *path, int listening)
@@ -170,8 +174,11 @@ int main(int argc, char **argv)
 	if (argc < 4)
 		return 2;
 	packets = !strcmp(argv[2], "seq");
-	if (!strcmp(argv[1], "forward"))
-		forward(open_socket(argv[3], 1));
+	if (!strcmp(argv[1], "forward")) {
+		signal(SIGPIPE, SIG_IGN);
+		for (int listener = open_socket(argv[3], 1);;)
+			forward(listener);
+	}
 	if (argc < 6)
 		return 2;
 	int from = open_socket(argv[3], 0), to = open_socket(argv[3], 0);
