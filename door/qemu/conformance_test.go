@@ -13,15 +13,6 @@ import (
 	"ipnfs/lane/lanetest"
 )
 
-// joinable is an endpoint that the suite joins.
-type joinable struct{ *lane.Endpoint }
-
-// Attach is what Start does when it has joined.
-func (j joinable) Attach(c *bus.Conn) {
-	j.Endpoint.Attach(c)
-	j.Serve()
-}
-
 func TestConforms(t *testing.T) {
 	bustest.TestEndpoint(t, func(tb testing.TB) *bustest.Fixture {
 		l := lanetest.Hub(tb) // it lends the driver its memory
@@ -34,7 +25,7 @@ func TestConforms(t *testing.T) {
 		var reading sync.WaitGroup
 		tb.Cleanup(reading.Wait)
 		return &bustest.Fixture{
-			Endpoint: joinable{e},
+			Endpoint: lanetest.Joinable{Endpoint: e},
 			Options:  bus.JoinOptions{Recv: true, Send: true},
 			Bring:    func(frame []byte) { _, _ = unix.Write(g.fd, wire(frame)) },
 			Close:    e.Close,

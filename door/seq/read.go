@@ -2,7 +2,6 @@ package seq
 
 import (
 	"io"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -10,33 +9,10 @@ import (
 	"ipnfs/lane"
 )
 
-// mmsghdr is struct mmsghdr.
-type mmsghdr struct {
-	hdr unix.Msghdr
-	len uint32
-	_   [4]byte
-}
-
-// input is what recvmmsg needs.
-type input struct {
-	headers [lane.MaxBurst]mmsghdr
-	iov     [lane.MaxBurst]unix.Iovec
-}
-
 // receive receives up to room messages.
-func (p *peer) receive(t *lane.Turn, room int) (messages []mmsghdr, errno unix.Errno) {
-	in := &p.in
-	for i := range room {
-		buf := t.Buffer(i)
-		in.iov[i] = unix.Iovec{Base: &buf[0], Len: uint64(len(buf))}
-		in.headers[i] = mmsghdr{hdr: unix.Msghdr{Iov: &in.iov[i], Iovlen: 1}}
-	}
-	p.first.prepare(&in.headers[0].hdr)
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(p.fd), uintptr(unsafe.Pointer(&in.headers[0])), uintptr(room), unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC, 0, 0)
-	if errno != 0 {
-		return nil, errno
-	}
-	return in.headers[:n], 0
+func (p *peer) receive(t *lane.Turn, room int) (messages []lane.Message, errno unix.Errno) {
+	p.first.prepare(&p.in.Prepare(t, room)[0].Msghdr)
+	return p.in.Receive(p.fd, room)
 }
 
 // Read is lane.Driver's. Descriptors that come with a message that is not the first are
@@ -46,19 +22,19 @@ func (p *peer) Read(t *lane.Turn, room int) (frames int, err error) {
 	if errno != 0 {
 		return 0, errno
 	}
-	if !p.first.came && p.first.arrived(&messages[0].hdr) {
-		p.mute, messages[0].len = true, 0 // a tap comes, and nothing else counts
+	if !p.first.came && p.first.arrived(&messages[0].Msghdr) {
+		p.mute, messages[0].Len = true, 0 // a tap comes, and nothing else counts
 	}
 	empty := false
 	for i := range messages {
 		m := &messages[i]
-		size := int(m.len)
+		size := int(m.Len)
 		switch {
 		case size == 0:
 			empty = true // or the end
 		case p.mute:
 			t.Drop(frame.DropFiltered, size)
-		case m.hdr.Flags&unix.MSG_TRUNC != 0:
+		case m.Flags&unix.MSG_TRUNC != 0:
 			t.Refused()
 		default:
 			t.Batch.AddPlain(t.Buffer(i)[:size])
@@ -68,6 +44,11 @@ func (p *peer) Read(t *lane.Turn, room int) (frames int, err error) {
 		return len(messages), io.EOF
 	}
 	return len(messages), nil
+}
+
+// Write is lane.Driver's.
+func (p *peer) Write(t *lane.Turn, frames []frame.Frame) (taken int, err error) {
+	return p.out.Write(t, p.fd, frames)
 }
 
 // ended tells whether a message without bytes was none: the peer has closed, and no

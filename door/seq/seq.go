@@ -4,7 +4,7 @@
 // The path of a frame from one such peer to another: the lane learns that the first
 // one's socket has messages. Read (read.go) receives a burst of them by recvmmsg into
 // the lane's memory, and lends it to a batch, which goes into the bus. The policy picks
-// the second peer, whose Write (write.go) sends the burst by sendmmsg, on the same
+// the second peer, whose Write sends the burst by sendmmsg, on the same
 // goroutine. Nothing is copied in between. Of a tap the path is that of
 // ipnfs/iface/device; tap.go tells how it gets there.
 package seq
@@ -34,8 +34,7 @@ type peer struct {
 	mute bool // it may not send: what comes is dropped
 	left func()
 
-	in  input
-	out output
+	in, out lane.Messages
 
 	first first
 	kept  atomic.Bool // the connection outlives the endpoint as the life line of a tap, or is closed

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -55,15 +54,6 @@ func (g *guest) hangUp(tb testing.TB) {
 	bustest.WaitFor(tb, "the port to end", func() bool { return g.left.Load() == 1 })
 }
 
-// joinable is an endpoint that the suite joins.
-type joinable struct{ *lane.Endpoint }
-
-// Attach is what Start does when it has joined.
-func (j joinable) Attach(c *bus.Conn) {
-	j.Endpoint.Attach(c)
-	j.Serve()
-}
-
 func TestConforms(t *testing.T) {
 	bustest.TestEndpoint(t, func(tb testing.TB) *bustest.Fixture {
 		g, v := pair(tb, nil)
@@ -71,37 +61,8 @@ func TestConforms(t *testing.T) {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		var stalled atomic.Bool
-		var reading sync.WaitGroup
-		tb.Cleanup(reading.Wait)
-		return &bustest.Fixture{
-			Endpoint: joinable{e},
-			Options:  bus.JoinOptions{Recv: true, Send: true},
-			Bring:    func(frame []byte) { g.Try(frame) },
-			Close:    e.Close,
-			Received: func() [][]byte {
-				if stalled.Load() {
-					return g.Taken()
-				}
-				return g.Received()
-			},
-			Stall: func(on bool) {
-				stalled.Store(on)
-				if !on {
-					reading.Go(func() { readAll(g) })
-				}
-			},
-		}
+		return lanetest.Fixture(tb, e, g.Far)
 	})
-}
-
-// readAll reads what comes until the port has ended.
-func readAll(g *guest) {
-	for !g.Closed() {
-		poll := []unix.PollFd{{Fd: int32(g.FD), Events: unix.POLLIN}}
-		_, _ = unix.Poll(poll, -1)
-		g.Received()
-	}
 }
 
 // Empty messages are ignored, also as the first and the last ones, and the end is none.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -19,15 +17,6 @@ import (
 	"ipnfs/lane/lanetest"
 	"ipnfs/test/harness"
 )
-
-// joinable is an endpoint that the suite joins.
-type joinable struct{ *lane.Endpoint }
-
-// Attach is what Start does when it has joined.
-func (j joinable) Attach(c *bus.Conn) {
-	j.Endpoint.Attach(c)
-	j.Serve()
-}
 
 // driver is that of the near end, without a control connection.
 func driver(tb testing.TB, far *lanetest.Far) *datagrams {
@@ -47,33 +36,7 @@ func TestConforms(t *testing.T) {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		var stalled atomic.Bool
-		var reading sync.WaitGroup
-		tb.Cleanup(reading.Wait)
-		return &bustest.Fixture{
-			Endpoint: joinable{e},
-			Options:  bus.JoinOptions{Recv: true, Send: true},
-			Bring:    func(frame []byte) { far.Try(frame) },
-			Close:    e.Close,
-			Received: func() [][]byte {
-				if stalled.Load() {
-					return far.Taken()
-				}
-				return far.Received()
-			},
-			Stall: func(on bool) {
-				stalled.Store(on)
-				if !on {
-					reading.Go(func() {
-						for !far.Closed() {
-							poll := []unix.PollFd{{Fd: int32(far.FD), Events: unix.POLLIN}}
-							_, _ = unix.Poll(poll, -1)
-							far.Received()
-						}
-					})
-				}
-			},
-		}
+		return lanetest.Fixture(tb, e, far)
 	})
 }
 
@@ -114,8 +77,8 @@ func TestNoAllocations(t *testing.T) {
 	})
 }
 
-// A frame over the mtu is refused, and one that is longer than any network allows is
-// dropped.
+// A frame over the mtu is refused, and so is one that is longer than any network
+// allows.
 func TestLongFrames(t *testing.T) {
 	l := newLab(t)
 	a, b := l.join(t, 0, ""), l.join(t, 0, "")
@@ -137,7 +100,7 @@ func TestLongFrames(t *testing.T) {
 		t.Skip("this takes root: ", err)
 	}
 	a.sends(t, make([]byte, lane.FrameRoom+1))
-	bustest.WaitFor(t, "the longest to be counted", func() bool { return lanetest.Count(l.Net.Port(1), "drop_malformed") == 1 })
+	bustest.WaitFor(t, "the longest to be counted", func() bool { return lanetest.Count(l.Net.Port(1), "refused_too_long") == 2 })
 	a.sends(t, []byte("after it"))
 	if got := b.receive(t); string(got) != "after it" {
 		t.Errorf("%d bytes came", len(got))

@@ -101,15 +101,6 @@ func TestSuperFrames(t *testing.T) {
 	}
 }
 
-// joinable is an endpoint that the suite joins.
-type joinable struct{ *lane.Endpoint }
-
-// Attach is what Start does when it has joined.
-func (j joinable) Attach(c *bus.Conn) {
-	j.Endpoint.Attach(c)
-	j.Serve()
-}
-
 func TestConforms(t *testing.T) {
 	bustest.TestEndpoint(t, func(tb testing.TB) *bustest.Fixture {
 		f := newFront(tb)
@@ -136,7 +127,7 @@ func TestConforms(t *testing.T) {
 		var stalled atomic.Bool
 		var reading sync.WaitGroup
 		return &bustest.Fixture{
-			Endpoint: joinable{e},
+			Endpoint: lanetest.Joinable{Endpoint: e},
 			Options:  bus.JoinOptions{Recv: true, Send: true, Offload: true},
 			Received: func() [][]byte {
 				if !stalled.Load() {
