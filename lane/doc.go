@@ -24,8 +24,8 @@
 // network makes wait (overflow = block) is parked. Both are copies, charged to the
 // network; without memory for them they are lost, and counted so. Meanwhile
 // nothing is read (hold.go). A burst grows while a source is always ready, and is
-// one frame otherwise, which has the better latency. A source that brings many frames
-// by one call (Source.Bulk) is asked for a whole burst at once.
+// one frame otherwise, which has the better latency. A source whose frames come as one
+// piece (Source.Bulk) is asked for a whole burst at once.
 //
 // # Lanes
 //

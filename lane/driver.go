@@ -43,8 +43,8 @@ type Source struct {
 	// cannot tell by being writable; 0: FD does.
 	OutFD  int
 	Driver Driver
-	// Bulk says that it costs nothing to ask for more frames than there are, as one
-	// call brings all: bursts need not grow.
+	// Bulk says that it costs nothing to ask for more frames than there are, as those
+	// of a stream, of which one call brings the bytes of all: bursts need not grow.
 	Bulk bool
 }
 

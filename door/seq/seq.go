@@ -72,7 +72,7 @@ func newPeer(v *bus.Visitor) *peer {
 	return p
 }
 
-func (p *peer) sources() []lane.Source { return []lane.Source{{FD: p.fd, Driver: p, Bulk: true}} }
+func (p *peer) sources() []lane.Source { return []lane.Source{{FD: p.fd, Driver: p}} }
 
 // Close is lane.Driver's.
 func (p *peer) Close() {

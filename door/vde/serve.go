@@ -78,7 +78,7 @@ func join(v *bus.Visitor, control *os.File, r *request) error {
 	if o.MaxLen, err = makeRoom(fd); err == nil {
 		var e *lane.Endpoint
 		d := &datagrams{fd: fd, mute: !v.Send, control: control, left: v.Left}
-		if e, err = lane.Start(v.Network, lane.Config{Sources: []lane.Source{{FD: fd, Driver: d, Bulk: true}}}, o); err == nil {
+		if e, err = lane.Start(v.Network, lane.Config{Sources: []lane.Source{{FD: fd, Driver: d}}}, o); err == nil {
 			go follow(e, control)
 			_, _ = control.Write(answer[:]) // who has hung up has ended the port
 			return nil
