@@ -67,7 +67,7 @@ type Conn struct {
 	wantOut atomic.Bool // Wake when a send need not wait any more
 
 	stages atomic.Pointer[stages] // of its port; nil: none
-	out    sending
+	out    *sending               // never nil
 
 	mu sync.Mutex
 	// +checklocks:mu

@@ -16,6 +16,7 @@ type JoinOptions struct {
 	Alone      bool       // the port must have nobody, not even one of the same user
 	Name       string     // free text for people that the port gets, at most MaxPortName bytes; empty: it stays
 	Recv, Send bool       // the rights it has
+	Brings     bool       // it may bring frames even if it may not send: they are counted as dropped
 	MaxLen     int        // longest frame in bytes it can take; 0: any
 	FreeTags   frame.Tags // of which one, the outermost, does not count in MaxLen
 	Offload    bool       // it takes super-frames: see frame.Frame.Offload
@@ -31,9 +32,12 @@ type JoinOptions struct {
 // shared with its holder if both have the same user (vde_switch does so),
 // else it is Busy. What is refused changes nothing.
 func (n *Network) Join(ep Endpoint, o JoinOptions) (*Conn, error) {
-	c := &Conn{net: n, ep: ep, info: o.Info, recv: o.Recv, send: o.Send, offload: o.Offload, freeTags: o.FreeTags}
+	c := &Conn{net: n, ep: ep, info: o.Info, recv: o.Recv, send: o.Send, offload: o.Offload, freeTags: o.FreeTags, out: &unsent}
 	c.q.Memory = n.mem
 	c.maxLen.Store(int64(o.MaxLen))
+	if o.Send || o.Brings {
+		c.out = &sending{}
+	}
 	n.lock()
 	p, _, err := n.admitLocked(o)
 	if err == nil {

@@ -42,5 +42,5 @@ type Visitor struct {
 
 // Join says how v wants to join: with his rights, as what he is.
 func (v *Visitor) Join() JoinOptions {
-	return JoinOptions{Recv: v.Recv, Send: v.Send, Info: v.Info}
+	return JoinOptions{Recv: v.Recv, Send: v.Send, Brings: true, Info: v.Info}
 }

@@ -27,12 +27,16 @@ type counters struct {
 	barred                             [frame.Drops]uint64 // not offered: a stage did not let them pass
 }
 
-// sending are the counters of what a Conn sends. What one brings that may not send
-// is counted by the reason for which its endpoint drops it.
+// sending are the counters of what a Conn sends. They are apart, since those that
+// bring nothing need none. What one brings that may not send is counted by the reason
+// for which its endpoint drops it.
 type sending struct {
 	frames, bytes, nobody, refused atomic.Uint64
 	barred                         [frame.Drops]atomic.Uint64
 }
+
+// unsent is of all who bring nothing; nobody reads it.
+var unsent sending
 
 // Stats are the counters of a network or a port since its start or its last
 // reset. Directions are those of the port's holder: he sends and receives.
@@ -139,10 +143,11 @@ func (c *Conn) stats(reset bool) Stats {
 		Offered: c.got.offered, Received: c.got.delivered, ReceivedBytes: c.got.deliveredBytes,
 		Queued: uint64(c.q.Len()), QueuedBytes: uint64(c.q.Bytes()), Drops: c.got.drops, Barred: c.got.barred,
 	}
-	out := &c.out
-	s.Frames, s.Bytes, s.Refused, s.Nobody = read(&out.frames), read(&out.bytes), read(&out.refused), read(&out.nobody)
-	for i := range s.Barred {
-		s.Barred[i] += read(&out.barred[i])
+	if out := c.out; out != &unsent {
+		s.Frames, s.Bytes, s.Refused, s.Nobody = read(&out.frames), read(&out.bytes), read(&out.refused), read(&out.nobody)
+		for i := range s.Barred {
+			s.Barred[i] += read(&out.barred[i])
+		}
 	}
 	if reset {
 		c.got = counters{offered: uint64(c.q.Len())} // what waits stays accounted for
