@@ -375,7 +375,7 @@ func (f *front) makePipe() {
 func openFiles(tb testing.TB) int {
 	stacks := make([]byte, 1<<20)
 	bustest.WaitFor(tb, "lanes to end", func() bool {
-		return !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("lane.Run("))
+		return !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("created by ipnfs/lane.deal"))
 	})
 	return len(lanetest.OpenFiles(tb))
 }
