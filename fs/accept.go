@@ -31,7 +31,6 @@ const acceptPause = 10 * time.Millisecond
 // thousand networks need no descriptor. Safe for concurrent use. mu is held while a
 // socket is bound, which takes requests to the tree: none of those may take it.
 type sockets struct {
-	dir   string      // where the tree is visible
 	ready atomic.Bool // there is a place to bind them
 
 	mu sync.Mutex
@@ -59,7 +58,7 @@ type acceptor struct {
 func (s *sockets) begin(place int, dir string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.place, s.dir, s.open = place, dir, map[bound]*acceptor{}
+	s.place, s.open = place, map[bound]*acceptor{}
 	s.visitors.begin(dir)
 	s.ready.Store(true)
 }

@@ -23,6 +23,7 @@ type attacker struct {
 	door  int    // where its frames go
 	fds   []int  // what else it has open
 	text  []byte // what it writes
+	guest *guest
 }
 
 // The role "attacker NAME INDEX DIR" makes ready, and when it is told so attacks
