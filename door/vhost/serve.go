@@ -24,7 +24,7 @@ func init() {
 	bus.RegisterFile(bus.File{
 		Place:   bus.InNetwork,
 		Name:    kind,
-		Summary: "socket of vhost-user-net: virtual machines put the rings of their network card into shared memory",
+		Summary: "vhost-user-net: virtual machines with their rings in shared memory",
 		Rule:    bus.ForPeers,
 		Socket:  &bus.Socket{Serve: serve},
 	})
