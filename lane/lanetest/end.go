@@ -50,12 +50,13 @@ func OpenFiles(tb testing.TB) (files []string) {
 	return files
 }
 
-// WantOpen checks that as many descriptors are open as there should be: what has
-// ended has closed its own by then.
+// WantOpen checks that no more descriptors are open than there should be: what has
+// ended has closed its own by then. There may be fewer, if those of another test's lane
+// were still open when they were counted.
 func WantOpen(tb testing.TB, want int) {
 	tb.Helper()
-	if files := OpenFiles(tb); len(files) != want {
-		tb.Errorf("%d descriptors are open, want %d: %q", len(files), want, files)
+	if files := OpenFiles(tb); len(files) > want {
+		tb.Errorf("%d descriptors are open, want at most %d: %q", len(files), want, files)
 	}
 }
 
