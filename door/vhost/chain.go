@@ -67,6 +67,9 @@ func (r *ring) chain(head, way uint16, most int) (bytes int, err error) {
 			i, indirect = 0, true
 			continue
 		}
+		if d.len == 0 { // nobody's, and a long way for nothing
+			return 0, errRing("a chain has a descriptor of no bytes")
+		}
 		if d.flags&descWrite != way {
 			return 0, errRing("a chain of this ring has a descriptor with flags %#x", d.flags)
 		}
