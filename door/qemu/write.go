@@ -1,7 +1,9 @@
 package qemu
 
 import (
+	"errors"
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -18,14 +20,27 @@ type output struct {
 
 	tail  []byte       // of the frame that the last call cut: it leaves before anything else
 	block *frame.Block // that it lies in; nil: the network had no memory for one
+	spare int          // bytes of spare that it takes then
 }
+
+// spare counts bytes of tails for which their networks had no memory. Without its tail
+// a stream would be garbage: so there are some for all, and who finds none is
+// disconnected.
+var spare atomic.Int64
+
+const maxSpare = 16 << 20
+
+var errNoMemory = errors.New("no memory for the rest of a frame that it took in part")
 
 // reset forgets the tail.
 func (o *output) reset() {
 	if o.block != nil {
 		o.block.Release()
 	}
-	o.block, o.tail = nil, nil
+	if o.spare > 0 {
+		spare.Add(-int64(o.spare))
+	}
+	o.block, o.tail, o.spare = nil, nil, 0
 }
 
 // Write is lane.Driver's: it sends a burst by a call. A frame that is cut is taken, and
@@ -85,10 +100,10 @@ func (p *peer) send(t *lane.Turn, frames []frame.Frame) (taken int, err error) {
 		size := headLen + frames[k].Len()
 		if sent < size {
 			if sent > 0 {
-				p.cut(k, &frames[k], sent)
+				err = p.cut(k, &frames[k], sent)
 				taken++
 			}
-			break
+			return taken, err
 		}
 		sent -= size
 		taken++
@@ -118,13 +133,15 @@ func (p *peer) pieces(t *lane.Turn, n, k int, f *frame.Frame) int {
 }
 
 // cut keeps the tail of the k-th frame of a burst, of which so many bytes were sent.
-// It is at most one frame a connection, and kept even if the network has no memory:
-// without it the stream would be garbage.
-func (p *peer) cut(k int, f *frame.Frame, sent int) {
+func (p *peer) cut(k int, f *frame.Frame, sent int) error {
 	o, size := &p.out, headLen+f.Len()-sent
 	if o.block = p.block(size); o.block != nil {
 		o.tail = o.block.Bytes(size)
 	} else {
+		o.spare = size
+		if spare.Add(int64(size)) > maxSpare {
+			return errNoMemory
+		}
 		o.tail = make([]byte, size)
 	}
 	raw, ok := f.In(frame.Length4)
@@ -136,6 +153,7 @@ func (p *peer) cut(k int, f *frame.Frame, sent int) {
 	default:
 		copy(o.tail, f.Data()[sent-headLen:])
 	}
+	return nil
 }
 
 // sendmsg sends n pieces, or some of them.

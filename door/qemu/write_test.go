@@ -64,6 +64,21 @@ func TestCutFrames(t *testing.T) {
 	}
 }
 
+// Where neither the network nor the others have left memory for the rest of a frame, the
+// peer is disconnected; what was taken for it is given back.
+func TestNoMemoryForTail(t *testing.T) {
+	l := lanetest.Hub(t)
+	stuck := connect(t, l, narrow(t))
+	from := l.Join(t, &bustest.Sink{})
+	defer lanetest.Exhaust(l.Net.Memory())()
+	spare.Add(maxSpare)
+	bustest.Send(from, make([]byte, 60000))
+	bustest.WaitFor(t, "the peer to be disconnected", func() bool { return stuck.left.Load() == 1 })
+	if got := spare.Add(-maxSpare); got != 0 {
+		t.Errorf("%d bytes are counted", got)
+	}
+}
+
 // With overflow disconnect a stuck peer loses his connection.
 func TestStuckPeerDisconnected(t *testing.T) {
 	l := lanetest.Hub(t)
