@@ -99,9 +99,8 @@ var rules = []struct {
 	{"door/seq", []string{"ipnfs/bus", "ipnfs/bus/", "ipnfs/iface/device", "ipnfs/lane", "golang.org/x/sys/"}},
 	{"door/vde", []string{"ipnfs/bus", "ipnfs/bus/", "ipnfs/creds", "ipnfs/iface/netns", "ipnfs/lane", "golang.org/x/sys/"}},
 	{"door", []string{"ipnfs/bus", "ipnfs/bus/", "ipnfs/lane", "golang.org/x/sys/"}},
-	{"cable", []string{"ipnfs/words", "ipnfs/bus", "ipnfs/bus/", "ipnfs/lane", "*"}},
 	{"capture", []string{"ipnfs/bus", "ipnfs/bus/", "ipnfs/lane", "*"}},
-	{"cmd", []string{"ipnfs/words", "ipnfs/bus", "ipnfs/bus/", "ipnfs/state", "ipnfs/fs", "ipnfs/fs/devfuse", "ipnfs/policies/", "ipnfs/iface", "ipnfs/door/", "ipnfs/cable/", "ipnfs/capture", "*"}},
+	{"cmd", []string{"ipnfs/words", "ipnfs/bus", "ipnfs/bus/", "ipnfs/state", "ipnfs/fs", "ipnfs/fs/devfuse", "ipnfs/policies/", "ipnfs/iface", "ipnfs/door/", "ipnfs/cable", "ipnfs/cable/", "ipnfs/capture", "*"}},
 	{"test", []string{"ipnfs/", "*"}},
 }
 
