@@ -43,7 +43,7 @@ func (s *source) change(had, events uint32) error {
 	if s.OutFD == 0 {
 		return s.lane.watch(s.FD, s.number, had, events)
 	}
-	if err := s.lane.watch(s.OutFD, s.number|outNumber, room(had), room(events)); err != nil {
+	if err := s.lane.watch(s.OutFD, s.number|outNumber, s.room(had), s.room(events)); err != nil {
 		return err
 	}
 	return s.lane.watch(s.FD, s.number, had&in, events&in)
@@ -75,11 +75,14 @@ func (s *source) rewire(fd, outFD int) error {
 }
 
 // room is what is wanted of an OutFD.
-func room(events uint32) uint32 {
-	if events&out != 0 {
-		return in
+func (s *Source) room(events uint32) uint32 {
+	switch {
+	case events&out == 0:
+		return 0
+	case s.OutWritable:
+		return out
 	}
-	return 0
+	return in
 }
 
 // watch tells epoll that other events of a descriptor are wanted than were before.

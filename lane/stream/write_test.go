@@ -1,4 +1,4 @@
-package qemu
+package stream
 
 import (
 	"bytes"
@@ -15,9 +15,9 @@ import (
 )
 
 // narrow gives a port's socket room for few bytes, so that frames are cut.
-func narrow(tb testing.TB) func(v *bus.Visitor) {
-	return func(v *bus.Visitor) {
-		if err := unix.SetsockoptInt(v.FD, unix.SOL_SOCKET, unix.SO_SNDBUF, 4608); err != nil {
+func narrow(tb testing.TB) func(c *Config) {
+	return func(c *Config) {
+		if err := unix.SetsockoptInt(c.Out, unix.SOL_SOCKET, unix.SO_SNDBUF, 4608); err != nil {
 			tb.Fatal(err)
 		}
 	}
@@ -46,11 +46,11 @@ func TestCutFrames(t *testing.T) {
 					bustest.Send(bare, f)
 				} else {
 					sent := port(t, l, 3).Stats().Frames
-					other.write(t, wire(f))
+					other.Write(t, wire(f))
 					bustest.WaitFor(t, "the port to send", func() bool { return port(t, l, 3).Stats().Frames > sent })
 				}
 				if i%7 == 0 && memory || !memory {
-					bustest.WaitFor(t, "the frames", func() bool { return len(g.received()) == i+1 })
+					bustest.WaitFor(t, "the frames", func() bool { return len(g.Received()) == i+1 })
 				}
 			}
 			// The last one is cut, with none behind it.
@@ -58,8 +58,8 @@ func TestCutFrames(t *testing.T) {
 			last = append(last, make([]byte, 60000)...)
 			want = append(want, last)
 			bustest.Send(bare, last)
-			bustest.WaitFor(t, "the rest", func() bool { return len(g.received()) == len(want) })
-			wantFrames(t, g.received(), want)
+			bustest.WaitFor(t, "the rest", func() bool { return len(g.Received()) == len(want) })
+			wantFrames(t, g.Received(), want)
 		})
 	}
 }
@@ -95,22 +95,6 @@ func TestStuckPeerDisconnected(t *testing.T) {
 	}
 }
 
-// A frame longer than QEMU takes is lost as too long.
-func TestTooLongForPeer(t *testing.T) {
-	l := lanetest.Hub(t)
-	if err := l.Net.Change(func(s *bus.Settings) { s.MTU = 200000 }); err != nil {
-		t.Fatal(err)
-	}
-	g := connect(t, l)
-	from := l.Join(t, &bustest.Sink{})
-	bustest.Send(from, make([]byte, maxLen+1))
-	bustest.Send(from, make([]byte, maxLen))
-	bustest.WaitFor(t, "a frame", func() bool { return len(g.received()) == 1 })
-	if n := lanetest.Count(port(t, l, 1), "drop_too_long"); n != 1 {
-		t.Errorf("%d frames were too long, want 1", n)
-	}
-}
-
 // Wherever a frame is cut, the tail is the rest of it.
 func TestTails(t *testing.T) {
 	l := lanetest.Hub(t)
@@ -119,14 +103,14 @@ func TestTails(t *testing.T) {
 	var b frame.Batch
 	b.AddIn(frame.Length4, stream)
 	for _, f := range []frame.Frame{frame.NewFrame(data), b.Frames[0]} {
-		p := &peer{net: l.Net}
-		p.pieces(new(lane.Turn), 0, 0, &f)
+		d := New(Config{Form: frame.Length4, Net: l.Net})
+		d.pieces(new(lane.Turn), 0, 0, &f)
 		for sent := 1; sent < len(stream); sent++ {
-			p.cut(0, &f, sent)
-			if !bytes.Equal(p.out.tail, stream[sent:]) {
-				t.Fatalf("%d of %d bytes were sent, and the tail is %d other ones", sent, len(stream), len(p.out.tail))
+			d.cut(0, &f, sent)
+			if !bytes.Equal(d.output.tail, stream[sent:]) {
+				t.Fatalf("%d of %d bytes were sent, and the tail is %d other ones", sent, len(stream), len(d.output.tail))
 			}
-			p.out.reset()
+			d.output.reset()
 		}
 	}
 }
@@ -145,14 +129,14 @@ func TestStuckPeer(t *testing.T) {
 			seq := 0
 			for seq < 2000 {
 				stream := wire(lanetest.Frame(1, seq))
-				n, err := unix.Write(from.fd, stream)
+				n, err := unix.Write(from.Out, stream)
 				if err == unix.EAGAIN {
 					if overflow == bus.BlockSender {
 						break
 					}
 					continue
 				}
-				from.write(t, stream[n:])
+				from.Write(t, stream[n:])
 				seq++
 			}
 			if blocked := seq < 2000; blocked != (overflow == bus.BlockSender) {
@@ -160,14 +144,14 @@ func TestStuckPeer(t *testing.T) {
 			}
 			sent := func() uint64 { return port(t, l, 2).Stats().Frames }
 			if overflow == bus.BlockSender {
-				bustest.WaitFor(t, "all frames", func() bool { return len(stuck.received()) == seq })
+				bustest.WaitFor(t, "all frames", func() bool { return len(stuck.Received()) == seq })
 			} else {
 				bustest.WaitFor(t, "all to be sent", func() bool { return sent() == uint64(seq) })
-				bustest.WaitFor(t, "the queue to empty", func() bool { stuck.received(); return port(t, l, 1).Stats().Queued == 0 })
+				bustest.WaitFor(t, "the queue to empty", func() bool { stuck.Received(); return port(t, l, 1).Stats().Queued == 0 })
 				took := int(port(t, l, 1).Stats().Received)
-				bustest.WaitFor(t, "what was taken", func() bool { return len(stuck.received()) == took })
+				bustest.WaitFor(t, "what was taken", func() bool { return len(stuck.Received()) == took })
 			}
-			if err := bustest.CheckOrder(stuck.received()); err != nil {
+			if err := bustest.CheckOrder(stuck.Received()); err != nil {
 				t.Error(err)
 			}
 		})
