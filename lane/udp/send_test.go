@@ -197,3 +197,25 @@ func TestRunOf(t *testing.T) {
 		}
 	}
 }
+
+// The error of a datagram that has gone is not that of the next.
+func TestSendAfterRefusal(t *testing.T) {
+	eachFamily(t, func(t *testing.T, local netip.AddrPort) {
+		closed, err := Open(Config{Local: local})
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone := localOf(t, closed)
+		unix.Close(closed)
+		to, at := open(t, Config{Local: local})
+		plain(t, to)
+		fd, _ := open(t, Config{Local: local})
+		s, d := sender(local), slices.Concat(sized(at, 20, 20), sized(gone, 10), sized(at, 30))
+		for _, d := range [][]Datagram{sized(gone, 10), d} {
+			if n, err := s.Send(fd, d); n != len(d) || err != nil || d[0].Lost != 0 {
+				t.Fatal(n, err, d[0].Lost)
+			}
+		}
+		checkSent(t, to, nil, slices.Concat(d[:2], d[3:]))
+	})
+}
