@@ -1,7 +1,6 @@
 package cable
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -17,7 +16,7 @@ const cableCost = 16 << 10
 
 // firstWait is how long a command waits for the first link, so that who looks at once
 // sees what came of it.
-const firstWait = time.Second
+var firstWait = time.Second
 
 // cable is one cable of a network. Its end comes from Detach or from its port,
 // whichever is first.
@@ -36,8 +35,6 @@ type cable struct {
 	end  Endpoint
 	plug *Plug
 
-	ctx    context.Context
-	cancel context.CancelFunc
 	first  chan struct{} // closed when the first attempt has succeeded or failed
 	ready  chan struct{} // closed when attaching has succeeded or failed
 	served chan struct{} // closed when supervise has returned
@@ -69,11 +66,10 @@ func open(n *bus.Network, by bus.Caller, line string) (*cable, error) {
 		net: n, name: cmd.port.Name, group: cmd.group, maxLen: cmd.maxLen, netns: cmd.netns, locator: cmd.locator, origin: o,
 		first: make(chan struct{}), ready: make(chan struct{}), served: make(chan struct{}), done: make(chan struct{}),
 	}
-	if c.dialer, err = cmd.scheme.Open(cmd.locator, o); err != nil {
-		o.Close()
+	if c.dialer, err = openDialer(cmd, o); err != nil {
+		o.close()
 		return nil, err
 	}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.plug = &Plug{cable: c}
 	c.status.state, c.status.since = "connecting", time.Now()
 	if err := c.start(by, cmd.port); err != nil {
@@ -88,6 +84,17 @@ func open(n *bus.Network, by bus.Caller, line string) (*cable, error) {
 	close(c.ready)
 	go c.supervise()
 	return c, nil
+}
+
+// openDialer lets the scheme read the locator. A file system has so long to answer.
+func openDialer(cmd *command, o *Origin) (Dialer, error) {
+	late := time.AfterFunc(bus.Patience, o.end)
+	d, err := cmd.scheme.Open(cmd.locator, o)
+	if !late.Stop() && err == nil {
+		d.Close()
+		err = errEnded
+	}
+	return d, err
 }
 
 // start makes c a port of its network.
@@ -129,7 +136,7 @@ func (c *cable) join(o bus.JoinOptions) (err error) {
 		c.line.Close()
 		return err
 	}
-	c.line.wire = e.Rewire
+	c.line.port = e
 	c.end = e
 	if _, err = c.net.Join(e, o); err == nil {
 		e.Serve()
@@ -145,7 +152,7 @@ func (c *cable) setLink(up bool) { c.end.Conn().SetLink(up) }
 func (c *cable) finish() {
 	<-c.ready
 	if c.retire() {
-		c.cancel()
+		c.origin.end()
 		c.end.Close()
 		<-c.served
 		c.undo()
@@ -155,11 +162,10 @@ func (c *cable) finish() {
 
 // undo gives back what c holds besides its port.
 func (c *cable) undo() {
-	c.cancel()
 	c.dialer.Close()
-	c.origin.Close()
+	c.origin.close()
 	if c.charged {
 		c.net.Memory().RefundTable(cableCost)
 	}
-	close(c.done)
+	c.forget()
 }
