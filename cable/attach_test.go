@@ -93,7 +93,7 @@ func TestDetach(t *testing.T) {
 	}
 	c, f, far := l.layUp("fake://x")
 	other := self(t)
-	other.UID = 12345
+	other.UID++
 	if err := (attacher{}).Detach(l.Net, other, "fake0"); fail.KindOf(err) != fail.Denied {
 		t.Errorf("another user: %v", err)
 	}

@@ -18,6 +18,10 @@ const cableCost = 16 << 10
 // sees what came of it.
 var firstWait = time.Second
 
+// openPatience is how long a scheme may take to open, as files that it reads may be of a
+// file system that never answers.
+var openPatience = bus.Patience
+
 // cable is one cable of a network. Its end comes from Detach or from its port,
 // whichever is first.
 type cable struct {
@@ -86,9 +90,9 @@ func open(n *bus.Network, by bus.Caller, line string) (*cable, error) {
 	return c, nil
 }
 
-// openDialer lets the scheme read the locator. A file system has so long to answer.
+// openDialer lets the scheme read the locator.
 func openDialer(cmd *command, o *Origin) (Dialer, error) {
-	late := time.AfterFunc(bus.Patience, o.end)
+	late := time.AfterFunc(openPatience, o.end)
 	d, err := cmd.scheme.Open(cmd.locator, o)
 	if !late.Stop() && err == nil {
 		d.Close()
