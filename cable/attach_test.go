@@ -179,5 +179,5 @@ func TestTell(t *testing.T) {
 	if len(told) != 1 || told[0] != "cable fake://x?k=1: the peer talks nonsense" {
 		t.Errorf("told %q", told)
 	}
-	c.finish()
+	c.finish(nil)
 }

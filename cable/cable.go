@@ -1,11 +1,13 @@
 package cable
 
 import (
+	"errors"
 	"sync"
 	"time"
 
 	"ipnfs/bus"
 	"ipnfs/bus/fail"
+	"ipnfs/iface/netns"
 	"ipnfs/lane"
 	"ipnfs/words"
 )
@@ -29,7 +31,6 @@ type cable struct {
 	name    string
 	group   string
 	maxLen  int
-	netns   string // as it was asked for
 	locator words.Locator
 	origin  *Origin
 	dialer  Dialer
@@ -38,6 +39,8 @@ type cable struct {
 	line *line // nil: an Owner's
 	end  Endpoint
 	plug *Plug
+
+	unguard func() // ends the guard of the namespace; nil: it has not begun
 
 	first  chan struct{} // closed when the first attempt has succeeded or failed
 	ready  chan struct{} // closed when attaching has succeeded or failed
@@ -67,7 +70,7 @@ func open(n *bus.Network, by bus.Caller, line string) (*cable, error) {
 		return nil, err
 	}
 	c := &cable{
-		net: n, name: cmd.port.Name, group: cmd.group, maxLen: cmd.maxLen, netns: cmd.netns, locator: cmd.locator, origin: o,
+		net: n, name: cmd.port.Name, group: cmd.group, maxLen: cmd.maxLen, locator: cmd.locator, origin: o,
 		first: make(chan struct{}), ready: make(chan struct{}), served: make(chan struct{}), done: make(chan struct{}),
 	}
 	if c.dialer, err = openDialer(cmd, o); err != nil {
@@ -85,6 +88,7 @@ func open(n *bus.Network, by bus.Caller, line string) (*cable, error) {
 		c.undo()
 		return nil, err
 	}
+	c.unguard = netns.Guard(o.ns.ID(), func() { go c.finish(errAbandoned) })
 	close(c.ready)
 	go c.supervise()
 	return c, nil
@@ -123,7 +127,7 @@ func (c *cable) start(by bus.Caller, o bus.JoinOptions) error {
 
 // join makes the endpoint of the port.
 func (c *cable) join(o bus.JoinOptions) (err error) {
-	ended := func(string) { go c.finish() }
+	ended := func(string) { go c.finish(nil) }
 	if owner, ok := c.dialer.(Owner); ok {
 		o.Offload = true
 		c.end, err = owner.Endpoint(c.plug, ended)
@@ -152,10 +156,17 @@ func (c *cable) port() *bus.Port { return c.end.Conn().Port() }
 
 func (c *cable) setLink(up bool) { c.end.Conn().SetLink(up) }
 
-// finish ends c, if nobody else does, and waits until nothing is left.
-func (c *cable) finish() {
+// errAbandoned is why a cable ends whose network namespace nobody else keeps alive.
+var errAbandoned = errors.New("its network namespace is gone")
+
+// finish ends c, if nobody else does, and waits until nothing is left. People are told
+// of a reason that they do not know.
+func (c *cable) finish(why error) {
 	<-c.ready
 	if c.retire() {
+		if why != nil {
+			c.down(why)
+		}
 		c.origin.end()
 		c.end.Close()
 		<-c.served
@@ -166,6 +177,9 @@ func (c *cable) finish() {
 
 // undo gives back what c holds besides its port.
 func (c *cable) undo() {
+	if c.unguard != nil {
+		c.unguard()
+	}
 	c.dialer.Close()
 	c.origin.close()
 	if c.charged {

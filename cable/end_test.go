@@ -2,10 +2,14 @@ package cable
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"ipnfs/bus/bustest"
+	"ipnfs/iface/netns"
+	"ipnfs/iface/nstest"
 	"ipnfs/lane/lanetest"
 )
 
@@ -76,7 +80,7 @@ func TestEndsAtOnce(t *testing.T) {
 		number := c.port().Number()
 		var all sync.WaitGroup
 		all.Go(func() { _ = l.Net.RemovePort(number) })
-		all.Go(c.finish)
+		all.Go(func() { c.finish(nil) })
 		_ = attacher{}.Detach(l.Net, self(t), "c")
 		all.Wait()
 		l.gone(c, f)
@@ -95,7 +99,7 @@ func TestDialedTooLate(t *testing.T) {
 	c.dialer = stubborn{f, &Link{Source: lanetest.Datagrams{FD: far.Near}.Source()}} // +checklocksignore: Dial is under way
 	f.next <- answer{err: errFake}
 	bustest.WaitFor(t, "Dial", func() bool { return f.dialed.Load() == 2 })
-	c.finish()
+	c.finish(nil)
 	l.gone(c, f)
 	if !far.Closed() {
 		t.Error("the link is open")
@@ -112,4 +116,30 @@ func (s stubborn) Dial(ctx context.Context, _ *Plug) (*Link, error) {
 	s.dialed.Add(1)
 	<-ctx.Done()
 	return s.link, nil
+}
+
+// A cable keeps no namespace alive: with all else that did so it ends.
+func TestAbandoned(t *testing.T) {
+	name, ns := nstest.New(t)
+	if !netns.SeesAll() {
+		t.Skip("this is a pid namespace that does not see all processes")
+	}
+	id := ns.ID()
+	ns.Close()
+	l := newLab(t)
+	open := len(lanetest.OpenFiles(t))
+	c, f, far := l.layUp("fake://x netns=" + name)
+	netns.CheckGuards()
+	if line := l.list(); !strings.Contains(line, "state=up") || !strings.Contains(line, " netns="+name+" ") || c.origin.NS().ID() != id {
+		t.Errorf("it shows %q", line)
+	}
+	nstest.Delete(name)
+	l.gone(c, f)
+	if !far.Closed() || l.list() != "" || len(l.Net.Ports()) != 1 {
+		t.Errorf("closed: %v, ports %v, %q", far.Closed(), l.Net.Ports(), l.list())
+	}
+	lanetest.WantOpen(t, open+1) // the far end
+	if n := l.events.Count("cable-down"); n != 1 || !slices.Contains(l.events.Lines(), `cable-down name=fake0 port=2 reason="its network namespace is gone"`) {
+		t.Errorf("the events are %q", l.events.Lines())
+	}
 }

@@ -41,7 +41,7 @@ func TestGroups(t *testing.T) {
 		t.Errorf("%d are counted as filtered", n)
 	}
 	// One that comes later is of the group that is there.
-	b.finish()
+	b.finish(nil)
 	bFar.Received()
 	_, _, bFar = l.layUp("fake://b")
 	heard(a, 4, c, d)

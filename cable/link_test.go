@@ -302,7 +302,7 @@ func TestPauses(t *testing.T) {
 	}
 	f.next <- answer{err: io.EOF}
 	bustest.WaitFor(t, "the other reason", func() bool { return l.events.Count("cable-down") == 2 })
-	c.finish()
+	c.finish(nil)
 }
 
 // Reasons are for people.
