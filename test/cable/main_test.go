@@ -5,6 +5,7 @@
 //   - machine_test.go: a namespace with a daemon; what is sent and comes there.
 //   - kind_test.go: how cables of each kind are laid between machines.
 //   - fault_test.go: what a cable of each kind does when the line, or the peer, fails.
+//   - loop_test.go: cables that make a loop.
 //
 // All needs root.
 package cable
