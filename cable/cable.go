@@ -145,8 +145,8 @@ func (c *cable) join(o bus.JoinOptions) (err error) {
 		return err
 	}
 	c.line.port = e
-	c.end = e
-	if _, err = c.net.Join(e, o); err == nil {
+	c.end = newAnswers(e)
+	if _, err = c.net.Join(c.end, o); err == nil {
 		e.Serve()
 	}
 	return err

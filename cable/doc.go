@@ -10,6 +10,8 @@
 //   - cable.go: one cable from attach to its end.
 //   - supervise.go: its connections, one after the other. line.go: the driver under
 //     its port, which stays while they come and go.
+//   - answers.go: what senders are told of packets that are too long for the link; toobig
+//     makes it.
 //   - plug.go: what a Dialer may say of its cable. report.go: what is told of it.
 //
 // # The path of a frame
