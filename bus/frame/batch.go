@@ -52,8 +52,8 @@ func (b *Batch) SetStream(span []byte, mtu int) (used int, tooLong bool) {
 	return b.SetStreamIn(Length2, span, mtu)
 }
 
-// SetStreamIn is SetStream for frames in a form with a length: Length2 or
-// Length4.
+// SetStreamIn is SetStream for frames in a form with a length: Length2, Length4 or
+// Hops4.
 func (b *Batch) SetStreamIn(form Form, span []byte, mtu int) (used int, tooLong bool) {
 	b.Reset()
 	b.span = span
@@ -68,7 +68,7 @@ func (b *Batch) SetStreamIn(form Form, span []byte, mtu int) (used int, tooLong 
 			break
 		}
 		if n > head {
-			b.Frames = append(b.Frames, Frame{raw: span[used:][:n], form: form})
+			b.Frames = append(b.Frames, Frame{raw: span[used:][:n], form: form, hops: form.hops(span[used:])})
 		}
 		used += n
 	}
@@ -106,7 +106,7 @@ func (b *Batch) releaseFrames(n int) {
 func (b *Batch) AddIn(form Form, raw []byte) {
 	b.scattered = true
 	b.offloads = b.offloads || form.vnet() && !vnet.Parse(raw).Plain()
-	b.Frames = append(b.Frames, Frame{raw: raw, form: form})
+	b.Frames = append(b.Frames, Frame{raw: raw, form: form, hops: form.hops(raw)})
 }
 
 // AddVnet is AddIn for a frame with a virtio-net header of 10 bytes in front.
