@@ -61,18 +61,22 @@ func (b *Batch) SetStreamIn(form Form, span []byte, mtu int) (used int, tooLong 
 	for len(b.Frames) < MaxBatch && len(span)-used >= head {
 		length := form.Length(span[used:])
 		if length > uint32(mtu) {
-			return used, true
+			tooLong = true
+			break
 		}
 		n := head + int(length)
 		if len(span)-used < n {
 			break
 		}
 		if n > head {
-			b.Frames = append(b.Frames, Frame{raw: span[used:][:n], form: form, hops: form.hops(span[used:])})
+			b.Frames = append(b.Frames, Frame{raw: span[used:][:n], form: form})
 		}
 		used += n
 	}
-	return used, false
+	for i := 0; form == Hops4 && i < len(b.Frames); i++ {
+		b.Frames[i].hops = form.hops(b.Frames[i].raw)
+	}
+	return used, tooLong
 }
 
 // Reset empties b. Frames and their span are no longer used after it.

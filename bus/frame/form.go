@@ -114,12 +114,12 @@ func (f Form) hops(head []byte) uint8 {
 // Length reads the length of a frame in bytes from a head of a form that tells it.
 func (f Form) Length(head []byte) uint32 {
 	switch f {
-	case Length4:
-		return binary.BigEndian.Uint32(head)
+	case Length2:
+		return uint32(binary.BigEndian.Uint16(head))
 	case Hops4:
 		return binary.BigEndian.Uint32(head) & 0xffffff
 	}
-	return uint32(binary.BigEndian.Uint16(head))
+	return binary.BigEndian.Uint32(head)
 }
 
 // ParseVXLAN reads the identifier from the VXLAN header that a datagram starts
