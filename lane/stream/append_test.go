@@ -87,7 +87,7 @@ func TestGiveUp(t *testing.T) {
 	}
 	p.skip = p.Size(half) // GiveUp counts, too, at a lane's turn
 	for at := 0; at < len(stream); at += used {
-		if frames, used, err = p.Parse(&turn, stream[at:], 1); err != nil || used == 0 {
+		if _, used, err = p.Parse(&turn, stream[at:], 1); err != nil || used == 0 {
 			t.Fatalf("%d bytes used, %v", used, err)
 		}
 	}
@@ -130,11 +130,11 @@ func FuzzAppend(f *testing.F) {
 	f.Add([]byte{1, 2, 3}, uint8(0), uint16(100))
 	f.Add(make([]byte, 2000), uint8(7), uint16(2004))
 	f.Add([]byte{1}, uint8(8), uint16(4))
+	l := lanetest.Hub(f)
 	f.Fuzz(func(t *testing.T, data []byte, hops uint8, room uint16) {
 		if len(data) == 0 {
 			return
 		}
-		l := lanetest.Hub(t)
 		for _, form := range forms {
 			one := frame.NewFrame(data)
 			one.SetHops(hops)
