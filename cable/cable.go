@@ -26,6 +26,7 @@ type cable struct {
 	name    string
 	group   string
 	maxLen  int
+	hops    bool   // Scheme.Hops
 	netns   string // as it was asked for
 	locator words.Locator
 	origin  *Origin
@@ -66,7 +67,7 @@ func open(n *bus.Network, by bus.Caller, line string) (*cable, error) {
 		return nil, err
 	}
 	c := &cable{
-		net: n, name: cmd.port.Name, group: cmd.group, maxLen: cmd.maxLen, netns: cmd.netns, locator: cmd.locator, origin: o,
+		net: n, name: cmd.port.Name, group: cmd.group, maxLen: cmd.maxLen, hops: cmd.scheme.Hops, netns: cmd.netns, locator: cmd.locator, origin: o,
 		first: make(chan struct{}), ready: make(chan struct{}), served: make(chan struct{}), done: make(chan struct{}),
 	}
 	if c.dialer, err = cmd.scheme.Open(cmd.locator, o); err != nil {
@@ -99,7 +100,7 @@ func (c *cable) start(by bus.Caller, o bus.JoinOptions) error {
 	if err := c.publish(); err != nil {
 		return err
 	}
-	o.Recv, o.Send, o.Name = true, true, c.name
+	o.Recv, o.Send, o.Name, o.Hops = true, true, c.name, c.hops
 	o.Info = by.Info
 	o.Info.Kind, o.Info.Detail, o.Info.Since = "cable", c.name, time.Now()
 	c.info = o.Info
