@@ -31,6 +31,7 @@ type cable struct {
 	name    string
 	group   string
 	maxLen  int
+	hops    bool // Scheme.Hops
 	locator words.Locator
 	origin  *Origin
 	dialer  Dialer
@@ -70,7 +71,7 @@ func open(n *bus.Network, by bus.Caller, line string) (*cable, error) {
 		return nil, err
 	}
 	c := &cable{
-		net: n, name: cmd.port.Name, group: cmd.group, maxLen: cmd.maxLen, locator: cmd.locator, origin: o,
+		net: n, name: cmd.port.Name, group: cmd.group, maxLen: cmd.maxLen, hops: cmd.scheme.Hops, locator: cmd.locator, origin: o,
 		first: make(chan struct{}), ready: make(chan struct{}), served: make(chan struct{}), done: make(chan struct{}),
 	}
 	if c.dialer, err = openDialer(cmd, o); err != nil {
@@ -114,7 +115,7 @@ func (c *cable) start(by bus.Caller, o bus.JoinOptions) error {
 	if err := c.publish(); err != nil {
 		return err
 	}
-	o.Recv, o.Send, o.Name = true, true, c.name
+	o.Recv, o.Send, o.Name, o.Hops = true, true, c.name, c.hops
 	o.Info = by.Info
 	o.Info.Kind, o.Info.Detail, o.Info.Since = "cable", c.name, time.Now()
 	c.info = o.Info
