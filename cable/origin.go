@@ -25,6 +25,8 @@ type Origin struct {
 	home bool // ns is this process's own
 	root int  // O_PATH of his root directory; -1: it is this process's own
 
+	turns *turns // of the user
+
 	ctx context.Context // ends with the cable
 	end context.CancelFunc
 
@@ -49,7 +51,7 @@ func newOrigin(by bus.Caller, where string) (*Origin, error) {
 	if !by.Rights.Known || thread == 0 {
 		return nil, errUnseen
 	}
-	o := &Origin{By: by, root: -1}
+	o := &Origin{By: by, root: -1, turns: turnsOf(by.UID)}
 	o.ctx, o.end = context.WithCancel(context.Background())
 	var err error
 	if where == "" {
@@ -109,8 +111,11 @@ func (o *Origin) close() {
 	o.end()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.closed = true
-	o.releaseLocked()
+	if !o.closed {
+		o.closed = true
+		o.turns.done(o.By.UID)
+		o.releaseLocked()
+	}
 }
 
 // +checklocks:o.mu
