@@ -33,6 +33,11 @@ type Bus struct {
 	// nobody does. It is called with Bus.mu held.
 	Busy func(id uint32) bool
 
+	// Told gets what a part tells the users of a network of what goes on behind a file
+	// of theirs (Network.Tell), for the file errors. Set before the first Create, nil:
+	// nobody reads it.
+	Told func(n *Network, by Info, what string, err error)
+
 	mu sync.RWMutex // no network's lock is taken under it
 	// +checklocks:mu
 	byName map[string]*Network

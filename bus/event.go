@@ -70,6 +70,14 @@ func (n *Network) Event(name, format string, args ...any) {
 	n.eventLocked(name, format, args...)
 }
 
+// Tell writes to the file errors what went wrong, after its command was taken, with
+// something that by attached: what names it, and by.Kind the file.
+func (n *Network) Tell(by Info, what string, err error) {
+	if told := n.bus.Told; told != nil {
+		told(n, by, what, err)
+	}
+}
+
 // +checklocks:n.mu
 func (n *Network) eventLocked(name, format string, args ...any) {
 	if n.listening.Load() == 0 {

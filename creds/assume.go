@@ -13,7 +13,8 @@ import (
 const keep = ^uintptr(0)
 
 // Assume gives the calling thread, and no other, a caller's rights: his effective
-// user and group, his supplementary groups, and no capability. The thread must not
+// user and group, his supplementary groups, and his capabilities as far as this process
+// has them. The thread must not
 // be used for anything else afterwards: see OnOwnThread. Its real ids stay, so that
 // the caller can neither signal nor trace it. A process that is not root can only
 // act for itself.
@@ -52,6 +53,7 @@ func takeOn(c bus.Credentials) error {
 	if err := unix.Capget(&header, &caps[0]); err != nil {
 		return os.NewSyscallError("capget", err)
 	}
-	caps[0].Effective, caps[1].Effective = 0, 0
+	caps[0].Effective = caps[0].Permitted & uint32(c.Effective)
+	caps[1].Effective = caps[1].Permitted & uint32(c.Effective>>32)
 	return os.NewSyscallError("capset", unix.Capset(&header, &caps[0]))
 }

@@ -175,6 +175,13 @@ func (f *FS) tell(n *node, uid, pid uint32, command string, err error) {
 	}
 }
 
+// told is bus.Bus.Told.
+func (f *FS) told(net *bus.Network, by bus.Info, what string, err error) {
+	if r := rowOf(bus.InNetwork, by.Kind); r != nil && !f.ended(net) {
+		f.tell(&node{id: makeID(r, net, nil, 0), row: r, net: net}, by.UID, by.PID, what, err)
+	}
+}
+
 // printable cuts s short and shows what is not printable as escapes, so that
 // a refusal is always one line.
 func printable(s string) string {

@@ -114,7 +114,7 @@ func TestManualHasTheEvents(t *testing.T) {
 	// is another thing.
 	published := regexp.MustCompile(`(?:eventLocked|\b(?:n|net|network|env|Network\(\))\.Event|\.event)\(\s*"([a-z-]+)"`)
 	names := []string{"events-lost"}
-	for _, dir := range []string{"../bus", ".", "../policies", "../iface"} {
+	for _, dir := range []string{"../bus", ".", "../policies", "../iface", "../cable"} {
 		err := filepath.WalkDir(dir, func(path string, f os.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.Contains(path, "bustest") {
 				return err

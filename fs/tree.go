@@ -60,6 +60,7 @@ func New(fd int, o Options) *FS {
 		known: newKnown(), listeners: newListeners(), files: map[uint64]any{}, byNode: map[uint64]*textHandle{},
 	}
 	f.bus.Busy = f.known.network
+	f.bus.Told = f.told
 	f.accounts = newAccounts(f.bus)
 	f.errors.max = rootLines
 	f.netErrors.logs = map[*bus.Network]*errorLog{}

@@ -40,9 +40,11 @@ type Driver interface {
 type Source struct {
 	FD int
 	// OutFD is the descriptor that is readable when Write may find room, where FD
-	// cannot tell by being writable; 0: FD does.
-	OutFD  int
-	Driver Driver
+	// cannot tell by being writable; 0: FD does. OutWritable says that OutFD is
+	// writable then, as the end of another pipe is.
+	OutFD       int
+	OutWritable bool
+	Driver      Driver
 	// Bulk says that it costs nothing to ask for more frames than there are, as those
 	// of a stream, of which one call brings the bytes of all: bursts need not grow.
 	Bulk bool

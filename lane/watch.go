@@ -35,21 +35,54 @@ func (w *watch) set(s *source, on, off uint32) error {
 		return nil
 	}
 	w.events = events
+	return s.change(had, events)
+}
+
+// change tells epoll, as watch does, of the descriptors of s. watch.mu is held.
+func (s *source) change(had, events uint32) error {
 	if s.OutFD == 0 {
 		return s.lane.watch(s.FD, s.number, had, events)
 	}
-	if err := s.lane.watch(s.OutFD, s.number|outNumber, room(had), room(events)); err != nil {
+	if err := s.lane.watch(s.OutFD, s.number|outNumber, s.room(had), s.room(events)); err != nil {
 		return err
 	}
 	return s.lane.watch(s.FD, s.number, had&in, events&in)
 }
 
-// room is what is wanted of an OutFD.
-func room(events uint32) uint32 {
-	if events&out != 0 {
-		return in
+// Rewire gives the endpoint's one source other descriptors, as of a connection that
+// was made again: what is wanted of the old ones, which must still be open, is wanted
+// of these. From any thread, also within the driver's calls.
+func (e *Endpoint) Rewire(fd, outFD int) {
+	s := e.sources[0]
+	if err := s.rewire(fd, outFD); err != nil {
+		e.fail("cannot be watched: " + err.Error())
 	}
-	return 0
+}
+
+func (s *source) rewire(fd, outFD int) error {
+	w := &s.watch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return nil
+	}
+	err := s.change(w.events, 0)
+	s.FD, s.OutFD = fd, outFD
+	if err != nil {
+		return err
+	}
+	return s.change(0, w.events)
+}
+
+// room is what is wanted of an OutFD.
+func (s *Source) room(events uint32) uint32 {
+	switch {
+	case events&out == 0:
+		return 0
+	case s.OutWritable:
+		return out
+	}
+	return in
 }
 
 // watch tells epoll that other events of a descriptor are wanted than were before.

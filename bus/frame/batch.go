@@ -59,7 +59,7 @@ func (b *Batch) SetStreamIn(form Form, span []byte, mtu int) (used int, tooLong 
 	b.span = span
 	head := form.HeadLen()
 	for len(b.Frames) < MaxBatch && len(span)-used >= head {
-		length := form.length(span[used:])
+		length := form.Length(span[used:])
 		if length > uint32(mtu) {
 			return used, true
 		}

@@ -94,8 +94,8 @@ func (f Form) putLength(dst []byte, n int) {
 	}
 }
 
-// length reads it.
-func (f Form) length(head []byte) uint32 {
+// Length reads the length of a frame in bytes from a head of a form that tells it.
+func (f Form) Length(head []byte) uint32 {
 	if f == Length4 {
 		return binary.BigEndian.Uint32(head)
 	}

@@ -11,13 +11,14 @@ import (
 
 // needed are the capabilities that a mount needs after it has begun.
 var needed = []int{
-	unix.CAP_SYS_ADMIN,       // setns(2) into network namespaces, bpf(2), umount(2)
-	unix.CAP_NET_ADMIN,       // taps, settings of interfaces, filters
-	unix.CAP_NET_RAW,         // packet sockets of grabbed interfaces
-	unix.CAP_NET_BROADCAST,   // news of interfaces in all namespaces (NETLINK_LISTEN_ALL_NSID)
-	unix.CAP_SYS_PTRACE,      // namespaces, roots and descriptors of other processes in /proc
-	unix.CAP_DAC_READ_SEARCH, // the way to them
-	unix.CAP_SETUID,          // attaching a tap as the user who may do so
+	unix.CAP_SYS_ADMIN,        // setns(2) into network namespaces, bpf(2), umount(2)
+	unix.CAP_NET_ADMIN,        // taps, settings of interfaces, filters
+	unix.CAP_NET_RAW,          // packet sockets of grabbed interfaces
+	unix.CAP_NET_BROADCAST,    // news of interfaces in all namespaces (NETLINK_LISTEN_ALL_NSID)
+	unix.CAP_SYS_PTRACE,       // namespaces, roots and descriptors of other processes in /proc
+	unix.CAP_DAC_READ_SEARCH,  // the way to them
+	unix.CAP_NET_BIND_SERVICE, // ports below 1024, for cables of those who may use them
+	unix.CAP_SETUID,           // attaching a tap as the user who may do so
 	unix.CAP_SETGID,
 	unix.CAP_KILL, // ending what the rc script runs as another user
 }

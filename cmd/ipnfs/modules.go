@@ -1,8 +1,9 @@
 package main
 
-// The policies, devices and doors of this build. A smaller build is an edit of this
+// The policies, devices, doors and cables of this build. A smaller build is an edit of this
 // file.
 import (
+	"ipnfs/cable"
 	_ "ipnfs/door/qemu"
 	_ "ipnfs/door/seq"
 	_ "ipnfs/door/vde"
@@ -13,5 +14,8 @@ import (
 )
 
 // finish waits until what the modules made for networks that have ended is
-// undone: taps released, persistent ones left as others expect them.
-func finish() { iface.Wait() }
+// undone: taps released, persistent ones left as others expect them, commands ended.
+func finish() {
+	iface.Wait()
+	cable.Wait()
+}

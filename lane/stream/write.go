@@ -1,4 +1,4 @@
-package qemu
+package stream
 
 import (
 	"errors"
@@ -14,9 +14,8 @@ import (
 
 // output is what is on its way out.
 type output struct {
-	heads [lane.MaxBurst][headLen]byte
+	heads [lane.MaxBurst][maxHead]byte
 	iov   unix.Iovec // of the tail
-	msg   unix.Msghdr
 
 	tail  []byte       // of the frame that the last call cut: it leaves before anything else
 	block *frame.Block // that it lies in; nil: the network had no memory for one
@@ -45,16 +44,16 @@ func (o *output) reset() {
 
 // Write is lane.Driver's: it sends a burst by a call. A frame that is cut is taken, and
 // its tail kept.
-func (p *peer) Write(t *lane.Turn, frames []frame.Frame) (taken int, err error) {
+func (d *Driver) Write(t *lane.Turn, frames []frame.Frame) (taken int, err error) {
 	for {
-		if err := p.flush(); err != nil {
+		if err := d.flush(); err != nil {
 			return taken, err
 		}
 		rest := frames[taken:]
 		if len(rest) == 0 {
 			return taken, nil
 		}
-		n, err := p.send(t, rest[:min(len(rest), lane.MaxBurst)])
+		n, err := d.send(t, rest[:min(len(rest), lane.MaxBurst)])
 		taken += n
 		if err != nil {
 			return taken, err
@@ -63,12 +62,12 @@ func (p *peer) Write(t *lane.Turn, frames []frame.Frame) (taken int, err error) 
 }
 
 // flush sends the tail.
-func (p *peer) flush() error {
-	o := &p.out
+func (d *Driver) flush() error {
+	o := &d.output
 	for len(o.tail) > 0 {
 		iov := &o.iov
 		*iov = unix.Iovec{Base: &o.tail[0], Len: uint64(len(o.tail))}
-		n, errno := p.sendmsg(iov, 1)
+		n, errno := d.writev(iov, 1)
 		*iov = unix.Iovec{}
 		if errno != 0 {
 			return errno
@@ -79,13 +78,23 @@ func (p *peer) flush() error {
 	return nil
 }
 
-// send sends frames, MaxBurst at most, by one call.
-func (p *peer) send(t *lane.Turn, frames []frame.Frame) (taken int, err error) {
+// send sends frames, MaxBurst at most, by one call: those in front of the first that
+// the form cannot tell of. That one is lost, in its turn.
+func (d *Driver) send(t *lane.Turn, frames []frame.Frame) (taken int, err error) {
 	n := 0
 	for k := range frames {
-		n = p.pieces(t, n, k, &frames[k])
+		more, ok := d.pieces(t, n, k, &frames[k])
+		if !ok && k == 0 {
+			t.Lost(&frames[0])
+			return 1, nil
+		}
+		if !ok {
+			frames = frames[:k]
+			break
+		}
+		n = more
 	}
-	sent, errno := p.sendmsg(&t.Iovecs[0], n)
+	sent, errno := d.writev(&t.Iovecs[0], n)
 	runtime.KeepAlive(frames)
 	clear(t.Iovecs[:n])
 	switch errno {
@@ -97,10 +106,10 @@ func (p *peer) send(t *lane.Turn, frames []frame.Frame) (taken int, err error) {
 		return 0, errno
 	}
 	for k := range frames {
-		size := headLen + frames[k].Len()
+		size := d.form.HeadLen() + frames[k].Len()
 		if sent < size {
 			if sent > 0 {
-				err = p.cut(k, &frames[k], sent)
+				err = d.cut(k, &frames[k], sent)
 				taken++
 			}
 			return taken, err
@@ -111,31 +120,35 @@ func (p *peer) send(t *lane.Turn, frames []frame.Frame) (taken int, err error) {
 	return taken, nil
 }
 
-// pieces adds the k-th frame to the n pieces in t.Iovecs. What lies behind what is
-// there already makes that longer.
-func (p *peer) pieces(t *lane.Turn, n, k int, f *frame.Frame) int {
-	raw, ok := f.In(frame.Length4)
-	if !ok {
-		head := &p.out.heads[k]
-		f.PutHead(head[:], frame.Length4, 0)
-		t.Iovecs[n] = unix.Iovec{Base: &head[0], Len: headLen}
+// pieces adds the k-th frame to the n pieces in t.Iovecs and returns how many there are
+// then. What lies behind what is there already makes that longer. It is false if the
+// form cannot tell of the frame.
+func (d *Driver) pieces(t *lane.Turn, n, k int, f *frame.Frame) (_ int, ok bool) {
+	raw, lies := f.In(d.form)
+	if !lies {
+		head := &d.output.heads[k]
+		if !f.PutHead(head[:], d.form, 0) {
+			return n, false
+		}
+		t.Iovecs[n] = unix.Iovec{Base: &head[0], Len: uint64(d.form.HeadLen())}
 		raw = f.Data()
 		n++
 	} else if n > 0 {
 		last := &t.Iovecs[n-1]
 		if uintptr(unsafe.Pointer(last.Base))+uintptr(last.Len) == uintptr(unsafe.Pointer(unsafe.SliceData(raw))) {
 			last.Len += uint64(len(raw))
-			return n
+			return n, true
 		}
 	}
 	t.Iovecs[n] = unix.Iovec{Base: unsafe.SliceData(raw), Len: uint64(len(raw))}
-	return n + 1
+	return n + 1, true
 }
 
 // cut keeps the tail of the k-th frame of a burst, of which so many bytes were sent.
-func (p *peer) cut(k int, f *frame.Frame, sent int) error {
-	o, size := &p.out, headLen+f.Len()-sent
-	if o.block = p.block(size); o.block != nil {
+func (d *Driver) cut(k int, f *frame.Frame, sent int) error {
+	o, head := &d.output, d.form.HeadLen()
+	size := head + f.Len() - sent
+	if o.block = d.block(size); o.block != nil {
 		o.tail = o.block.Bytes(size)
 	} else {
 		o.spare = size
@@ -144,23 +157,20 @@ func (p *peer) cut(k int, f *frame.Frame, sent int) error {
 		}
 		o.tail = make([]byte, size)
 	}
-	raw, ok := f.In(frame.Length4)
+	raw, ok := f.In(d.form)
 	switch {
 	case ok:
 		copy(o.tail, raw[sent:])
-	case sent < headLen:
-		copy(o.tail[copy(o.tail, o.heads[k][sent:]):], f.Data())
+	case sent < head:
+		copy(o.tail[copy(o.tail, o.heads[k][sent:head]):], f.Data())
 	default:
-		copy(o.tail, f.Data()[sent-headLen:])
+		copy(o.tail, f.Data()[sent-head:])
 	}
 	return nil
 }
 
-// sendmsg sends n pieces, or some of them.
-func (p *peer) sendmsg(iov *unix.Iovec, n int) (bytes int, errno unix.Errno) {
-	m := &p.out.msg
-	m.Iov, m.Iovlen = iov, uint64(n)
-	r, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(p.fd), uintptr(unsafe.Pointer(m)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-	m.Iov = nil
+// writev sends n pieces, or some of them.
+func (d *Driver) writev(iov *unix.Iovec, n int) (bytes int, errno unix.Errno) {
+	r, _, errno := unix.RawSyscall(unix.SYS_WRITEV, uintptr(d.out), uintptr(unsafe.Pointer(iov)), uintptr(n))
 	return int(r), errno
 }

@@ -1,0 +1,165 @@
+package cable
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/lane"
+	"ipnfs/words"
+)
+
+// cableCost is what a cable takes in bytes besides its port: a goroutine, buffers,
+// what it remembers.
+const cableCost = 16 << 10
+
+// firstWait is how long a command waits for the first link, so that who looks at once
+// sees what came of it.
+const firstWait = time.Second
+
+// cable is one cable of a network. Its end comes from Detach or from its port,
+// whichever is first.
+type cable struct {
+	net     *bus.Network
+	name    string
+	group   string
+	maxLen  int
+	netns   string // as it was asked for
+	locator words.Locator
+	origin  *Origin
+	dialer  Dialer
+	info    bus.Info
+
+	line *line // nil: an Owner's
+	end  Endpoint
+	plug *Plug
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	first  chan struct{} // closed when the first attempt has succeeded or failed
+	ready  chan struct{} // closed when attaching has succeeded or failed
+	served chan struct{} // closed when supervise has returned
+	done   chan struct{} // closed when nothing is left
+
+	charged bool // cableCost; of who attaches and who undoes it
+
+	// +checklocks:registry.mu
+	ended bool
+
+	mu sync.Mutex
+	// +checklocks:mu
+	link *link // that is up
+	// +checklocks:mu
+	status status
+}
+
+// open makes what connects a cable. Nothing has changed if it fails.
+func open(n *bus.Network, by bus.Caller, line string) (*cable, error) {
+	cmd, err := parse(line)
+	if err != nil {
+		return nil, err
+	}
+	o, err := newOrigin(by, cmd.netns)
+	if err != nil {
+		return nil, err
+	}
+	c := &cable{
+		net: n, name: cmd.port.Name, group: cmd.group, maxLen: cmd.maxLen, netns: cmd.netns, locator: cmd.locator, origin: o,
+		first: make(chan struct{}), ready: make(chan struct{}), served: make(chan struct{}), done: make(chan struct{}),
+	}
+	if c.dialer, err = cmd.scheme.Open(cmd.locator, o); err != nil {
+		o.Close()
+		return nil, err
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.plug = &Plug{cable: c}
+	c.status.state, c.status.since = "connecting", time.Now()
+	if err := c.start(by, cmd.port); err != nil {
+		c.retire()
+		close(c.ready)
+		if c.end != nil {
+			c.end.Close()
+		}
+		c.undo()
+		return nil, err
+	}
+	close(c.ready)
+	go c.supervise()
+	return c, nil
+}
+
+// start makes c a port of its network.
+func (c *cable) start(by bus.Caller, o bus.JoinOptions) error {
+	if !c.net.Memory().ChargeTable(cableCost) {
+		return fail.Errorf(fail.NoMemory, "there is no memory for one more cable: see mem")
+	}
+	c.charged = true
+	if err := c.publish(); err != nil {
+		return err
+	}
+	o.Recv, o.Send, o.Name = true, true, c.name
+	o.Info = by.Info
+	o.Info.Kind, o.Info.Detail, o.Info.Since = "cable", c.name, time.Now()
+	c.info = o.Info
+	if err := c.join(o); err != nil {
+		return err
+	}
+	c.setLink(false)
+	return sideOf(c.net, c.group).Add(c.port())
+}
+
+// join makes the endpoint of the port.
+func (c *cable) join(o bus.JoinOptions) (err error) {
+	ended := func(string) { go c.finish() }
+	if owner, ok := c.dialer.(Owner); ok {
+		o.Offload = true
+		c.end, err = owner.Endpoint(c.plug, ended)
+		if err == nil {
+			_, err = c.net.Join(c.end, o)
+		}
+		return err
+	}
+	if c.line, err = newLine(); err != nil {
+		return refuse(err, "a descriptor")
+	}
+	e, err := lane.New(lane.Config{Sources: []lane.Source{c.line.source()}, Ended: ended})
+	if err != nil {
+		c.line.Close()
+		return err
+	}
+	c.line.wire = e.Rewire
+	c.end = e
+	if _, err = c.net.Join(e, o); err == nil {
+		e.Serve()
+	}
+	return err
+}
+
+func (c *cable) port() *bus.Port { return c.end.Conn().Port() }
+
+func (c *cable) setLink(up bool) { c.end.Conn().SetLink(up) }
+
+// finish ends c, if nobody else does, and waits until nothing is left.
+func (c *cable) finish() {
+	<-c.ready
+	if c.retire() {
+		c.cancel()
+		c.end.Close()
+		<-c.served
+		c.undo()
+	}
+	<-c.done
+}
+
+// undo gives back what c holds besides its port.
+func (c *cable) undo() {
+	c.cancel()
+	c.dialer.Close()
+	c.origin.Close()
+	if c.charged {
+		c.net.Memory().RefundTable(cableCost)
+	}
+	close(c.done)
+}

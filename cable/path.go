@@ -1,0 +1,102 @@
+package cable
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"ipnfs/bus/fail"
+)
+
+// maxFile is the longest file in bytes that a cable reads: keys, certificates,
+// credentials.
+const maxFile = 1 << 20
+
+// open opens a path as he would. Links of /proc that lead elsewhere are refused. To be
+// called within Do.
+func (o *Origin) open(path string, flags uint64) (fd int, err error) {
+	if !strings.HasPrefix(path, "/") {
+		return -1, fail.Errorf(fail.Invalid, "%s: a path must begin with /", fail.Quote(path))
+	}
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_MAGICLINKS}
+	dir := unix.AT_FDCWD
+	if o.root >= 0 {
+		dir = o.root
+		how.Resolve |= unix.RESOLVE_IN_ROOT
+	}
+	return unix.Openat2(dir, path, &how)
+}
+
+// ReadFile reads a file that he may read, of at most 1 MiB.
+func (o *Origin) ReadFile(path string) (text []byte, err error) {
+	err = o.Do(func() error {
+		// A device or a pipe must not notice.
+		at, err := o.open(path, unix.O_PATH)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(at)
+		var st unix.Stat_t
+		if err := unix.Fstat(at, &st); err != nil {
+			return err
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFREG {
+			return fail.Errorf(fail.Invalid, "%s is no file", fail.Quote(path))
+		}
+		f, err := os.Open(fmt.Sprintf("/proc/thread-self/fd/%d", at))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if text, err = io.ReadAll(io.LimitReader(f, maxFile+1)); err != nil {
+			return err
+		}
+		if len(text) > maxFile {
+			return fail.Errorf(fail.Invalid, "%s is longer than %d bytes", fail.Quote(path), maxFile)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, refuse(bare(err), "%s", fail.Quote(path))
+	}
+	return text, nil
+}
+
+// bare takes the path of this process off an error.
+func bare(err error) error {
+	if e, ok := err.(*os.PathError); ok {
+		return e.Err
+	}
+	return err
+}
+
+// DialUnix connects to the socket at a path that he may connect to, of SOCK_STREAM,
+// SOCK_DGRAM or SOCK_SEQPACKET. The descriptor is non-blocking and closed on exec.
+func (o *Origin) DialUnix(path string, kind int) (fd int, err error) {
+	fd = -1
+	err = o.Do(func() error {
+		at, err := o.open(path, unix.O_PATH)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(at)
+		s, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		// The very socket that was found; a path of any length.
+		if err := unix.Connect(s, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/thread-self/fd/%d", at)}); err != nil {
+			_ = unix.Close(s)
+			return err
+		}
+		fd = s
+		return nil
+	})
+	if err != nil {
+		return -1, refuse(err, "%s", fail.Quote(path))
+	}
+	return fd, nil
+}

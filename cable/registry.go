@@ -1,0 +1,130 @@
+package cable
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"ipnfs/bus"
+	"ipnfs/bus/fail"
+	"ipnfs/stage/horizon"
+)
+
+// registry knows all cables of the process.
+var registry = struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	lists map[*bus.Network][]*cable // in the order of attaching
+	sides map[side]*horizon.Side
+}{
+	lists: map[*bus.Network][]*cable{},
+	sides: map[side]*horizon.Side{},
+}
+
+// side is a group of cables of a network.
+type side struct {
+	net  *bus.Network
+	name string
+}
+
+// sideOf returns the side of a group, while a cable of it is published.
+func sideOf(n *bus.Network, group string) *horizon.Side {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	s := registry.sides[side{n, group}]
+	if s == nil {
+		s = &horizon.Side{}
+		registry.sides[side{n, group}] = s
+	}
+	return s
+}
+
+// publish puts c on its network's list, and gives it a name that no other has there.
+func (c *cable) publish() error {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	list := registry.lists[c.net]
+	taken := func(name string) bool {
+		return slices.ContainsFunc(list, func(other *cable) bool { return other.name == name })
+	}
+	for i := 0; c.name == ""; i++ {
+		if name := fmt.Sprintf("%s%d", c.locator.Scheme, i); !taken(name) {
+			c.name = name
+		}
+	}
+	if taken(c.name) {
+		return fail.Errorf(fail.Exists, "there is a cable %s: -%s takes it off", c.name, c.name)
+	}
+	registry.lists[c.net] = append(slices.Clone(list), c)
+	return nil
+}
+
+// retire takes c off its network's list, and tells whether it was the first to do so.
+func (c *cable) retire() bool {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	if c.ended {
+		return false
+	}
+	c.ended = true
+	list := slices.DeleteFunc(slices.Clone(registry.lists[c.net]), func(other *cable) bool { return other == c })
+	if registry.lists[c.net] = list; len(list) == 0 {
+		delete(registry.lists, c.net)
+	}
+	if !slices.ContainsFunc(list, func(other *cable) bool { return other.group == c.group }) {
+		delete(registry.sides, side{c.net, c.group})
+	}
+	return true
+}
+
+// cables lists what is attached to n.
+func cables(n *bus.Network) []*cable {
+	registry.mu.Lock()
+	list := registry.lists[n]
+	registry.mu.Unlock()
+	var up []*cable
+	for _, c := range list { // not those that are being attached
+		select {
+		case <-c.ready:
+			up = append(up, c)
+		default:
+		}
+	}
+	return up
+}
+
+// find finds a cable by its name.
+func find(n *bus.Network, name string) (*cable, error) {
+	var names []string
+	for _, c := range cables(n) {
+		if c.name == name {
+			return c, nil
+		}
+		names = append(names, c.name)
+	}
+	if names == nil {
+		return nil, fail.Errorf(fail.Unknown, "there is no cable %s here, nor any other", fail.Quote(name))
+	}
+	return nil, fail.Errorf(fail.Unknown, "there is no cable %s here: there is %s", fail.Quote(name), strings.Join(names, ", "))
+}
+
+// Wait waits until nothing is left of the cables of networks that have ended, but not
+// for more than some seconds: for the end of the process, after Bus.Shutdown.
+func Wait() {
+	late := time.After(3 * time.Second)
+	registry.mu.Lock()
+	var all []*cable
+	for _, list := range registry.lists {
+		all = append(all, list...)
+	}
+	registry.mu.Unlock()
+	for _, c := range all {
+		select {
+		case <-c.done:
+		case <-late:
+			return
+		}
+	}
+}

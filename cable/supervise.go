@@ -1,0 +1,104 @@
+package cable
+
+import (
+	"errors"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"ipnfs/bus/fail"
+)
+
+// After a link has broken, or could not be made, the next attempt comes after so long,
+// twice as long each time up to the last, and up to as long again by chance, so that
+// those who lost the same peer do not come back at once. A link that was up for steady
+// begins anew.
+const (
+	firstPause = 200 * time.Millisecond
+	lastPause  = 10 * time.Second
+	steady     = 10 * time.Second
+)
+
+// supervise makes links, one after the other, until the cable ends.
+func (c *cable) supervise() {
+	defer close(c.served)
+	pause := firstPause
+	for c.ctx.Err() == nil {
+		began := time.Now()
+		err := c.connection()
+		if c.ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) > steady {
+			pause = firstPause
+		}
+		c.down(err)
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-time.After(pause + rand.N(pause)):
+		}
+		pause = min(2*pause, lastPause)
+		c.retry()
+	}
+}
+
+// connection is one link from Dial to its end, and why that came.
+func (c *cable) connection() error {
+	k, err := c.dialer.Dial(c.ctx, c.plug)
+	if err != nil {
+		c.attempted()
+		return err
+	}
+	l := newLink(k)
+	c.up(l)
+	if c.line != nil {
+		c.line.connect(l)
+	}
+	if broken := k.broken.Load(); broken != nil { // before it was the cable's
+		c.broken(l, *broken)
+	}
+	c.setLink(true)
+	c.attempted()
+	select {
+	case err = <-l.ended:
+	case <-c.ctx.Done():
+	}
+	c.setLink(false)
+	c.mu.Lock()
+	c.link = nil
+	c.mu.Unlock()
+	if c.line != nil {
+		c.line.disconnect(l)
+	}
+	return err
+}
+
+// broken ends a link, from within a call of it or from elsewhere.
+func (c *cable) broken(k *link, err error) {
+	if c.line != nil {
+		c.line.broken(k, err)
+	} else {
+		k.end(err)
+	}
+}
+
+// attempted says that the first attempt has come to something.
+func (c *cable) attempted() {
+	select {
+	case <-c.first:
+	default:
+		close(c.first)
+	}
+}
+
+// reason tells people why there is no link.
+func reason(err error) string {
+	switch {
+	case errors.Is(err, io.EOF):
+		return "the other end hung up"
+	case fail.KindOf(err) != 0:
+		return err.Error()
+	}
+	return syscallError(err).Error()
+}
