@@ -4,6 +4,8 @@ package main
 // file.
 import (
 	"ipnfs/cable"
+	_ "ipnfs/cable/udp"
+	_ "ipnfs/cable/vxlan"
 	_ "ipnfs/door/qemu"
 	_ "ipnfs/door/seq"
 	_ "ipnfs/door/vde"
