@@ -5,6 +5,8 @@ package main
 import (
 	"ipnfs/cable"
 	_ "ipnfs/cable/nats"
+	_ "ipnfs/cable/udp"
+	_ "ipnfs/cable/vxlan"
 	_ "ipnfs/door/qemu"
 	_ "ipnfs/door/seq"
 	_ "ipnfs/door/vde"
