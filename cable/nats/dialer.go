@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -226,11 +228,12 @@ func (d *dialer) Close() {
 
 // plain is an error for people.
 func plain(err error) string {
+	var call *os.SyscallError
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return "the server hung up"
-	case fail.KindOf(err) != 0:
-		return err.Error()
+	case errors.As(err, &call):
+		return call.Error()
 	}
 	return strings.TrimPrefix(err.Error(), "nats: ")
 }

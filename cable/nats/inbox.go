@@ -39,6 +39,8 @@ type inbox struct {
 	bytes int // what they cost
 }
 
+func newInbox(m *frame.Memory, ready int) *inbox { return &inbox{memory: m, ready: ready} }
+
 // push adds a message, and is false if there is no room.
 func (b *inbox) push(i item) bool {
 	b.mu.Lock()

@@ -27,7 +27,7 @@ type link struct {
 	direct   *client.Subscription
 	charged  int
 
-	in  inbox
+	in  *inbox // nil, as out, before there is a connection
 	out *outbox
 
 	written chan struct{} // closed when the writer has ended
@@ -42,7 +42,7 @@ type link struct {
 var _ lane.Driver = (*link)(nil)
 
 // open makes l of a connection to a server.
-func (l *link) open(w *wire, server string, patience time.Duration) (k *cable.Link, err error) {
+func (l *link) open(w *wire, server string, patience time.Duration) (_ *cable.Link, err error) {
 	l.wire = w
 	defer func() {
 		if err != nil {
@@ -62,7 +62,7 @@ func (l *link) open(w *wire, server string, patience time.Duration) (k *cable.Li
 	if err := l.prepare(most); err != nil {
 		return nil, err
 	}
-	k = &cable.Link{Peer: server, MaxLen: most - headerLen - frame.Hops4.HeadLen()}
+	k := &cable.Link{Peer: server, MaxLen: most - headerLen - frame.Hops4.HeadLen()}
 	k.FD, k.OutFD, k.Driver, k.Bulk = l.in.ready, l.out.room, l, true
 	l.conn.SetClosedHandler(func(c *client.Conn) { l.dialer.plug.Broken(k, ended(c.LastError())) })
 	if err := l.join(patience); err != nil {
@@ -98,19 +98,23 @@ func (l *link) connect(server string, patience time.Duration) (err error) {
 }
 
 // prepare gets memory and descriptors, for messages of so many bytes at most.
-func (l *link) prepare(most int) (err error) {
+func (l *link) prepare(most int) error {
 	m := l.dialer.memory()
 	if !m.ChargeTable(linkCost + most) {
 		return fail.Errorf(fail.NoMemory, "there is no memory for the connection: see mem")
 	}
 	l.charged = linkCost + most
-	room := 0
-	l.in.memory = m
-	if l.in.ready, err = eventfd(0); err == nil {
-		room, err = eventfd(1)
+	ready, err := eventfd(0)
+	if err != nil {
+		return err
 	}
-	l.out = newOutbox(m, most, room)
-	return err
+	room, err := eventfd(1)
+	if err != nil {
+		_ = unix.Close(ready)
+		return err
+	}
+	l.in, l.out = newInbox(m, ready), newOutbox(m, most, room)
+	return nil
 }
 
 // join subscribes, and says where the stream to all is. It waits until the server has
@@ -278,9 +282,9 @@ func (l *link) release() {
 	if l.conn != nil {
 		l.conn.Close()
 	}
-	l.in.release(l.done)
-	l.in.close()
-	if l.out != nil {
+	if l.in != nil {
+		l.in.release(l.done)
+		l.in.close()
 		_ = unix.Close(l.out.room)
 	}
 	l.dialer.memory().RefundTable(l.charged)

@@ -42,6 +42,26 @@ func (w *wire) Read(b []byte) (n int, err error) {
 	return n, w.scanner.scan(b[:n])
 }
 
+// Write is net.Conn's.
+func (w *wire) Write(b []byte) (n int, err error) {
+	n, err = w.Conn.Write(b)
+	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
+		err = w.lastWords(err)
+	}
+	return n, err
+}
+
+// lastWords is why the other end hung up, if it said so before: what a server thinks of
+// a certificate comes when it was sent (RFC 8446, 4.4.2.4).
+func (w *wire) lastWords(err error) error {
+	_ = w.Conn.SetReadDeadline(time.Now().Add(time.Second))
+	var alert *net.OpError
+	if _, said := w.Conn.Read(make([]byte, 1)); errors.As(said, &alert) && alert.Op == "remote error" {
+		return said
+	}
+	return err
+}
+
 // greeting is what wire looks at of a server's INFO.
 type greeting struct {
 	TLSRequired  bool  `json:"tls_required"`
