@@ -184,6 +184,40 @@ var onCables = []attack{
 		},
 	},
 	{
+		name:    "cables-datagrams", // of garbage, at full speed
+		procs:   2,
+		threads: 60,
+		setup: func(a *attacker) {
+			c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				fail(err)
+			}
+			from, first := c.LocalAddr(), 21000+1000*a.index
+			a.lay(40, func(i int) string {
+				if i%2 == 0 {
+					return fmt.Sprintf("udp://127.0.0.1:%d->%s", first+i, from)
+				}
+				return fmt.Sprintf("vxlan://127.0.0.1?vni=%d&port=%d", i, first+i)
+			})
+			const vxlan = 8 // bytes of its header
+			text := append(make([]byte, vxlan), noise(1400)...)
+			a.talk = func(n int) {
+				said := text[vxlan : vxlan+n%1400]
+				if n%2 != 0 {
+					text[0], text[6] = 8, byte(n%40)
+					said = text[:vxlan+n%1400]
+				}
+				_, _ = c.WriteTo(said, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: first + n%40})
+			}
+		},
+		step: func(a *attacker) { a.talk(a.count) },
+		check: func(r *trial, m *harness.Mounted) {
+			if text, err := os.ReadFile(m.Path("cables1-0", "cable")); strings.Count(string(text), "state=up") != 40 {
+				r.Errorf("not all cables are up: %s, %v", text, err)
+			}
+		},
+	},
+	{
 		name:  "cables-refused", // whose files are not his
 		procs: 3,
 		setup: func(a *attacker) { a.network(fmt.Sprint("refused", a.index)) },
