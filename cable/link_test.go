@@ -308,10 +308,11 @@ func TestPauses(t *testing.T) {
 // Reasons are for people.
 func TestReason(t *testing.T) {
 	for want, err := range map[string]error{
-		"the other end hung up":         fmt.Errorf("x: %w", io.EOF),
-		"the other end does not answer": fmt.Errorf("x: %w", unixTimeout{}),
-		"connection refused":            fmt.Errorf("x: %w", unix.ECONNREFUSED),
-		"the peer talks nonsense":       errFake,
+		"the other end hung up":                fmt.Errorf("x: %w", io.EOF),
+		"the other end does not answer":        fmt.Errorf("x: %w", unixTimeout{}),
+		"connection refused":                   fmt.Errorf("x: %w", unix.ECONNREFUSED),
+		"the peer talks nonsense":              errFake,
+		strings.Repeat("x", maxReason) + "...": errors.New(strings.Repeat("x", 9999)),
 	} {
 		if got := reason(err); got != want {
 			t.Errorf("%v is told as %q", err, got)

@@ -98,8 +98,19 @@ func (c *cable) attempted() {
 	}
 }
 
+// maxReason is how long a reason may be in bytes: a peer may have said it.
+const maxReason = 200
+
 // reason tells people why there is no link.
 func reason(err error) string {
+	text := cause(err)
+	if len(text) > maxReason {
+		text = text[:maxReason] + "..."
+	}
+	return text
+}
+
+func cause(err error) string {
 	switch {
 	case err == nil, errors.Is(err, io.EOF):
 		return "the other end hung up"
