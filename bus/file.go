@@ -39,6 +39,9 @@ type At struct {
 	Bus     *Bus
 	Network *Network // nil in the root directory
 	Port    *Port    // nil elsewhere than in ports/N/
+
+	// UID and GID are whom Read makes the text for: who opened the file. Else 0.
+	UID, GID uint32
 }
 
 // File is a file of the tree: a text, a set of things that are attached, or a
