@@ -50,7 +50,7 @@ func (f *FS) makeNetwork(in *fuse.MkdirIn, name string) error {
 	f.mu.Unlock()
 	door := dir
 	door.Mode = dir.Mode&0o666 | 0o100
-	_, err := f.bus.Create(name, f.options.Policy, dir, door)
+	_, err := f.bus.Create(name, f.bus.Policy, dir, door)
 	return err
 }
 
