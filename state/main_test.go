@@ -77,6 +77,7 @@ func (n *Network) connect(net *bus.Network) error {
 func newBus(t *testing.T) *bus.Bus {
 	t.Helper()
 	b := bus.New(bus.DefaultLimits())
+	b.Policy = "broadcast"
 	t.Cleanup(func() {
 		nets := b.Networks()
 		b.Shutdown()

@@ -94,7 +94,7 @@ type Table struct {
 	// process, but not for a second network; nil: Save.
 	Given func() []string
 	// Late: what Save lists speaks of connected ports, so it is for a time when
-	// they are connected again.
+	// they are connected again. Each names its port, as port=N.
 	Late bool
 	// OfFrames: it shows what stands in frames, such as addresses. Who may not
 	// receive may not read it.
