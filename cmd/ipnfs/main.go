@@ -8,7 +8,7 @@
 //   - inherit.go: what comes from whoever mounts: descriptors, signals, children.
 //   - log.go: where messages go; notify.go: what systemd is told, whose unit is
 //     systemd/ipnfs@.service.
-//   - umount.go, ls.go, save.go: the other commands.
+//   - umount.go, ls.go, save.go, key.go: the other commands.
 //   - plug.go: a port on standard input and output; carry.go: its frames;
 //     restrict.go: what a key of ssh may plug.
 //   - copies.go: where else a tree is mounted; holders.go: who keeps it in use.
@@ -99,7 +99,7 @@ The files are described in ipnfs(5), mounting in ipnfs(8).`,
 		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(mountCommand(), umountCommand(), lsCommand(), saveCommand(), plugCommand(), versionCommand())
+	root.AddCommand(mountCommand(), umountCommand(), lsCommand(), saveCommand(), plugCommand(), keyCommand(), versionCommand())
 	return root
 }
 
