@@ -15,7 +15,7 @@ func init() {
 }
 
 // costOfPort is about how many bytes a port takes, as values and as lines.
-const costOfPort = 4 << 10
+const costOfPort = 1 << 10
 
 // cost is about how many bytes Script takes.
 func cost(at bus.At) int {

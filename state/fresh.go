@@ -1,6 +1,7 @@
 package state
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,8 +16,33 @@ import (
 func given(net *bus.Network) Network {
 	n := of(net, giver)
 	n.leaveFresh()
-	n.leaveOpen()
+	n.leaveOpen(n.attached())
 	return n
+}
+
+// attached tells which ports n attaches something to, by number.
+func (n *Network) attached() map[string]bool {
+	ports := map[string]bool{}
+	for _, l := range n.Attached {
+		ports[l.port()] = true
+	}
+	return ports
+}
+
+// leftOut lists ports to which something is attached that did not tell how to attach
+// it again: KIND at port N.
+func (n *Network) leftOut(net *bus.Network) (list []string) {
+	attached, files := n.attached(), bus.Attachers()
+	for _, number := range net.Ports() {
+		if p := net.Port(number); p != nil && !attached[strconv.Itoa(number)] {
+			for _, c := range p.Info().Conns {
+				if slices.Contains(files, c.Kind) {
+					list = append(list, fmt.Sprintf("%s at port %d", c.Kind, number))
+				}
+			}
+		}
+	}
+	return list
 }
 
 func giver(t policy.Table) func() []string {
@@ -107,13 +133,9 @@ func freshPort(net *bus.Network) (list []Line) {
 	return list
 }
 
-// leaveOpen leaves out what is for ports that are connected, but by nothing that
-// n tells of, and ports of which nothing is told.
-func (n *Network) leaveOpen() {
-	attached := map[string]bool{}
-	for _, l := range n.Attached {
-		attached[l.port()] = true
-	}
+// leaveOpen leaves out what is for ports that are connected, but are not among
+// the attached, and ports of which nothing is told.
+func (n *Network) leaveOpen(attached map[string]bool) {
 	n.Ports = slices.DeleteFunc(n.Ports, func(p Port) bool { return !p.Reserved && (!attached[strconv.Itoa(p.Number)] || !p.setUp()) })
 	n.Late = slices.DeleteFunc(n.Late, func(l Line) bool { return !attached[l.port()] })
 }

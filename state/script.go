@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"ipnfs/bus"
+	"ipnfs/bus/policy"
 	"ipnfs/words"
 )
 
@@ -22,9 +23,14 @@ const umask = 0o022
 // Script tells how sh makes the network again, behind Begin: by lines for people,
 // as they would write them. What a new network has is left out, and so is the owner
 // if that is who reads, as he will run them. Nobody has more rights at any moment
-// than he has in the end, and nobody else gets in before all is there.
+// than he has in the end, and nobody else gets in before all is there. Of a network
+// that has ended there are no lines.
 func Script(at bus.At) string {
 	n := given(at.Network)
+	lost := n.leftOut(at.Network)
+	if at.Network.UsePolicy(func(policy.Policy) error { return nil }) != nil {
+		return "" // it may have ended before all was told
+	}
 	inside := &script{path: path(n.Name), at: at}
 	inside.fill(&n)
 	s := &script{path: inside.path, at: at}
@@ -41,6 +47,9 @@ func Script(at bus.At) string {
 		s.line("mkdir -m %03o %s", mode, s.quoted(""))
 	}
 	s.WriteString(inside.String())
+	for _, what := range lost {
+		s.line("# %s is left out: nobody could find it again", what)
+	}
 	if dir.UID == door.UID && dir.GID == door.GID {
 		s.give(dir, "", "/port")
 	} else {
@@ -67,11 +76,12 @@ type script struct {
 // is taken (Make has the same).
 func (s *script) fill(n *Network) {
 	s.writeAll("", n.Settings)
-	policy, _ := words.Name(n.Policy)
+	name, _ := words.Name(n.Policy)
+	dir := "/" + name
 	if n.Policy != s.at.Bus.Policy {
 		s.write("/policy", n.Policy)
 	}
-	s.writeAll("/"+policy, n.Values)
+	s.writeAll(dir, n.Values)
 	for i := range n.Ports {
 		if p := &n.Ports[i]; p.Reserved {
 			s.line("mkdir %s", s.quoted(p.dir()))
@@ -84,10 +94,10 @@ func (s *script) fill(n *Network) {
 			s.port(p)
 		}
 	}
-	s.writeAll("/"+policy, n.Late)
+	s.writeAll(dir, n.Late)
 }
 
-func (p *Port) dir() string { return fmt.Sprintf("/ports/%d", p.Number) }
+func (port *Port) dir() string { return fmt.Sprintf("/ports/%d", port.Number) }
 
 // port tells what is set of a port that is there.
 func (s *script) port(p *Port) {

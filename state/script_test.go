@@ -124,6 +124,38 @@ func TestScriptFresh(t *testing.T) {
 	}
 }
 
+// What is attached comes back whatever it is called; of what cannot be attached again
+// a comment tells, and of a network that has ended nothing.
+func TestScriptAttached(t *testing.T) {
+	b, again := newBus(t), newBus(t)
+	net := mustMake(t, b, Network{
+		Name: "lan", Dir: bus.Access{Mode: 0o700}, Door: bus.Access{Mode: 0o700}, Policy: "broadcast",
+		Attached: parse("plug: lost1 port=2", `plug: cmd://sh%20-c%20'echo$x|cat>"y"&'?a=\n port=3`, "plug: lost2 port=4", "plug: tls://[::1]:1?pin=%25&key=~/k port=5"),
+	})
+	if _, err := net.Reserve(9); err != nil {
+		t.Fatal(err)
+	}
+	want := `mkdir -m 700 lan
+mkdir lan/ports/9
+printf '%s\n' 'cmd://sh%20-c%20'\''echo$x|cat>"y"&'\''?a=\n port=3' >lan/plug
+echo 'tls://[::1]:1?pin=%25&key=~/k port=5' >lan/plug
+`
+	lost := "# plug at port 2 is left out: nobody could find it again\n# plug at port 4 is left out: nobody could find it again\n"
+	script := scriptOf(b, net, root)
+	if script != want+lost {
+		t.Errorf("it is\n%s", script)
+	}
+	(&shell{t: t, b: again}).run(script)
+	if got := scriptOf(again, again.Network("lan"), root); got != want {
+		t.Errorf("it is again\n%s", got)
+	}
+	net.End()
+	if got := scriptOf(b, net, root); got != "" {
+		t.Errorf("it has ended, and is\n%s", got)
+	}
+	unplug(net)
+}
+
 // What was set and is as it was before is not told.
 func TestScriptSetBack(t *testing.T) {
 	b := newBus(t)

@@ -68,6 +68,9 @@ func split(line string) (list []string, to string, err error) {
 
 func (s *shell) line(line string) error {
 	w, to, err := split(line)
+	if strings.HasPrefix(line, "# ") {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

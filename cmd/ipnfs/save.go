@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"ipnfs/state"
 )
@@ -58,7 +59,7 @@ func save(out, complaints io.Writer, dir string) error {
 		}
 		lines, err := os.ReadFile(filepath.Join(dir, e.Name(), "save"))
 		switch {
-		case errors.Is(err, fs.ErrNotExist): // it has ended meanwhile
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), err == nil && len(lines) == 0: // it has ended meanwhile
 		case err != nil:
 			fmt.Fprintf(complaints, "# left out: %v\n", err)
 			missing++

@@ -12,7 +12,7 @@ import (
 // and who cannot be read is.
 func TestSave(t *testing.T) {
 	dir := t.TempDir()
-	for path, text := range map[string]string{"features": "", "b/save": "mkdir b\n", "a/save": "mkdir a\necho 1500 >a/mtu\n", "gone/port": ""} {
+	for path, text := range map[string]string{"features": "", "b/save": "mkdir b\n", "a/save": "mkdir a\necho 1500 >a/mtu\n", "gone/port": "", "going/save": ""} {
 		path = filepath.Join(dir, path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
