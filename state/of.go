@@ -1,6 +1,7 @@
 package state
 
 import (
+	"runtime"
 	"strings"
 
 	"ipnfs/bus"
@@ -18,7 +19,10 @@ func of(net *bus.Network, saver func(policy.Table) func() []string) Network {
 	n := Network{Name: net.Name(), Settings: lines(net, bus.NetworkSettings), Policy: net.PolicySpec()}
 	n.Dir, n.Door = net.Access()
 	n.readPolicy(net, saver)
-	for _, number := range net.Ports() {
+	for i, number := range net.Ports() {
+		if i%64 == 63 {
+			runtime.Gosched() // what carries frames comes first
+		}
 		if p := net.Port(number); p != nil {
 			if port := portOf(p); port.Reserved || port.setUp() {
 				n.Ports = append(n.Ports, port)

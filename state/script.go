@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 
 	"ipnfs/bus"
@@ -101,6 +102,9 @@ func (port *Port) dir() string { return fmt.Sprintf("/ports/%d", port.Number) }
 
 // port tells what is set of a port that is there.
 func (s *script) port(p *Port) {
+	if p.Number%64 == 0 {
+		runtime.Gosched() // what carries frames comes first
+	}
 	if p.Access != nil {
 		s.mode(*p.Access, p.dir()+"/port")
 		s.give(*p.Access, p.dir()+"/port")
