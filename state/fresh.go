@@ -1,7 +1,6 @@
 package state
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,37 +11,46 @@ import (
 )
 
 // given tells what people gave net, and nothing that it began with or that is for
-// programs which have a port open now.
-func given(net *bus.Network) Network {
+// programs which have a port open now; and the attached.
+func given(net *bus.Network) (Network, attached) {
 	n := of(net, giver)
 	n.leaveFresh()
-	n.leaveOpen(n.attached())
-	return n
+	a := n.attached(net)
+	n.leaveOpen(&a)
+	return n, a
 }
 
-// attached tells which ports n attaches something to, by number.
-func (n *Network) attached() map[string]bool {
-	ports := map[string]bool{}
+// attached is who attached what a network tells of, by the number of the port,
+// and what else is attached and did not tell how to do so again: KIND at port N.
+type attached struct {
+	by   map[string]bus.Info
+	lost []string
+}
+
+// attached looks for who attached what n tells of.
+func (n *Network) attached(net *bus.Network) attached {
+	a := attached{by: map[string]bus.Info{}}
+	file := map[string]string{}
 	for _, l := range n.Attached {
-		ports[l.port()] = true
+		file[l.port()] = l.File
 	}
-	return ports
-}
-
-// leftOut lists ports to which something is attached that did not tell how to attach
-// it again: KIND at port N.
-func (n *Network) leftOut(net *bus.Network) (list []string) {
-	attached, files := n.attached(), bus.Attachers()
+	files := bus.Attachers()
 	for _, number := range net.Ports() {
-		if p := net.Port(number); p != nil && !attached[strconv.Itoa(number)] {
-			for _, c := range p.Info().Conns {
-				if slices.Contains(files, c.Kind) {
-					list = append(list, fmt.Sprintf("%s at port %d", c.Kind, number))
-				}
+		p := net.Port(number)
+		if p == nil {
+			continue
+		}
+		for _, c := range p.Info().Conns {
+			switch number := strconv.Itoa(number); {
+			case !slices.Contains(files, c.Kind):
+			case file[number] == c.Kind:
+				a.by[number] = c.Info
+			default:
+				a.lost = append(a.lost, c.Kind+" at port "+number)
 			}
 		}
 	}
-	return list
+	return a
 }
 
 func giver(t policy.Table) func() []string {
@@ -133,11 +141,13 @@ func freshPort(net *bus.Network) (list []Line) {
 	return list
 }
 
-// leaveOpen leaves out what is for ports that are connected, but are not among
-// the attached, and ports of which nothing is told.
-func (n *Network) leaveOpen(attached map[string]bool) {
-	n.Ports = slices.DeleteFunc(n.Ports, func(p Port) bool { return !p.Reserved && (!attached[strconv.Itoa(p.Number)] || !p.setUp()) })
-	n.Late = slices.DeleteFunc(n.Late, func(l Line) bool { return !attached[l.port()] })
+// leaveOpen leaves out what is for ports that are connected, but where nothing is
+// attached, also what has gone meanwhile; and ports of which nothing is told.
+func (n *Network) leaveOpen(a *attached) {
+	is := func(number string) bool { _, is := a.by[number]; return is }
+	n.Ports = slices.DeleteFunc(n.Ports, func(p Port) bool { return !p.Reserved && (!is(strconv.Itoa(p.Number)) || !p.setUp()) })
+	n.Attached = slices.DeleteFunc(n.Attached, func(l Line) bool { return !is(l.port()) })
+	n.Late = slices.DeleteFunc(n.Late, func(l Line) bool { return !is(l.port()) })
 }
 
 // port is the number that l gives as port=N.

@@ -37,7 +37,7 @@ func init() {
 
 var _ bus.Saver = plugged
 
-func (a *plugs) Attach(n *bus.Network, _ bus.Caller, command string) error {
+func (a *plugs) Attach(n *bus.Network, by bus.Caller, command string) error {
 	p := &plug{}
 	name, rest := words.Name(command)
 	if p.name = name; name == "broken" {
@@ -46,7 +46,7 @@ func (a *plugs) Attach(n *bus.Network, _ bus.Caller, command string) error {
 	if err := (words.Options{words.One("port", &p.port, words.Between(1, policy.MaxPorts))}).Read(rest, nil); err != nil {
 		return err
 	}
-	_, err := n.Join(p, bus.JoinOptions{Number: p.port, Make: true, Recv: true, Send: true, Info: bus.Info{Kind: "plug"}})
+	_, err := n.Join(p, bus.JoinOptions{Number: p.port, Make: true, Recv: true, Send: true, Info: bus.Info{Kind: "plug", UID: by.UID, GID: by.GID}})
 	if err == nil {
 		a.ends[n] = append(a.ends[n], p)
 	}

@@ -184,7 +184,7 @@ func random(t *testing.T, b *bus.Bus, seed int64) (net *bus.Network, taken int) 
 		}
 	}
 	for _, command := range []string{"a port=1", "b port=9"} {
-		if err := plugged.Attach(net, bus.Caller{}, command); err != nil {
+		if err := plugged.Attach(net, bus.Caller{Info: bus.Info{UID: uint32(r.Intn(3))}}, command); err != nil {
 			t.Fatal(err)
 		}
 	}
