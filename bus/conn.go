@@ -34,6 +34,15 @@ type Endpoint interface {
 	Gone()
 }
 
+// Oversized is an Endpoint that wants to know of frames that are longer than it can
+// take, and are dropped.
+type Oversized interface {
+	Endpoint
+	// Oversize tells of one, with the Conn locked: it is lent, and no more than so many
+	// bytes would fit. It must neither block nor allocate.
+	Oversize(f *frame.Frame, longest int)
+}
+
 // Info tells who stands behind a Conn.
 type Info struct {
 	Kind     string // "port", "stream", "tap", "grab", later "cable"...
@@ -57,6 +66,7 @@ type Conn struct {
 	offload  bool         // takes super-frames
 	maxLen   atomic.Int64 // longest frame in bytes the endpoint can take; 0: any
 	freeTags frame.Tags   // JoinOptions.FreeTags
+	hops     bool         // JoinOptions.Hops
 
 	// Guarded by Network.mu.
 	closed   bool // Close or Leave was called

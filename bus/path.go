@@ -17,7 +17,8 @@ import (
 //     there and its endpoint can take frames now
 //     (Endpoint.Claim), they are handed over straight from the ingress buffer
 //     after unlocking (Endpoint.Emit); else a reference is queued (enqueueLocked),
-//     or the frame is dropped and counted by reason, as the overflow setting says.
+//     or the frame is dropped and counted by reason, as the overflow setting says. An
+//     endpoint may be told of what is too long for it (Oversized).
 //     All of that is under the target's own lock and no other (offer).
 //  4. A queue that was empty and no longer is wakes its endpoint, unlocked.
 //  5. The run is counted, and shown to the observers (finish).
@@ -356,7 +357,7 @@ func (b *Batch) transmit(in *Port, below Rank, i, j int, to target, reserved int
 func (c *Conn) offer(b *frame.Batch, i, j, reserved int) (eased, took bool) {
 	c.mu.Lock()
 	wasFull := reserved > 0 && c.fullLocked()
-	if j > i+1 && c.tooLong(b, i, j) && !c.gone.Load() { // one by one
+	if j > i+1 && (c.tooLong(b, i, j) || c.tooFar(b, i, j)) && !c.gone.Load() { // one by one
 		each := min(reserved, 1)
 		c.reserved -= reserved - each*(j-i)
 		c.mu.Unlock()
@@ -375,6 +376,15 @@ func (c *Conn) offer(b *frame.Batch, i, j, reserved int) (eased, took bool) {
 		c.got.offered++
 		c.got.drops[dropTooLong]++
 		c.net.showLost(c.port, b, i, j, dropNames[dropTooLong])
+		if ep, ok := c.ep.(Oversized); ok {
+			ep.Oversize(&b.Frames[i], int(c.maxLen.Load()))
+		}
+		c.mu.Unlock()
+		return wasFull, true
+	}
+	if c.tooFar(b, i, j) {
+		c.got.barred[frame.DropLoop]++
+		c.net.showLost(c.port, b, i, j, frame.DropLoop.String())
 		c.mu.Unlock()
 		return wasFull, true
 	}
@@ -442,6 +452,17 @@ func (c *Conn) tooLong(b *frame.Batch, i, j int) bool {
 	maxLen := int(c.maxLen.Load())
 	for k := i; maxLen != 0 && k < j; k++ {
 		if b.Frames[k].Exceeds(maxLen, c.freeTags) {
+			return true
+		}
+	}
+	return false
+}
+
+// tooFar tells whether a frame of b.Frames[i:j] has passed as many cables as it may, and
+// the endpoint is one more.
+func (c *Conn) tooFar(b *frame.Batch, i, j int) bool {
+	for k := i; c.hops && k < j; k++ {
+		if b.Frames[k].Hops() >= frame.MaxHops {
 			return true
 		}
 	}

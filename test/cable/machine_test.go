@@ -20,6 +20,8 @@ type machine struct {
 	lan   string // its directory
 	laid  []string
 
+	groups bool // each cable gets a group of its own
+
 	mu   sync.Mutex
 	came map[uint64]int // how often, by number
 	last uint64         // the highest that came
@@ -58,7 +60,11 @@ func (x *machine) reboot(t *testing.T) {
 func (x *machine) lay(t *testing.T, locator string) {
 	t.Helper()
 	x.laid = append(x.laid, locator)
-	harness.Set(t, fmt.Sprintf("%s netns=%s", locator, x.name), x.lan, "cable")
+	text := fmt.Sprintf("%s netns=%s", locator, x.name)
+	if x.groups {
+		text += fmt.Sprintf(" group=g%d", len(x.laid))
+	}
+	harness.Set(t, text, x.lan, "cable")
 }
 
 // receive counts what comes on the network, until the daemon ends.

@@ -5,6 +5,8 @@
 //   - machine_test.go: a namespace with a daemon; what is sent and comes there.
 //   - kind_test.go: how cables of each kind are laid between machines.
 //   - fault_test.go: what a cable of each kind does when the line, or the peer, fails.
+//   - loop_test.go: cables that make a loop.
+//   - device_test.go: networks and Linux's vxlan devices.
 //
 // All needs root.
 package cable
