@@ -115,3 +115,20 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// What a switch answers is an address or refused, whatever it is.
+func FuzzAddress(f *testing.F) {
+	f.Add([]byte("\x01\x00/run/vde/001.5"))
+	f.Add(NewName()[:])
+	f.Add([]byte("\x02\x00x"))
+	f.Fuzz(func(t *testing.T, said []byte) {
+		a := new(Address)
+		copy(a[:], said)
+		if a.Check() != nil {
+			return
+		}
+		if a.Abstract() != (a.Path() == "") || a.String() == "" || strings.ContainsFunc(a.String(), unicode.IsControl) {
+			t.Errorf("%x is shown as %s", a[:], a)
+		}
+	})
+}
