@@ -5,7 +5,10 @@ package main
 import (
 	"ipnfs/cable"
 	_ "ipnfs/cable/nats"
+	_ "ipnfs/cable/qemu"
+	_ "ipnfs/cable/seq"
 	_ "ipnfs/cable/udp"
+	_ "ipnfs/cable/vde"
 	_ "ipnfs/cable/vxlan"
 	_ "ipnfs/door/qemu"
 	_ "ipnfs/door/seq"
