@@ -71,7 +71,7 @@ func open(n *bus.Network, by bus.Caller, line string) (*cable, error) {
 		return nil, err
 	}
 	c := &cable{
-		net: n, name: cmd.port.Name, group: cmd.group, maxLen: cmd.maxLen, hops: cmd.scheme.Hops, locator: cmd.locator, origin: o,
+		net: n, name: cmd.name, group: cmd.group, maxLen: cmd.maxLen, hops: cmd.scheme.Hops, locator: cmd.locator, origin: o,
 		first: make(chan struct{}), ready: make(chan struct{}), served: make(chan struct{}), done: make(chan struct{}),
 	}
 	if c.dialer, err = openDialer(cmd, o); err != nil {
@@ -115,7 +115,7 @@ func (c *cable) start(by bus.Caller, o bus.JoinOptions) error {
 	if err := c.publish(); err != nil {
 		return err
 	}
-	o.Recv, o.Send, o.Name, o.Hops = true, true, c.name, c.hops
+	o.Recv, o.Send, o.Hops = true, true, c.hops
 	o.Info = by.Info
 	o.Info.Kind, o.Info.Detail, o.Info.Since = "cable", c.name, time.Now()
 	c.info = o.Info
