@@ -84,6 +84,7 @@ var rules = []struct {
 	{"bus/vnet", nil},
 	{"bus", []string{"ipnfs/words"}},
 	{"lane/lanetest", []string{"ipnfs/bus", "ipnfs/bus/", "ipnfs/lane", "golang.org/x/sys/"}},
+	{"lane/udp", []string{"ipnfs/bus/frame", "ipnfs/bus/vnet", "ipnfs/lane", "golang.org/x/sys/"}},
 	{"lane/stream", []string{"ipnfs/bus", "ipnfs/bus/fail", "ipnfs/bus/frame", "ipnfs/lane", "golang.org/x/sys/"}},
 	{"lane", []string{"ipnfs/bus", "ipnfs/bus/fail", "ipnfs/bus/frame", "golang.org/x/sys/"}},
 	{"fs/devfuse", []string{"ipnfs/lane", "github.com/hanwen/go-fuse/v2/", "golang.org/x/sys/"}},
