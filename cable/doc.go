@@ -4,7 +4,7 @@
 //
 //   - scheme.go: what the author of a kind of cable writes: Scheme, Dialer, Link.
 //   - command.go: what may be written to the file.
-//   - origin.go, path.go: who laid a cable and from where; what he may open and
+//   - origin.go, path.go, meet.go: who laid a cable and from where; what he may open and
 //     connect to; dial.go: how names and addresses are reached from there.
 //   - attacher.go: attach, detach, list, save. registry.go: what is attached where.
 //   - cable.go: one cable from attach to its end.

@@ -6,6 +6,7 @@ import (
 	"ipnfs/cable"
 	_ "ipnfs/cable/nats"
 	_ "ipnfs/cable/udp"
+	_ "ipnfs/cable/vde"
 	_ "ipnfs/cable/vxlan"
 	_ "ipnfs/door/qemu"
 	_ "ipnfs/door/seq"
