@@ -58,7 +58,7 @@ func TestParseRefusals(t *testing.T) {
 		"":                               {fail.Invalid, "is no locator"},
 		"lan":                            {fail.Invalid, "is no locator"},
 		"name=x fake://y":                {fail.Invalid, "is no locator"},
-		"none://x":                       {fail.Invalid, "there is no cable none://: one of absent://, fake://, run://, waits://"},
+		"none://x":                       {fail.Invalid, "there is no cable none://: one of absent://, fake://, own://, run://, waits://"},
 		"absent://x":                     {fail.Unsupported, "absent://"},
 		"fake://":                        {fail.Invalid, "is no locator"},
 		"fake://x%":                      {fail.Invalid, "%25"},

@@ -133,6 +133,9 @@ func pretend(c net.Conn) {
 	}
 }
 
+// hanging is where the file system of cables-hang is.
+func hanging(mount string) string { return mount + "-hangs" }
+
 // onCables are attacks by those who lay cables.
 var onCables = []attack{
 	{
@@ -216,6 +219,38 @@ var onCables = []attack{
 				r.Errorf("not all cables are up: %s, %v", text, err)
 			}
 		},
+	},
+	{
+		name:    "cables-hang", // with files of a file system that never answers
+		threads: 60,
+		around: func(r *trial, m *harness.Mounted) func() {
+			fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+			if err == nil {
+				err = os.Mkdir(hanging(m.Dir), 0o755)
+			}
+			if err == nil {
+				err = unix.Mount("none", hanging(m.Dir), "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fd))
+			}
+			if err != nil {
+				r.Fatal(err)
+			}
+			return func() {
+				_ = unix.Close(fd) // which ends all that waits
+				_ = unix.Unmount(hanging(m.Dir), unix.MNT_DETACH)
+				_ = os.Remove(hanging(m.Dir))
+			}
+		},
+		setup: func(a *attacker) {
+			a.network("hang")
+			for range 500 {
+				go func() {
+					for {
+						_ = write(a.dir+"/hang/cable", "nats://127.0.0.1:1/x?creds="+hanging(a.dir)+"/creds")
+					}
+				}()
+			}
+		},
+		step: func(a *attacker) { a.peek("/hang/cable") },
 	},
 	{
 		name:  "cables-refused", // whose files are not his
