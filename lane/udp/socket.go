@@ -166,8 +166,9 @@ func OpenPair(c Config) (fd, probe int, err error) {
 	probe, err = Open(Config{Local: netip.AddrPortFrom(Any(c.Local.Addr()), 0), Device: c.Device})
 	if err != nil {
 		_ = unix.Close(fd)
+		return -1, -1, err
 	}
-	return fd, probe, err
+	return fd, probe, nil
 }
 
 // Any is the unspecified address of the family of a.
