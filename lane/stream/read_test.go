@@ -31,46 +31,60 @@ func wantFrames(tb testing.TB, got [][]byte, want [][]byte) {
 	}
 }
 
+// forms are those of streams.
+var forms = []frame.Form{frame.Length2, frame.Length4}
+
 // Whatever the split of the bytes, the frames are the same.
 func TestSplits(t *testing.T) {
 	super := bytes.Repeat([]byte{7}, 65535)
 	few := frames(40)
 	long := append(few[:len(few):len(few)], super, []byte{1}, super)
 	for step, want := range map[int][][]byte{1: few, 2: few, 3: few, 7: few, 64: long, 1503: long, 2048: long, 4096: long, 70000: long, 1 << 20: long} {
-		t.Run(fmt.Sprint(step), func(t *testing.T) {
-			l := lanetest.Hub(t)
-			got := &bustest.Recorder{}
-			l.JoinAs(t, got, bus.JoinOptions{Recv: true})
-			g := connect(t, l)
-			stream := wire(want...)
-			for at := 0; at < len(stream); at += step {
-				g.Write(t, stream[at:min(len(stream), at+step)])
-			}
-			bustest.WaitFor(t, "all frames", func() bool { return len(got.Frames()) >= len(want) })
-			wantFrames(t, got.Frames(), want)
-		})
+		for _, form := range forms {
+			t.Run(fmt.Sprintf("%d, %#x", step, form), func(t *testing.T) {
+				eachWay(t, func(t *testing.T, by func(testing.TB, *bus.Network, frame.Form) (*peer, Config)) {
+					l := lanetest.Hub(t)
+					got := &bustest.Recorder{}
+					l.JoinAs(t, got, bus.JoinOptions{Recv: true})
+					p, c := by(t, l.Net, form)
+					start(t, l.Net, p, c, both)
+					stream := p.Wire(want...)
+					for at := 0; at < len(stream); at += step {
+						p.Write(t, stream[at:min(len(stream), at+step)])
+					}
+					bustest.WaitFor(t, "all frames", func() bool { return len(got.Frames()) >= len(want) })
+					wantFrames(t, got.Frames(), want)
+				})
+			})
+		}
 	}
 }
 
 // What is no frame for the network is skipped and counted, and the next one goes on.
 func TestRefused(t *testing.T) {
 	const mtu = 1000
-	l := lanetest.Hub(t)
-	if err := l.Net.Change(func(s *bus.Settings) { s.MTU = mtu }); err != nil {
-		t.Fatal(err)
-	}
-	got := &bustest.Recorder{}
-	l.JoinAs(t, got, bus.JoinOptions{Recv: true})
-	g := connect(t, l)
-	good := bustest.Mark(bustest.EthernetHeader(1), 1, 0, 30)
-	g.Write(t, wire(nil, good, make([]byte, mtu+1), good, make([]byte, maxLength), nil, good))
-	bustest.WaitFor(t, "good ones", func() bool { return len(got.Frames()) == 3 })
-	p := port(t, l, 2)
-	if n := lanetest.Count(p, "refused_too_long"); n != 2 {
-		t.Errorf("%d frames were refused, want 2", n)
-	}
-	if s := p.Stats(); s.Frames != 3 || s.Dropped() != 0 {
-		t.Errorf("%d frames entered and %d were dropped, want 3 and 0", s.Frames, s.Dropped())
+	for _, form := range forms {
+		l := lanetest.Hub(t)
+		if err := l.Net.Change(func(s *bus.Settings) { s.MTU = mtu }); err != nil {
+			t.Fatal(err)
+		}
+		got := &bustest.Recorder{}
+		l.JoinAs(t, got, bus.JoinOptions{Recv: true})
+		p, c := pair(t, l.Net, form)
+		start(t, l.Net, p, c, both)
+		good := bustest.Mark(bustest.EthernetHeader(1), 1, 0, 30)
+		longest := maxLength
+		if form == frame.Length2 {
+			longest = frame.MaxPrefixed
+		}
+		p.Write(t, p.Wire(nil, good, make([]byte, mtu+1), nil, nil, good, make([]byte, longest), nil, good))
+		bustest.WaitFor(t, "good ones", func() bool { return len(got.Frames()) == 3 })
+		if n := lanetest.Count(port(t, l, 2), "refused_too_long"); n != 2 {
+			t.Errorf("form %#x: %d frames were refused, want 2", form, n)
+		}
+		if s := port(t, l, 2).Stats(); s.Frames != 3 || s.Dropped() != 0 {
+			t.Errorf("form %#x: %d frames entered and %d were dropped, want 3 and 0", form, s.Frames, s.Dropped())
+		}
 	}
 }
 
@@ -163,34 +177,46 @@ func FuzzStream(f *testing.F) {
 	f.Add([]byte{0, 16, 0, 1, 0}, uint16(2))
 	f.Add(append(wire(frames(60)...), 0, 0, 1), uint16(3000))
 	f.Add(wire(make([]byte, 65535), make([]byte, 65535)), uint16(65535))
+	f.Add(lanetest.Wire(frame.Length2, frames(5)...), uint16(7))
+	f.Add(lanetest.Wire(frame.Length2, make([]byte, 65535), nil, []byte{1}), uint16(4096))
 	f.Fuzz(func(t *testing.T, stream []byte, step uint16) {
-		want := reference(stream, frame.DefaultMTU)
-		l := lanetest.Hub(t)
-		got := &bustest.Recorder{}
-		l.JoinAs(t, got, bus.JoinOptions{Recv: true})
-		g := connect(t, l)
-		for at, n := 0, max(1, int(step), len(stream)/500); at < len(stream) && g.left.Load() == 0; at += n {
-			g.Write(t, stream[at:min(len(stream), at+n)])
+		for _, form := range forms {
+			want := reference(form, stream, frame.DefaultMTU)
+			l := lanetest.Hub(t)
+			got := &bustest.Recorder{}
+			l.JoinAs(t, got, bus.JoinOptions{Recv: true})
+			p, c := pair(t, l.Net, form)
+			start(t, l.Net, p, c, both)
+			for at, n := 0, max(1, int(step), len(stream)/500); at < len(stream) && p.left.Load() == 0; at += n {
+				p.Write(t, stream[at:min(len(stream), at+n)])
+			}
+			if used := l.Net.Memory().Used(); used > 1<<20 {
+				t.Errorf("%d bytes are charged for one peer", used)
+			}
+			p.hangUp(t)
+			wantFrames(t, got.Frames(), want)
 		}
-		if used := l.Net.Memory().Used(); used > 1<<20 {
-			t.Errorf("%d bytes are charged for one peer", used)
-		}
-		g.hangUp(t)
-		wantFrames(t, got.Frames(), want)
 	})
 }
 
 // reference parses a stream as simply as can be.
-func reference(stream []byte, mtu int) (list [][]byte) {
-	for len(stream) >= 4 {
-		n := int(stream[0])<<24 | int(stream[1])<<16 | int(stream[2])<<8 | int(stream[3])
-		if n > 1<<20 || len(stream) < 4+n {
+func reference(form frame.Form, stream []byte, mtu int) (list [][]byte) {
+	head := 4
+	if form == frame.Length2 {
+		head = 2
+	}
+	for len(stream) >= head {
+		n := 0
+		for _, c := range stream[:head] {
+			n = n<<8 | int(c)
+		}
+		if n > 1<<20 || len(stream) < head+n {
 			break
 		}
 		if n > 0 && n <= mtu {
-			list = append(list, stream[4:4+n])
+			list = append(list, stream[head:head+n])
 		}
-		stream = stream[4+n:]
+		stream = stream[head+n:]
 	}
 	return list
 }

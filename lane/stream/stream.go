@@ -24,7 +24,9 @@ const maxHead = 4
 
 // Config describes a stream.
 type Config struct {
-	// Form is what stands in front of each frame: frame.Length2 or frame.Length4.
+	// Form is what stands in front of each frame: frame.Length2 or frame.Length4. A
+	// frame of which the form cannot tell is lost, such as one over frame.MaxPrefixed
+	// (so whoever joins says by bus.JoinOptions.MaxLen).
 	Form frame.Form
 	// In is the descriptor that is read, Out the one that is written; they may be the
 	// same. Both are non-blocking, and such as epoll knows: sockets, pipes.

@@ -78,11 +78,21 @@ func (d *Driver) flush() error {
 	return nil
 }
 
-// send sends frames, MaxBurst at most, by one call.
+// send sends frames, MaxBurst at most, by one call: those in front of the first that
+// the form cannot tell of. That one is lost, in its turn.
 func (d *Driver) send(t *lane.Turn, frames []frame.Frame) (taken int, err error) {
 	n := 0
 	for k := range frames {
-		n = d.pieces(t, n, k, &frames[k])
+		more, ok := d.pieces(t, n, k, &frames[k])
+		if !ok && k == 0 {
+			t.Lost(&frames[0])
+			return 1, nil
+		}
+		if !ok {
+			frames = frames[:k]
+			break
+		}
+		n = more
 	}
 	sent, errno := d.writev(&t.Iovecs[0], n)
 	runtime.KeepAlive(frames)
@@ -110,13 +120,16 @@ func (d *Driver) send(t *lane.Turn, frames []frame.Frame) (taken int, err error)
 	return taken, nil
 }
 
-// pieces adds the k-th frame to the n pieces in t.Iovecs. What lies behind what is
-// there already makes that longer.
-func (d *Driver) pieces(t *lane.Turn, n, k int, f *frame.Frame) int {
-	raw, ok := f.In(d.form)
-	if !ok {
+// pieces adds the k-th frame to the n pieces in t.Iovecs and returns how many there are
+// then. What lies behind what is there already makes that longer. It is false if the
+// form cannot tell of the frame.
+func (d *Driver) pieces(t *lane.Turn, n, k int, f *frame.Frame) (_ int, ok bool) {
+	raw, lies := f.In(d.form)
+	if !lies {
 		head := &d.output.heads[k]
-		f.PutHead(head[:], d.form, 0)
+		if !f.PutHead(head[:], d.form, 0) {
+			return n, false
+		}
 		t.Iovecs[n] = unix.Iovec{Base: &head[0], Len: uint64(d.form.HeadLen())}
 		raw = f.Data()
 		n++
@@ -124,11 +137,11 @@ func (d *Driver) pieces(t *lane.Turn, n, k int, f *frame.Frame) int {
 		last := &t.Iovecs[n-1]
 		if uintptr(unsafe.Pointer(last.Base))+uintptr(last.Len) == uintptr(unsafe.Pointer(unsafe.SliceData(raw))) {
 			last.Len += uint64(len(raw))
-			return n
+			return n, true
 		}
 	}
 	t.Iovecs[n] = unix.Iovec{Base: unsafe.SliceData(raw), Len: uint64(len(raw))}
-	return n + 1
+	return n + 1, true
 }
 
 // cut keeps the tail of the k-th frame of a burst, of which so many bytes were sent.

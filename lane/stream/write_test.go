@@ -2,7 +2,6 @@ package stream
 
 import (
 	"bytes"
-	"fmt"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -14,10 +13,14 @@ import (
 	"ipnfs/lane/lanetest"
 )
 
-// narrow gives a port's socket room for few bytes, so that frames are cut.
+// narrow gives a port's socket or pipe room for few bytes, so that frames are cut.
 func narrow(tb testing.TB) func(c *Config) {
 	return func(c *Config) {
-		if err := unix.SetsockoptInt(c.Out, unix.SOL_SOCKET, unix.SO_SNDBUF, 4608); err != nil {
+		err := unix.SetsockoptInt(c.Out, unix.SOL_SOCKET, unix.SO_SNDBUF, 4608)
+		if err == unix.ENOTSOCK {
+			_, err = unix.FcntlInt(uintptr(c.Out), unix.F_SETPIPE_SZ, 4096)
+		}
+		if err != nil {
 			tb.Fatal(err)
 		}
 	}
@@ -26,17 +29,20 @@ func narrow(tb testing.TB) func(c *Config) {
 // Frames that are cut arrive whole, in whatever form they came: from another such peer,
 // or bare.
 func TestCutFrames(t *testing.T) {
-	for _, memory := range []bool{true, false} {
-		t.Run(fmt.Sprintf("memory %v", memory), func(t *testing.T) {
+	eachWay(t, func(t *testing.T, by func(testing.TB, *bus.Network, frame.Form) (*peer, Config)) {
+		for _, memory := range []bool{true, false} {
 			l := lanetest.Hub(t)
 			if err := l.Net.Change(func(s *bus.Settings) { s.Queue = 4096 }); err != nil {
 				t.Fatal(err)
 			}
-			g := connect(t, l, narrow(t))
+			g, c := by(t, l.Net, frame.Length4)
+			narrow(t)(&c)
+			start(t, l.Net, g, c, both)
 			bare := l.Join(t, &bustest.Sink{})
 			other := connect(t, l)
+			refund := func() {}
 			if !memory {
-				defer lanetest.Exhaust(l.Net.Memory())()
+				refund = lanetest.Exhaust(l.Net.Memory())
 			}
 			var want [][]byte
 			for i := range 300 {
@@ -60,8 +66,9 @@ func TestCutFrames(t *testing.T) {
 			bustest.Send(bare, last)
 			bustest.WaitFor(t, "the rest", func() bool { return len(g.Received()) == len(want) })
 			wantFrames(t, g.Received(), want)
-		})
-	}
+			refund()
+		}
+	})
 }
 
 // Where neither the network nor the others have left memory for the rest of a frame, the
@@ -99,18 +106,61 @@ func TestStuckPeerDisconnected(t *testing.T) {
 func TestTails(t *testing.T) {
 	l := lanetest.Hub(t)
 	data := lanetest.Frame(1, 0)
-	stream := wire(data)
-	var b frame.Batch
-	b.AddIn(frame.Length4, stream)
-	for _, f := range []frame.Frame{frame.NewFrame(data), b.Frames[0]} {
-		d := New(Config{Form: frame.Length4, Net: l.Net})
-		d.pieces(new(lane.Turn), 0, 0, &f)
-		for sent := 1; sent < len(stream); sent++ {
-			d.cut(0, &f, sent)
-			if !bytes.Equal(d.output.tail, stream[sent:]) {
-				t.Fatalf("%d of %d bytes were sent, and the tail is %d other ones", sent, len(stream), len(d.output.tail))
+	for _, form := range forms {
+		stream := lanetest.Wire(form, data)
+		var b frame.Batch
+		b.AddIn(form, stream)
+		for _, f := range []frame.Frame{frame.NewFrame(data), b.Frames[0]} {
+			d := New(Config{Form: form, Net: l.Net})
+			d.pieces(new(lane.Turn), 0, 0, &f)
+			for sent := 1; sent < len(stream); sent++ {
+				if err := d.cut(0, &f, sent); err != nil || !bytes.Equal(d.output.tail, stream[sent:]) {
+					t.Fatalf("form %#x: %d of %d bytes were sent, and the tail is %d other ones", form, sent, len(stream), len(d.output.tail))
+				}
+				d.output.reset()
 			}
-			d.output.reset()
+		}
+	}
+}
+
+// What 2 bytes cannot tell of is lost, and what is around it is sent.
+func TestTooLongForForm(t *testing.T) {
+	l := lanetest.Hub(t)
+	if err := l.Net.Change(func(s *bus.Settings) { s.MTU = 200000 }); err != nil {
+		t.Fatal(err)
+	}
+	p, c := pair(t, l.Net, frame.Length2)
+	start(t, l.Net, p, c, both)
+	from := connect(t, l)
+	long, longest := make([]byte, frame.MaxPrefixed+1), make([]byte, frame.MaxPrefixed)
+	few := frames(3)
+	from.Write(t, wire(long, few[0], long, long, few[1], longest, few[2], long))
+	want := [][]byte{few[0], few[1], longest, few[2]}
+	bustest.WaitFor(t, "frames", func() bool { return len(p.Received()) == len(want) })
+	wantFrames(t, p.Received(), want)
+	bustest.WaitFor(t, "the losses", func() bool { return lanetest.Count(port(t, l, 1), "drop_device") == 4 })
+}
+
+// Frames pass between streams of each form and way.
+func TestForms(t *testing.T) {
+	for _, from := range forms {
+		for _, to := range forms {
+			eachWay(t, func(t *testing.T, by func(testing.TB, *bus.Network, frame.Form) (*peer, Config)) {
+				l := lanetest.Hub(t)
+				a, c := by(t, l.Net, from)
+				start(t, l.Net, a, c, both)
+				b, c := by(t, l.Net, to)
+				start(t, l.Net, b, c, both)
+				list := frames(100)
+				for _, f := range list {
+					a.Write(t, a.Wire(f))
+				}
+				bustest.WaitFor(t, "the frames", func() bool { return len(b.Received()) == len(list) })
+				wantFrames(t, b.Received(), list)
+				if len(a.Received()) != 0 {
+					t.Error("frames came back")
+				}
+			})
 		}
 	}
 }

@@ -1,0 +1,93 @@
+package udp
+
+import (
+	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// What was asked for is set.
+func TestOpen(t *testing.T) {
+	v4, v6 := loopbacks["IPv4"], loopbacks["IPv6"]
+	for _, c := range []struct {
+		what   string
+		config Config
+		level  int
+		option int
+		want   int
+	}{
+		{"TTL", Config{Local: v4, TTL: 7}, unix.SOL_IP, unix.IP_TTL, 7},
+		{"TTL of groups", Config{Local: v4, TTL: 7}, unix.SOL_IP, unix.IP_MULTICAST_TTL, 7},
+		{"hops", Config{Local: v6, TTL: 7}, unix.SOL_IPV6, unix.IPV6_UNICAST_HOPS, 7},
+		{"hops of groups", Config{Local: v6, TTL: 7}, unix.SOL_IPV6, unix.IPV6_MULTICAST_HOPS, 7},
+		{"DF", Config{Local: v4}, unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DO},
+		{"DF in IPv6", Config{Local: v6}, unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DO},
+		{"one family", Config{Local: v6}, unix.SOL_IPV6, unix.IPV6_V6ONLY, 1},
+		{"checksum", Config{Local: v4}, unix.SOL_SOCKET, unix.SO_NO_CHECK, 0},
+		{"no checksum", Config{Local: v4, NoChecksum: true}, unix.SOL_SOCKET, unix.SO_NO_CHECK, 1},
+		{"no checksum in IPv6", Config{Local: v6, NoChecksum: true}, unix.SOL_UDP, unix.UDP_NO_CHECK6_TX, 1},
+		{"none needed in IPv6", Config{Local: v6, NoChecksum: true}, unix.SOL_UDP, unix.UDP_NO_CHECK6_RX, 1},
+		{"runs", Config{Local: v4}, unix.SOL_UDP, unix.UDP_GRO, 1},
+		{"groups of others", Config{Local: v4}, unix.SOL_IP, unix.IP_MULTICAST_ALL, 0},
+		{"memory", Config{Local: v4, Memory: 50000}, unix.SOL_SOCKET, unix.SO_RCVBUF, 100000},
+		{"own group", Config{Local: v4, Group: netip.MustParseAddr("239.1.2.3"), Scope: 1}, unix.SOL_IP, unix.IP_MULTICAST_LOOP, 0},
+		{"interface of a group", Config{Local: v6, Group: netip.MustParseAddr("ff05::9"), Scope: 1}, unix.SOL_IPV6, unix.IPV6_MULTICAST_IF, 1},
+	} {
+		fd, _ := open(t, c.config)
+		if got, err := unix.GetsockoptInt(fd, c.level, c.option); err != nil || got != c.want {
+			t.Errorf("%s: %d, want %d (%v)", c.what, got, c.want, err)
+		}
+	}
+}
+
+// What cannot be is refused, and nothing stays open.
+func TestOpenRefuses(t *testing.T) {
+	_, at := open(t, Config{Local: loopbacks["IPv4"]})
+	next, _ := unix.Dup(0)
+	unix.Close(next)
+	for _, c := range []Config{
+		{Local: netip.AddrPortFrom(at.IP(), at.Port())},
+		{Local: loopbacks["IPv4"], TTL: 300},
+		{Local: loopbacks["IPv4"], Device: "no-such-device"},
+		{Local: loopbacks["IPv4"], Group: netip.MustParseAddr("10.0.0.1"), Scope: 1},
+		{Local: loopbacks["IPv6"], Peer: loopbacks["IPv4"]},
+		{Local: netip.MustParseAddrPort("198.51.100.77:0")},
+	} {
+		if fd, err := Open(c); err == nil {
+			t.Errorf("%+v: descriptor %d", c, fd)
+		}
+	}
+	if fd, _ := unix.Dup(0); fd != next {
+		t.Errorf("a socket stays open: the next descriptor is %d, was %d", fd, next)
+	} else {
+		unix.Close(fd)
+	}
+}
+
+func TestPathMTU(t *testing.T) {
+	eachFamily(t, func(t *testing.T, local netip.AddrPort) {
+		_, at := open(t, Config{Local: local})
+		fd, _ := open(t, Config{Local: local, Peer: netip.AddrPortFrom(at.IP(), at.Port())})
+		if mtu, err := PathMTU(fd, local.Addr().Is6()); mtu < 1500 || err != nil {
+			t.Errorf("%d: %v", mtu, err)
+		}
+	})
+}
+
+// A group is received, by who has joined only.
+func TestGroup(t *testing.T) {
+	group := netip.MustParseAddr("239.77.1.2")
+	any := netip.MustParseAddrPort("0.0.0.0:0")
+	to, at := open(t, Config{Local: any, Group: group, Scope: 1})
+	plain(t, to)
+	fd, _ := open(t, Config{Local: any})
+	if err := unix.SetsockoptIPMreqn(fd, unix.SOL_IP, unix.IP_MULTICAST_IF, &unix.IPMreqn{Ifindex: 1}); err != nil {
+		t.Fatal(err)
+	}
+	d := sized(AddrOf(netip.AddrPortFrom(group, at.Port()), 0), 100, 200)
+	if n, err := sender(any).Send(fd, d); n != 2 || err != nil || d[0].Lost != 0 {
+		t.Skip("loopback carries no groups here: ", err, d[0].Lost)
+	}
+	checkSent(t, to, nil, d)
+}
