@@ -295,7 +295,10 @@ func (c *Conn) deliverLossless(s *snapshot, b *Batch, e *policy.Egress, i, j int
 	n = j - i
 	excess, takers := false, 0
 	for _, to := range b.targets {
-		got, all := to.reserve(n)
+		got, all := 0, true
+		if !b.Beyond || !to.hops {
+			got, all = to.reserve(n)
+		}
 		if !all {
 			excess = excess || len(b.room) > 0
 			n = got
