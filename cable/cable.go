@@ -48,7 +48,8 @@ type cable struct {
 	served chan struct{} // closed when supervise has returned
 	done   chan struct{} // closed when nothing is left
 
-	charged bool // cableCost; of who attaches and who undoes it
+	charged bool   // cableCost; of who attaches and who undoes it
+	leave   func() // its side; nil: it is in none. As charged
 
 	// +checklocks:registry.mu
 	ended bool
@@ -123,14 +124,16 @@ func (c *cable) start(by bus.Caller, o bus.JoinOptions) error {
 		return err
 	}
 	c.setLink(false)
-	return sideOf(c.net, c.group).Add(c.port())
+	var err error
+	c.leave, err = stand(c.port(), c.group)
+	return err
 }
 
 // join makes the endpoint of the port.
 func (c *cable) join(o bus.JoinOptions) (err error) {
 	ended := func(string) { go c.finish(nil) }
 	if owner, ok := c.dialer.(Owner); ok {
-		o.Offload = true
+		o.Offload, o.Hops = true, true
 		c.end, err = owner.Endpoint(c.plug, ended)
 		if err == nil {
 			_, err = c.net.Join(c.end, o)
@@ -183,6 +186,9 @@ func (c *cable) undo() {
 	}
 	c.dialer.Close()
 	c.origin.close()
+	if c.leave != nil {
+		c.leave()
+	}
 	if c.charged {
 		c.net.Memory().RefundTable(cableCost)
 	}
