@@ -52,6 +52,18 @@ func (l *Lab) Attach(tb testing.TB, command string) error {
 	return l.file.Attach(l.Net, Self(tb), command)
 }
 
+// AttachAs lays a cable, as a caller.
+func (l *Lab) AttachAs(by bus.Caller, command string) error { return l.file.Attach(l.Net, by, command) }
+
+// Names are those of the cables.
+func (l *Lab) Names() (names []string) {
+	for line := range strings.Lines(l.List()) {
+		name, _, _ := strings.Cut(line, " ")
+		names = append(names, name)
+	}
+	return names
+}
+
 // Lay lays a cable, and waits until its line has a text.
 func (l *Lab) Lay(tb testing.TB, command, text string) {
 	tb.Helper()

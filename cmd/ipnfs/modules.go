@@ -4,6 +4,7 @@ package main
 // file.
 import (
 	"ipnfs/cable"
+	_ "ipnfs/cable/cmd"
 	_ "ipnfs/cable/nats"
 	_ "ipnfs/cable/qemu"
 	_ "ipnfs/cable/seq"
