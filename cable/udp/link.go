@@ -15,7 +15,7 @@ import (
 const minFrame = 14
 
 // linkCost is what a link takes in bytes.
-const linkCost = int(unsafe.Sizeof(link{}))
+const linkCost = int(unsafe.Sizeof(link{})) + udp.MaxFrames*int(unsafe.Sizeof([]byte{}))
 
 // link is the driver of a connected socket. Read and Write use different fields.
 type link struct {
@@ -25,7 +25,7 @@ type link struct {
 
 	in     udp.Receiver
 	pace   udp.Pace
-	frames [][]byte // of a run
+	frames [][]byte // of the last runs
 
 	out  udp.Writer
 	peer []udp.Addr // the one that the socket is connected to
@@ -54,17 +54,18 @@ func (k *link) Read(t *lane.Turn, room int) (frames int, err error) {
 		}
 		return 0, err
 	}
-	t.Spare = t.Spare[:0]
+	k.frames = k.frames[:0]
 	for i := range runs {
-		frames += udp.Add(t, k.open(t, &runs[i]), udp.Wire{})
+		k.open(t, &runs[i])
 	}
+	t.Spare = t.Spare[:0]
+	frames = udp.Add(t, k.frames, udp.Wire{})
 	k.pace.Note(len(runs), frames)
 	return max(frames, len(runs)), nil
 }
 
-// open takes the frames out of a run.
-func (k *link) open(t *lane.Turn, run *udp.Run) [][]byte {
-	k.frames = k.frames[:0]
+// open takes the frames out of a run. The next run may go on where this one ends.
+func (k *link) open(t *lane.Turn, run *udp.Run) {
 	for more := true; more; more = len(run.Data) > 0 {
 		switch d := run.Next(); {
 		case run.Cut || len(d) < minFrame:
@@ -73,7 +74,6 @@ func (k *link) open(t *lane.Turn, run *udp.Run) [][]byte {
 			k.frames = append(k.frames, d)
 		}
 	}
-	return k.frames
 }
 
 // Write is lane.Driver's.

@@ -8,16 +8,17 @@ import (
 	"ipnfs/lane/udp"
 )
 
-// open adds the frames of a run to the batch of t, and tells how many it added.
+// open takes the frames out of a run, which add adds, as the next run may go on where
+// this one ends. It tells how many it has added already.
 func (k *link) open(t *lane.Turn, run *udp.Run) (added int) {
 	if run.From != k.from {
 		k.from, k.allowed = run.From, k.anybody || k.peers[run.From.WithPort(0)]
 	}
-	wire := udp.Wire{Longest: int(k.longest.Load())}
+	datagram := 0
 	if whole(run) {
-		wire.Datagram, run.Size = run.Size, len(run.Data)
+		added = k.add(t, 0)
+		datagram, run.Size = run.Size, len(run.Data)
 	}
-	k.frames = k.frames[:0]
 	for more := true; more; more = len(run.Data) > 0 {
 		d := run.Next()
 		if data, why := k.strip(d, run); why != 0 {
@@ -26,7 +27,18 @@ func (k *link) open(t *lane.Turn, run *udp.Run) (added int) {
 			k.frames = append(k.frames, data)
 		}
 	}
-	return udp.Add(t, k.frames, wire)
+	if datagram > 0 {
+		added += k.add(t, datagram)
+	}
+	return added
+}
+
+// add adds what was taken out of runs to the batch of t, and tells how many frames that
+// are. datagram is the gso_size of a super-frame that is alone.
+func (k *link) add(t *lane.Turn, datagram int) (added int) {
+	added = udp.Add(t, k.frames, udp.Wire{Longest: int(k.longest.Load()), Datagram: datagram})
+	k.frames = k.frames[:0]
+	return added
 }
 
 // strip returns the frame in a datagram of a run, or why there is none to be taken.

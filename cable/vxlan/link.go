@@ -18,7 +18,7 @@ var headLen = frame.VXLAN.HeadLen()
 const minFrame = 14
 
 // linkCost is what a link takes in bytes, besides stations and peers.
-const linkCost = int(unsafe.Sizeof(link{}))
+const linkCost = int(unsafe.Sizeof(link{})) + udp.MaxFrames*int(unsafe.Sizeof([]byte{}))
 
 // link is the driver of a socket. Read and Write use different fields, but for the table
 // and longest.
@@ -33,7 +33,7 @@ type link struct {
 
 	in      udp.Receiver
 	pace    udp.Pace
-	frames  [][]byte // of a run
+	frames  [][]byte // that are to be added
 	peers   map[udp.Addr]bool
 	anybody bool     // not only peers may send
 	from    udp.Addr // who sent the last run, and
@@ -83,6 +83,7 @@ func (k *link) Read(t *lane.Turn, room int) (frames int, err error) {
 	for i := range runs {
 		frames += k.open(t, &runs[i])
 	}
+	frames += k.add(t, 0)
 	k.pace.Note(len(runs), frames)
 	return max(frames, len(runs)), nil
 }

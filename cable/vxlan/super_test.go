@@ -10,6 +10,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
+	"ipnfs/bus/frame"
 	"ipnfs/bus/vnet"
 	"ipnfs/lane"
 	"ipnfs/lane/udp"
@@ -75,6 +76,34 @@ func TestMerged(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// What the sender's kernel had to send as two runs is one super-frame again.
+func TestMergedOverRuns(t *testing.T) {
+	h, data := super(bustest.Super{To: 2, Size: 1400, Payload: 64000})
+	k, err := newLink(frame.NewMemory(1<<20), testVNI, 4789)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.anybody = true
+	turn := &lane.Turn{}
+	frames := bustest.Complete(bustest.WithHeader(h, data))
+	added := 0
+	for _, part := range [][][]byte{frames[:44], frames[44:]} {
+		run := udp.Run{From: at("10.0.0.1:1"), Size: headLen + len(part[0])}
+		for _, f := range part {
+			run.Data = append(append(run.Data, vxlanHead(testVNI)...), f...)
+		}
+		added += k.open(turn, &run)
+	}
+	if added += k.add(turn, 0); added != 1 || len(turn.Batch.Frames) != 1 {
+		t.Fatalf("%d frames are %d", len(frames), added)
+	}
+	got := &turn.Batch.Frames[0]
+	h, _ = got.Offload()
+	if !slices.EqualFunc(bustest.Complete(bustest.WithHeader(h, got.Data())), frames, bytes.Equal) {
+		t.Error("it stands for other frames")
 	}
 }
 
