@@ -44,3 +44,9 @@ func (a Access) Allows(c Credentials, want uint32) bool {
 	}
 	return c.Can(capDACOverride) && (want&MayManage == 0 || a.Mode&0o111 != 0)
 }
+
+// AllowsSearch tells whether c may reach what is in a directory of a, as the kernel
+// does: x, or either capability.
+func (a Access) AllowsSearch(c Credentials) bool {
+	return a.Allows(c, MayManage) || c.Can(capDACOverride) || c.Can(capDACReadSearch)
+}

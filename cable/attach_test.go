@@ -16,8 +16,8 @@ func TestNames(t *testing.T) {
 	want := func(command, name string) *cable {
 		t.Helper()
 		c, _ := l.lay(command)
-		if c.name != name || c.port().Info().Name != name {
-			t.Errorf("%s is called %q, its port %q, want %q", command, c.name, c.port().Info().Name, name)
+		if c.name != name || c.info.Detail != name {
+			t.Errorf("%s is called %q, its port tells %q, want %q", command, c.name, c.info.Detail, name)
 		}
 		return c
 	}

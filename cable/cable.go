@@ -48,7 +48,8 @@ type cable struct {
 	served chan struct{} // closed when supervise has returned
 	done   chan struct{} // closed when nothing is left
 
-	charged bool // cableCost; of who attaches and who undoes it
+	charged bool   // cableCost; of who attaches and who undoes it
+	leave   func() // its side; nil: it is in none. As charged
 
 	// +checklocks:registry.mu
 	ended bool
@@ -71,7 +72,7 @@ func open(n *bus.Network, by bus.Caller, line string) (*cable, error) {
 		return nil, err
 	}
 	c := &cable{
-		net: n, name: cmd.port.Name, group: cmd.group, maxLen: cmd.maxLen, hops: cmd.scheme.Hops, locator: cmd.locator, origin: o,
+		net: n, name: cmd.name, group: cmd.group, maxLen: cmd.maxLen, hops: cmd.scheme.Hops, locator: cmd.locator, origin: o,
 		first: make(chan struct{}), ready: make(chan struct{}), served: make(chan struct{}), done: make(chan struct{}),
 	}
 	if c.dialer, err = openDialer(cmd, o); err != nil {
@@ -115,7 +116,7 @@ func (c *cable) start(by bus.Caller, o bus.JoinOptions) error {
 	if err := c.publish(); err != nil {
 		return err
 	}
-	o.Recv, o.Send, o.Name, o.Hops = true, true, c.name, c.hops
+	o.Recv, o.Send, o.Hops = true, true, c.hops
 	o.Info = by.Info
 	o.Info.Kind, o.Info.Detail, o.Info.Since = "cable", c.name, time.Now()
 	c.info = o.Info
@@ -123,14 +124,16 @@ func (c *cable) start(by bus.Caller, o bus.JoinOptions) error {
 		return err
 	}
 	c.setLink(false)
-	return sideOf(c.net, c.group).Add(c.port())
+	var err error
+	c.leave, err = stand(c.port(), c.group)
+	return err
 }
 
 // join makes the endpoint of the port.
 func (c *cable) join(o bus.JoinOptions) (err error) {
 	ended := func(string) { go c.finish(nil) }
 	if owner, ok := c.dialer.(Owner); ok {
-		o.Offload = true
+		o.Offload, o.Hops = true, true
 		c.end, err = owner.Endpoint(c.plug, ended)
 		if err == nil {
 			_, err = c.net.Join(c.end, o)
@@ -183,6 +186,9 @@ func (c *cable) undo() {
 	}
 	c.dialer.Close()
 	c.origin.close()
+	if c.leave != nil {
+		c.leave()
+	}
 	if c.charged {
 		c.net.Memory().RefundTable(cableCost)
 	}

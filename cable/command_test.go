@@ -38,7 +38,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q: %v", line, err)
 			continue
 		}
-		got := want{c.locator.Rest, c.port.Name, c.group, c.netns, c.port.Number, c.maxLen, c.port.Setup}
+		got := want{c.locator.Rest, c.name, c.group, c.netns, c.port.Number, c.maxLen, c.port.Setup}
 		if !reflect.DeepEqual(got, w) || !c.port.Make || !c.port.Alone {
 			t.Errorf("%q is read as %+v, want %+v", line, got, w)
 		}

@@ -115,7 +115,7 @@ func TestBreaks(t *testing.T) {
 				t.Error("another frame came")
 			}
 			stats := port.Stats()
-			if cable.port() != port || l.Net.Port(2) != port || port.Info().Name != "c" || port.Queue() != 77 || stats.Frames != 2 || stats.Received != 1 {
+			if cable.port() != port || l.Net.Port(2) != port || port.Info().Conns[0].Info.Detail != "c" || port.Queue() != 77 || stats.Frames != 2 || stats.Received != 1 {
 				t.Errorf("the port is %+v, %+v", port.Info(), stats)
 			}
 			if err := bustest.CheckBalance(stats); err != nil {

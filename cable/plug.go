@@ -21,6 +21,13 @@ func (p *Plug) Name() string { return p.cable.name }
 // counters.
 func (p *Plug) Conn() *bus.Conn { return p.cable.end.Conn() }
 
+// Stand puts a port that is the cable's, too, in another network, into the cables' group
+// of that network that has the name of the cable's own. leave is called, even if it
+// fails, when the port has gone.
+func (p *Plug) Stand(port *bus.Port) (leave func(), err error) {
+	return stand(port, p.cable.group)
+}
+
 // Tell writes a line to the file errors of the network, as of the cable's command.
 func (p *Plug) Tell(err error) {
 	info := p.cable.info

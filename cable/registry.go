@@ -17,10 +17,10 @@ var registry = struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	lists map[*bus.Network][]*cable // in the order of attaching, until nothing is left of them
-	sides map[side]*horizon.Side
+	sides map[side]*members
 }{
 	lists: map[*bus.Network][]*cable{},
-	sides: map[side]*horizon.Side{},
+	sides: map[side]*members{},
 }
 
 // side is a group of cables of a network.
@@ -29,16 +29,31 @@ type side struct {
 	name string
 }
 
-// sideOf returns the side of a group, while a cable of it is published.
-func sideOf(n *bus.Network, group string) *horizon.Side {
+// members are the ports of a side.
+type members struct {
+	horizon.Side
+	count int // who have called stand and not leave; guarded by registry.mu
+}
+
+// stand puts a port into the side of a group of its network. leave is called when it
+// has gone.
+func stand(p *bus.Port, group string) (leave func(), err error) {
+	key := side{p.Network(), group}
 	registry.mu.Lock()
-	defer registry.mu.Unlock()
-	s := registry.sides[side{n, group}]
+	s := registry.sides[key]
 	if s == nil {
-		s = &horizon.Side{}
-		registry.sides[side{n, group}] = s
+		s = &members{}
+		registry.sides[key] = s
 	}
-	return s
+	s.count++
+	registry.mu.Unlock()
+	return func() {
+		registry.mu.Lock()
+		defer registry.mu.Unlock()
+		if s.count--; s.count == 0 {
+			delete(registry.sides, key)
+		}
+	}, s.Add(p)
 }
 
 // publish puts c on its network's list, and gives it a name that no other has there.
@@ -78,9 +93,6 @@ func (c *cable) forget() {
 	list := slices.DeleteFunc(slices.Clone(registry.lists[c.net]), func(other *cable) bool { return other == c })
 	if registry.lists[c.net] = list; len(list) == 0 {
 		delete(registry.lists, c.net)
-	}
-	if !slices.ContainsFunc(list, func(other *cable) bool { return other.group == c.group }) {
-		delete(registry.sides, side{c.net, c.group})
 	}
 	close(c.done)
 }

@@ -1,8 +1,11 @@
 package udp
 
 import (
+	"unsafe"
+
 	"golang.org/x/sys/unix"
 
+	"ipnfs/bus/fail"
 	"ipnfs/bus/frame"
 	"ipnfs/lane"
 	"ipnfs/lane/udp"
@@ -11,10 +14,14 @@ import (
 // minFrame is the length in bytes of an ethernet header.
 const minFrame = 14
 
+// linkCost is what a link takes in bytes.
+const linkCost = int(unsafe.Sizeof(link{}))
+
 // link is the driver of a connected socket. Read and Write use different fields.
 type link struct {
-	fd   int
-	path *udp.Path
+	fd     int
+	path   *udp.Path
+	memory *frame.Memory // which is charged linkCost
 
 	in     udp.Receiver
 	pace   udp.Pace
@@ -22,6 +29,14 @@ type link struct {
 
 	out  udp.Writer
 	peer []udp.Addr // the one that the socket is connected to
+}
+
+// newLink makes a link without a socket, for which m has room.
+func newLink(m *frame.Memory) (*link, error) {
+	if !m.ChargeTable(linkCost) {
+		return nil, fail.Errorf(fail.NoMemory, "there is no memory for the socket: see mem")
+	}
+	return &link{fd: -1, memory: m, peer: make([]udp.Addr, 1)}, nil
 }
 
 var (
@@ -80,4 +95,10 @@ func (k *link) Close() {
 	k.close()
 }
 
-func (k *link) close() { _ = unix.Close(k.fd) }
+// close closes the socket, if there is one.
+func (k *link) close() {
+	if k.fd >= 0 {
+		_ = unix.Close(k.fd)
+	}
+	k.memory.RefundTable(linkCost)
+}

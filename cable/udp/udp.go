@@ -91,7 +91,10 @@ func (d *dialer) Dial(ctx context.Context, p *cable.Plug) (*cable.Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &link{fd: -1, peer: make([]udp.Addr, 1)}
+	k, err := newLink(p.Network().Memory())
+	if err != nil {
+		return nil, err
+	}
 	var probe int
 	var to udp.Addr
 	err = o.Do(func() (err error) {
@@ -104,6 +107,7 @@ func (d *dialer) Dial(ctx context.Context, p *cable.Plug) (*cable.Link, error) {
 		return err
 	})
 	if err != nil {
+		k.close()
 		return nil, err
 	}
 	var longest int

@@ -83,6 +83,11 @@ func start(t testing.TB) (l *bustest.Lab, port *bus.Port, far int) {
 		t.Fatal(err)
 	}
 	peer := netip.AddrPortFrom(local.Addr(), uint16(a.(*unix.SockaddrInet4).Port))
+	l = lanetest.Hub(t)
+	k, err := newLink(l.Net.Memory())
+	if err != nil {
+		t.Fatal(err)
+	}
 	fd, probe, err := udp.OpenPair(udp.Config{Local: local, Peer: peer})
 	if err != nil {
 		t.Fatal(err)
@@ -93,13 +98,12 @@ func start(t testing.TB) (l *bustest.Lab, port *bus.Port, far int) {
 	if err := unix.Connect(far, a); err != nil {
 		t.Fatal(err)
 	}
-	k := &link{fd: fd, peer: make([]udp.Addr, 1)}
+	k.fd = fd
 	k.path, _, err = udp.NewPath(probe, []udp.Addr{udp.AddrOf(peer, 0)}, func(int) {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	k.out.Family = unix.AF_INET
-	l = lanetest.Hub(t)
 	e, err := lane.Start(l.Net, lane.Config{Sources: []lane.Source{{FD: fd, Driver: k}}}, bus.JoinOptions{Recv: true, Send: true})
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"ipnfs/bus/frame"
 	"ipnfs/cable"
 	"ipnfs/lane"
 	"ipnfs/lane/udp"
@@ -32,9 +31,11 @@ func (d *dialer) Dial(ctx context.Context, p *cable.Plug) (*cable.Link, error) {
 	if d.group.IsValid() {
 		far = append(slices.Clone(peers), d.group)
 	}
-	k := &link{vni: d.vni, port: d.port, anybody: d.learn && d.group.IsValid(), peers: map[udp.Addr]bool{}}
-	k.out.Head = make([]byte, headLen)
-	new(frame.Frame).PutHead(k.out.Head, frame.VXLAN, d.vni)
+	k, err := newLink(p.Network().Memory(), d.vni, d.port)
+	if err != nil {
+		return nil, err
+	}
+	k.anybody = d.learn && d.group.IsValid()
 	k.out.Family = udp.Family(far[0])
 	var probe int
 	var all []udp.Addr
@@ -43,6 +44,7 @@ func (d *dialer) Dial(ctx context.Context, p *cable.Plug) (*cable.Link, error) {
 		return err
 	})
 	if err != nil {
+		k.close()
 		return nil, err
 	}
 	for _, a := range all[:len(peers)] {
@@ -54,7 +56,7 @@ func (d *dialer) Dial(ctx context.Context, p *cable.Plug) (*cable.Link, error) {
 	var longest int
 	k.path, longest, err = udp.NewPath(probe, all, func(bytes int) { p.SetMaxLen(k.setLongest(bytes)) })
 	if err != nil {
-		k.closeSocket()
+		k.close()
 		return nil, err
 	}
 	if d.learn && (len(peers) > 1 || d.group.IsValid()) {

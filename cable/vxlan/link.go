@@ -2,9 +2,11 @@ package vxlan
 
 import (
 	"sync/atomic"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"ipnfs/bus/fail"
 	"ipnfs/bus/frame"
 	"ipnfs/lane"
 	"ipnfs/lane/udp"
@@ -15,6 +17,9 @@ var headLen = frame.VXLAN.HeadLen()
 
 const minFrame = 14
 
+// linkCost is what a link takes in bytes, besides stations and peers.
+const linkCost = int(unsafe.Sizeof(link{}))
+
 // link is the driver of a socket. Read and Write use different fields, but for the table
 // and longest.
 type link struct {
@@ -22,8 +27,9 @@ type link struct {
 	vni     uint32
 	port    uint16 // of all peers
 	path    *udp.Path
-	table   *table       // nil: nothing is learned
-	longest atomic.Int64 // frame in bytes that all paths carry
+	memory  *frame.Memory // which is charged linkCost
+	table   *table        // nil: nothing is learned
+	longest atomic.Int64  // frame in bytes that all paths carry
 
 	in      udp.Receiver
 	pace    udp.Pace
@@ -38,6 +44,17 @@ type link struct {
 	flood []udp.Addr  // who gets what is for all
 	one   [1]udp.Addr // who gets the next frame
 	last  lookup      // the last answer of the table
+}
+
+// newLink makes a link of a network identifier without a socket, for which m has room.
+func newLink(m *frame.Memory, vni uint32, port uint16) (*link, error) {
+	if !m.ChargeTable(linkCost) {
+		return nil, fail.Errorf(fail.NoMemory, "there is no memory for the socket: see mem")
+	}
+	k := &link{fd: -1, vni: vni, port: port, memory: m, peers: map[udp.Addr]bool{}}
+	k.out.Head = make([]byte, headLen)
+	new(frame.Frame).PutHead(k.out.Head, frame.VXLAN, vni)
+	return k, nil
 }
 
 var (
@@ -87,7 +104,13 @@ func (k *link) Close() {
 	if k.table != nil {
 		k.table.close()
 	}
-	k.closeSocket()
+	k.close()
 }
 
-func (k *link) closeSocket() { _ = unix.Close(k.fd) }
+// close closes the socket, if there is one.
+func (k *link) close() {
+	if k.fd >= 0 {
+		_ = unix.Close(k.fd)
+	}
+	k.memory.RefundTable(linkCost)
+}

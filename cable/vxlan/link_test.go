@@ -99,7 +99,10 @@ func newLab(t testing.TB, peers int, edit func(k *link)) *lab {
 	t.Helper()
 	port := freePort(t)
 	l := &lab{Lab: lanetest.Hub(t), near: &bustest.Recorder{}}
-	k := &link{vni: testVNI, port: port, peers: map[udp.Addr]bool{}}
+	k, err := newLink(l.Net.Memory(), testVNI, port)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := range peers {
 		h := newHost(t, netip.AddrFrom4([4]byte{127, 0, 0, byte(2 + i)}).String(), port)
 		l.peers = append(l.peers, h)
@@ -118,7 +121,7 @@ func newLab(t testing.TB, peers int, edit func(k *link)) *lab {
 	}
 	k.path = path
 	k.setLongest(longest)
-	k.out.Head, k.out.Family = vxlanHead(testVNI), unix.AF_INET
+	k.out.Family = unix.AF_INET
 	if edit != nil {
 		edit(k)
 	}

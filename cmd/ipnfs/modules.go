@@ -5,6 +5,8 @@ package main
 import (
 	"ipnfs/cable"
 	_ "ipnfs/cable/nats"
+	_ "ipnfs/cable/qemu"
+	_ "ipnfs/cable/seq"
 	_ "ipnfs/cable/udp"
 	_ "ipnfs/cable/vde"
 	_ "ipnfs/cable/vxlan"

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// HeaderLen is how many bytes of a path's mtu the headers of IP and UDP take.
-func HeaderLen(ip netip.Addr) int {
+// headerLen is how many bytes of a path's mtu the headers of IP and UDP take.
+func headerLen(ip netip.Addr) int {
 	if ip.Is4() {
 		return 20 + 8
 	}
@@ -31,8 +31,8 @@ type Path struct {
 
 // NewPath asks for the longest datagram in bytes that all of some hosts can be sent, and
 // tells it now and then, and soon after Stale. probe is a socket that nothing is sent by
-// and that the Path owns from now on; it is closed if there is an error, as when there is
-// no way to a host.
+// and that the Path owns from now on; it is closed if there is an error: there is no way to
+// any of the hosts.
 func NewPath(probe int, to []Addr, tell func(bytes int)) (p *Path, bytes int, err error) {
 	p = &Path{probe: probe, to: to, tell: tell, stale: make(chan struct{}, 1), done: make(chan struct{}), ended: make(chan struct{})}
 	if bytes, err = p.measure(); err != nil {
@@ -75,17 +75,20 @@ func (p *Path) watch() {
 	}
 }
 
-// measure is the least that all hosts can be sent.
+// measure is the least that all hosts can be sent to whom there is a way now.
 func (p *Path) measure() (bytes int, err error) {
-	bytes = maxMTU
 	for _, to := range p.to {
-		mtu, err := pathMTU(p.probe, to)
-		if err != nil {
-			return 0, err
+		mtu, failed := pathMTU(p.probe, to)
+		if failed != nil {
+			err = failed
+		} else if n := mtu - headerLen(to.IP()); bytes == 0 || n < bytes {
+			bytes = n
 		}
-		bytes = min(bytes, mtu-HeaderLen(to.IP()))
 	}
-	return bytes, nil
+	if bytes > 0 {
+		err = nil
+	}
+	return bytes, err
 }
 
 // pathMTU is how many bytes a packet to an address may have, with the header of IP, as far

@@ -163,11 +163,12 @@ func OpenPair(c Config) (fd, probe int, err error) {
 	if fd, err = Open(c); err != nil {
 		return -1, -1, err
 	}
-	probe, err = Open(Config{Local: netip.AddrPortFrom(Any(c.Local.Addr()), 0), Device: c.Device})
+	probe, err = Open(Config{Local: netip.AddrPortFrom(Any(c.Local.Addr()), 0), Device: c.Device, Memory: 1}) // nobody reads it
 	if err != nil {
 		_ = unix.Close(fd)
+		return -1, -1, err
 	}
-	return fd, probe, err
+	return fd, probe, nil
 }
 
 // Any is the unspecified address of the family of a.
@@ -206,7 +207,7 @@ func Scope(list ...netip.Addr) (uint32, error) {
 func Index(name string) (uint32, error) {
 	i, err := net.InterfaceByName(name)
 	if err != nil {
-		return 0, fmt.Errorf("interface %s: %w", name, err)
+		return 0, fmt.Errorf("there is no interface %s", name)
 	}
 	return uint32(i.Index), nil
 }
