@@ -2,6 +2,7 @@ package hostile
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -133,8 +134,8 @@ func pretend(c net.Conn) {
 	}
 }
 
-// hanging is where the file system of cables-hang is.
-func hanging(mount string) string { return mount + "-hangs" }
+// beside is where root makes what an attack needs.
+func beside(mount string) string { return mount + "-beside" }
 
 // onCables are attacks by those who lay cables.
 var onCables = []attack{
@@ -221,23 +222,48 @@ var onCables = []attack{
 		},
 	},
 	{
+		name:    "cables-sockets", // whose owner accepts nobody
+		threads: 60,
+		around: func(r *trial, m *harness.Mounted) func() {
+			dir := beside(m.Dir)
+			if err := errors.Join(os.Mkdir(dir, 0o755), os.Chown(dir, nobody, nobody)); err != nil {
+				r.Fatal(err)
+			}
+			return func() { _ = os.RemoveAll(dir) }
+		},
+		setup: func(a *attacker) {
+			fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			if err == nil {
+				err = unix.Bind(fd, &unix.SockaddrUnix{Name: beside(a.dir) + "/ctl"})
+			}
+			if err == nil {
+				err = unix.Listen(fd, 500) // of so many nobody is heard, and others hear that it is full
+			}
+			if err != nil {
+				fail(err)
+			}
+			a.lay(1000, func(int) string { return "vde://" + beside(a.dir) })
+		},
+		step: func(a *attacker) { a.peek(fmt.Sprint("/cables0-", a.count%10, "/cable")) },
+	},
+	{
 		name:    "cables-hang", // with files of a file system that never answers
 		threads: 60,
 		around: func(r *trial, m *harness.Mounted) func() {
 			fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
 			if err == nil {
-				err = os.Mkdir(hanging(m.Dir), 0o755)
+				err = os.Mkdir(beside(m.Dir), 0o755)
 			}
 			if err == nil {
-				err = unix.Mount("none", hanging(m.Dir), "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fd))
+				err = unix.Mount("none", beside(m.Dir), "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fd))
 			}
 			if err != nil {
 				r.Fatal(err)
 			}
 			return func() {
 				_ = unix.Close(fd) // which ends all that waits
-				_ = unix.Unmount(hanging(m.Dir), unix.MNT_DETACH)
-				_ = os.Remove(hanging(m.Dir))
+				_ = unix.Unmount(beside(m.Dir), unix.MNT_DETACH)
+				_ = os.Remove(beside(m.Dir))
 			}
 		},
 		setup: func(a *attacker) {
@@ -245,7 +271,7 @@ var onCables = []attack{
 			for range 500 {
 				go func() {
 					for {
-						_ = write(a.dir+"/hang/cable", "nats://127.0.0.1:1/x?creds="+hanging(a.dir)+"/creds")
+						_ = write(a.dir+"/hang/cable", "nats://127.0.0.1:1/x?creds="+beside(a.dir)+"/creds")
 					}
 				}()
 			}
