@@ -4,6 +4,7 @@ package main
 // file.
 import (
 	"ipnfs/cable"
+	_ "ipnfs/cable/ipn"
 	_ "ipnfs/door/qemu"
 	_ "ipnfs/door/seq"
 	_ "ipnfs/door/vde"
