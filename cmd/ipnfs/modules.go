@@ -5,6 +5,7 @@ package main
 import (
 	"ipnfs/cable"
 	_ "ipnfs/cable/cmd"
+	_ "ipnfs/cable/ipn"
 	_ "ipnfs/cable/nats"
 	_ "ipnfs/cable/qemu"
 	_ "ipnfs/cable/seq"
