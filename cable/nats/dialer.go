@@ -14,7 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	client "github.com/nats-io/nats.go"
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
@@ -52,8 +51,9 @@ type dialer struct {
 	table *table
 	all   node // the subject of all
 
-	at        int    // the server to try first
-	published uint64 // frames, to any node; the writer's own
+	at        int // the server to try first
+	published uint64
+	messages  uint64
 	slow      atomic.Int64
 
 	learns atomic.Bool   // the policy learns addresses
@@ -131,7 +131,7 @@ func (d *dialer) start(p *cable.Plug) {
 func (d *dialer) connect(ctx context.Context, server string, patience time.Duration) (*cable.Link, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	l := &link{dialer: d, messages: make(chan *client.Msg, maxUnread), written: make(chan struct{})}
+	l := &link{dialer: d, direct: d.subject(d.id), written: make(chan struct{})}
 	conn, err := d.plug.Origin().Dial(ctx, server)
 	if err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func (d *dialer) connect(ctx context.Context, server string, patience time.Durat
 		conn.Close()
 		return nil, err
 	}
-	w, err := greet(ctx, conn, d.secret.configFor(server), d.config.secure, l.arrived)
+	w, err := greet(ctx, conn, d.secret.configFor(server), d.config.secure, l)
 	if err != nil {
 		return nil, err
 	}
