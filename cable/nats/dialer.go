@@ -33,9 +33,8 @@ const (
 	// those a station or a sender of whom nothing was heard is forgotten: 300 s.
 	tickEvery = 5 * time.Second
 	keepFor   = 60
-	// linkCost is what a connection takes in bytes besides its server's longest message:
-	// buffers and goroutines of nats.go.
-	linkCost = 160 << 10
+	// linkCost is what a connection takes in bytes: buffers, and five goroutines.
+	linkCost = 192 << 10
 )
 
 // dialer is a cable.

@@ -91,10 +91,10 @@ func (l *link) connect(server string, patience time.Duration) (err error) {
 // prepare gets memory and descriptors, for messages of so many bytes at most.
 func (l *link) prepare(most int) error {
 	m := l.dialer.memory()
-	if !m.ChargeTable(linkCost + most) {
+	if !m.ChargeTable(linkCost) {
 		return fail.Errorf(fail.NoMemory, "there is no memory for the connection: see mem")
 	}
-	l.charged = linkCost + most
+	l.charged = linkCost
 	ready, err := eventfd(0)
 	if err != nil {
 		return err
@@ -108,19 +108,17 @@ func (l *link) prepare(most int) error {
 	return nil
 }
 
-// join subscribes, and says where the stream to all is. It waits until the server has
-// agreed.
+// join subscribes, and waits until the server has agreed. What is published meanwhile
+// comes to nobody, and tells whether one may: a message to all would cost as many as
+// there are members.
 func (l *link) join(patience time.Duration) error {
-	d := l.dialer
 	none := make(chan *client.Msg, 1) // as the wire takes messages before
-	for _, subject := range []string{l.direct, d.all.subject} {
+	for _, subject := range []string{l.direct, l.dialer.all.subject} {
 		if _, err := l.conn.ChanSubscribe(subject, none); err != nil {
 			return err
 		}
 	}
-	hello := make([]byte, headerLen)
-	header{sender: d.id, sequence: d.all.sequence}.put(hello)
-	if err := l.conn.Publish(d.all.subject, hello); err != nil {
+	if err := l.conn.Publish(l.direct, nil); err != nil {
 		return err
 	}
 	if err := l.conn.FlushTimeout(patience); err != nil {

@@ -15,8 +15,7 @@ import (
 //	4  the sender, a number by chance
 //	12 how many frames the sender sent before in this stream
 //
-// All numbers are big-endian. A stream is what one sender sends to one subject. A message
-// without frames says where its stream is.
+// All numbers are big-endian. A stream is what one sender sends to one subject.
 const (
 	version   = 1
 	headerLen = 20
