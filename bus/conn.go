@@ -57,6 +57,7 @@ type Conn struct {
 	offload  bool         // takes super-frames
 	maxLen   atomic.Int64 // longest frame in bytes the endpoint can take; 0: any
 	freeTags frame.Tags   // JoinOptions.FreeTags
+	hops     bool         // JoinOptions.Hops
 
 	// Guarded by Network.mu.
 	closed   bool // Close or Leave was called

@@ -14,7 +14,7 @@ import (
 // reasons are why a policy or an endpoint drops, and the names of the counters.
 var reasons = map[frame.Drop]string{
 	frame.DropVLAN: "vlan", frame.DropSTP: "stp", frame.DropStorm: "storm", frame.DropIsolated: "isolated",
-	frame.DropFiltered: "filtered", frame.DropMalformed: "malformed",
+	frame.DropFiltered: "filtered", frame.DropMalformed: "malformed", frame.DropLoop: "loop",
 }
 
 // A frame that the policy drops is counted at its sender, by reason.
@@ -82,6 +82,41 @@ func TestDropAndAdd(t *testing.T) {
 	bustest.Send(from, []byte{1})
 	if got := drop(l.Net.Stats(), "stp"); got != 0 || len(ear.Frames()) != 1 {
 		t.Errorf("%d frames came and %d are counted as dropped, of 1", len(ear.Frames()), got)
+	}
+}
+
+// What has passed as many cables as it may goes to no other, and keeps no room there.
+func TestTooManyHops(t *testing.T) {
+	for _, overflow := range []bus.Overflow{bus.DropNew, bus.BlockSender} {
+		l := bustest.NewLab(t, hub)
+		set(t, l, func(s *bus.Settings) { s.Overflow, s.Queue = overflow, 8 })
+		cable := l.JoinAs(t, &bustest.Sink{}, bus.JoinOptions{Recv: true, Hops: true})
+		tap := &bustest.Recorder{}
+		l.Join(t, tap)
+		from := l.Join(t, &bustest.Sink{})
+		for range 2 {
+			var b bus.Batch
+			for _, hops := range []byte{frame.MaxHops, 0, frame.MaxHops - 1, frame.MaxHops} {
+				b.AddIn(frame.Hops4, []byte{hops, 0, 0, 1, hops})
+			}
+			if n := from.Send(&b); n != 4 {
+				t.Fatalf("%v: %d of 4 frames went", overflow, n)
+			}
+			b.Reset()
+		}
+		if n := bustest.SendBatch(from, []byte{1}, []byte{2}, []byte{3}, []byte{4}); n != 4 {
+			t.Errorf("%v: %d of 4 frames find room", overflow, n)
+		}
+		if len(tap.Frames()) != 12 {
+			t.Errorf("%v: %d of 12 frames came to who counts no hops", overflow, len(tap.Frames()))
+		}
+		stats := cable.Port().Stats()
+		if got := drop(stats, "loop"); got != 4 || stats.Queued != 8 || stats.Offered != 8 || stats.Dropped() != 4 {
+			t.Errorf("%v: the cable's are %+v", overflow, stats)
+		}
+		if err := bustest.CheckBalance(l.Net.Stats()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -21,6 +21,7 @@ var allForms = map[frame.Form][]byte{
 	frame.Bare:    {},
 	frame.Length2: {0, 60},
 	frame.Length4: {0, 0, 0, 60},
+	frame.Hops4:   {1, 0, 0, 60},
 	frame.VXLAN:   {8, 0, 0, 0, 0xab, 0xcd, 0xef, 0},
 	frame.Vnet10:  make([]byte, 10),
 	frame.Vnet12:  binary.NativeEndian.AppendUint16(make([]byte, 10), 1),
@@ -28,6 +29,24 @@ var allForms = map[frame.Form][]byte{
 
 // isVnet tells of which forms the head is, or begins with, a virtio-net header.
 func isVnet(form frame.Form) bool { return form == frame.Vnet10 || form == frame.Vnet12 }
+
+// headOf is the head of such a frame that came in a form, for one that goes in another.
+func headOf(from, to frame.Form) []byte {
+	head := bytes.Clone(allForms[to])
+	if from == frame.Hops4 && to == frame.Hops4 {
+		head[0]++ // one cable more
+	}
+	return head
+}
+
+// as is the form in which a frame that came in a form passes as it lies: in front of one
+// of Hops4 the next cable wants another head.
+func as(form frame.Form) frame.Form {
+	if form == frame.Hops4 {
+		return frame.Bare
+	}
+	return form
+}
 
 // lies checks that a frame lies in a form, in that and bare only.
 func lies(t *testing.T, f *frame.Frame, form frame.Form, head, data []byte) {
@@ -54,11 +73,12 @@ func TestCopyIn(t *testing.T) {
 		if from.HeadLen() != len(fromHead) {
 			t.Errorf("form %#x has a head of %d bytes, want %d", from, from.HeadLen(), len(fromHead))
 		}
-		for to, head := range allForms {
+		for to := range allForms {
+			head := headOf(from, to)
 			m := frame.NewMemory(1 << 20)
 			var b bus.Batch
 			b.AddIn(from, slices.Concat(fromHead, data))
-			lies(t, &b.Frames[0], from, fromHead, data)
+			lies(t, &b.Frames[0], as(from), allForms[as(from)], data)
 			f, ok := b.Frames[0].CopyIn(m, to, vni)
 			if !ok {
 				t.Fatalf("no copy in form %#x", to)
@@ -94,6 +114,10 @@ func TestPutHead(t *testing.T) {
 		"the longest of 2 bytes":         {frame.Bare, make([]byte, 65535), frame.Length2, length(frame.Length2, 65535)},
 		"too long for 2 bytes":           {frame.Bare, make([]byte, 65536), frame.Length2, nil},
 		"not for 4":                      {frame.Bare, make([]byte, 65536), frame.Length4, length(frame.Length4, 65536)},
+		"nor for 3":                      {frame.Bare, make([]byte, 65536), frame.Hops4, []byte{1, 1, 0, 0}},
+		"from a cable to the last one":   {frame.Hops4, []byte{frame.MaxHops - 1, 0, 0, 1, 'x'}, frame.Hops4, []byte{frame.MaxHops, 0, 0, 1}},
+		"from the last cable":            {frame.Hops4, []byte{frame.MaxHops, 0, 0, 1, 'x'}, frame.Hops4, nil},
+		"from the last one to a socket":  {frame.Hops4, []byte{frame.MaxHops, 0, 0, 1, 'x'}, frame.Length4, []byte{0, 0, 0, 1}},
 		"nor for VXLAN":                  {frame.Bare, make([]byte, 65536), frame.VXLAN, allForms[frame.VXLAN]},
 		"a super-frame bare":             {frame.Vnet10, super, frame.Bare, nil},
 		"a super-frame in a stream":      {frame.Vnet10, super, frame.Length4, nil},
@@ -191,7 +215,7 @@ func TestDrivers(t *testing.T) {
 				f := queues.PopLocked()
 				queues.Unlock()
 				defer f.Release()
-				if _, ok := f.In(from); !ok || !bytes.Equal(f.Data(), data) {
+				if _, ok := f.In(as(from)); !ok || !bytes.Equal(f.Data(), data) {
 					t.Errorf("a frame that came in form %#x has lost it, or is another: % x", from, f.Data())
 				}
 			}
@@ -227,9 +251,9 @@ func TestDrivers(t *testing.T) {
 					t.Fatalf("form %#x: %d frames came, want %d", d.Form, len(got), len(frames))
 				}
 				for i, data := range frames {
-					head := bytes.Clone(allForms[d.Form])
+					head := headOf(from, d.Form)
 					switch {
-					case d.Form == frame.Length2 || d.Form == frame.Length4:
+					case d.Form == frame.Length2 || d.Form == frame.Length4 || d.Form == frame.Hops4:
 						head[len(head)-2], head[len(head)-1] = byte(len(data)>>8), byte(len(data))
 					case i >= 4 && isVnet(d.Form):
 						h, _ := bustest.Super{Size: 100, Payload: 250}.Build()
@@ -251,8 +275,9 @@ func TestSameFormIsNotCopied(t *testing.T) {
 		seen := false
 		l := bustest.NewLab(t, hub)
 		l.JoinAs(t, &peeker{see: func(f *frame.Frame) {
-			raw, ok := f.In(form)
-			seen = ok && &raw[0] == &lent[0] && len(raw) == len(lent)
+			raw, ok := f.In(as(form))
+			at := len(lent) - len(raw)
+			seen = ok && &raw[0] == &lent[at] && (at == 0 || as(form) == frame.Bare)
 		}}, bus.JoinOptions{Recv: true, Offload: true})
 		from := l.Join(t, &bustest.Sink{})
 		var b bus.Batch

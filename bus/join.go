@@ -20,6 +20,7 @@ type JoinOptions struct {
 	MaxLen     int        // longest frame in bytes it can take; 0: any
 	FreeTags   frame.Tags // of which one, the outermost, does not count in MaxLen
 	Offload    bool       // it takes super-frames: see frame.Frame.Offload
+	Hops       bool       // it is a cable that counts frame.Frame.Hops: what has passed frame.MaxHops does not go there
 	Info       Info
 
 	// Setup are values that the policy has for the port (PortKnobber): in force
@@ -32,7 +33,7 @@ type JoinOptions struct {
 // shared with its holder if both have the same user (vde_switch does so),
 // else it is Busy. What is refused changes nothing.
 func (n *Network) Join(ep Endpoint, o JoinOptions) (*Conn, error) {
-	c := &Conn{net: n, ep: ep, info: o.Info, recv: o.Recv, send: o.Send, offload: o.Offload, freeTags: o.FreeTags, out: &unsent}
+	c := &Conn{net: n, ep: ep, info: o.Info, recv: o.Recv, send: o.Send, offload: o.Offload, hops: o.Hops, freeTags: o.FreeTags, out: &unsent}
 	c.q.Memory = n.mem
 	c.maxLen.Store(int64(o.MaxLen))
 	if o.Send || o.Brings {

@@ -356,7 +356,7 @@ func (b *Batch) transmit(in *Port, below Rank, i, j int, to target, reserved int
 func (c *Conn) offer(b *frame.Batch, i, j, reserved int) (eased, took bool) {
 	c.mu.Lock()
 	wasFull := reserved > 0 && c.fullLocked()
-	if j > i+1 && c.tooLong(b, i, j) && !c.gone.Load() { // one by one
+	if j > i+1 && (c.tooLong(b, i, j) || c.tooFar(b, i, j)) && !c.gone.Load() { // one by one
 		each := min(reserved, 1)
 		c.reserved -= reserved - each*(j-i)
 		c.mu.Unlock()
@@ -375,6 +375,12 @@ func (c *Conn) offer(b *frame.Batch, i, j, reserved int) (eased, took bool) {
 		c.got.offered++
 		c.got.drops[dropTooLong]++
 		c.net.showLost(c.port, b, i, j, dropNames[dropTooLong])
+		c.mu.Unlock()
+		return wasFull, true
+	}
+	if c.tooFar(b, i, j) {
+		c.got.barred[frame.DropLoop]++
+		c.net.showLost(c.port, b, i, j, frame.DropLoop.String())
 		c.mu.Unlock()
 		return wasFull, true
 	}
@@ -442,6 +448,17 @@ func (c *Conn) tooLong(b *frame.Batch, i, j int) bool {
 	maxLen := int(c.maxLen.Load())
 	for k := i; maxLen != 0 && k < j; k++ {
 		if b.Frames[k].Exceeds(maxLen, c.freeTags) {
+			return true
+		}
+	}
+	return false
+}
+
+// tooFar tells whether a frame of b.Frames[i:j] has passed as many cables as it may, and
+// the endpoint is one more.
+func (c *Conn) tooFar(b *frame.Batch, i, j int) bool {
+	for k := i; c.hops && k < j; k++ {
+		if b.Frames[k].Hops() >= frame.MaxHops {
 			return true
 		}
 	}

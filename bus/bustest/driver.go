@@ -64,7 +64,7 @@ func (d *Driver) Receive(raw []byte, mtu int) error {
 	defer b.Reset()
 	data := lent[min(d.Form.HeadLen(), len(lent)):]
 	switch d.Form {
-	case frame.Length2, frame.Length4:
+	case frame.Length2, frame.Length4, frame.Hops4:
 		used, tooLong := 0, false
 		for n := 1; n > 0 && !tooLong; used += n {
 			n, tooLong = b.SetStreamIn(d.Form, lent[used:], mtu)

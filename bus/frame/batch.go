@@ -52,8 +52,8 @@ func (b *Batch) SetStream(span []byte, mtu int) (used int, tooLong bool) {
 	return b.SetStreamIn(Length2, span, mtu)
 }
 
-// SetStreamIn is SetStream for frames in a form with a length: Length2 or
-// Length4.
+// SetStreamIn is SetStream for frames in a form with a length: Length2, Length4 or
+// Hops4.
 func (b *Batch) SetStreamIn(form Form, span []byte, mtu int) (used int, tooLong bool) {
 	b.Reset()
 	b.span = span
@@ -61,7 +61,8 @@ func (b *Batch) SetStreamIn(form Form, span []byte, mtu int) (used int, tooLong 
 	for len(b.Frames) < MaxBatch && len(span)-used >= head {
 		length := form.Length(span[used:])
 		if length > uint32(mtu) {
-			return used, true
+			tooLong = true
+			break
 		}
 		n := head + int(length)
 		if len(span)-used < n {
@@ -72,7 +73,10 @@ func (b *Batch) SetStreamIn(form Form, span []byte, mtu int) (used int, tooLong 
 		}
 		used += n
 	}
-	return used, false
+	for i := 0; form == Hops4 && i < len(b.Frames); i++ {
+		b.Frames[i].hops = form.hops(b.Frames[i].raw)
+	}
+	return used, tooLong
 }
 
 // Reset empties b. Frames and their span are no longer used after it.
@@ -106,7 +110,7 @@ func (b *Batch) releaseFrames(n int) {
 func (b *Batch) AddIn(form Form, raw []byte) {
 	b.scattered = true
 	b.offloads = b.offloads || form.vnet() && !vnet.Parse(raw).Plain()
-	b.Frames = append(b.Frames, Frame{raw: raw, form: form})
+	b.Frames = append(b.Frames, Frame{raw: raw, form: form, hops: form.hops(raw)})
 }
 
 // AddVnet is AddIn for a frame with a virtio-net header of 10 bytes in front.

@@ -144,7 +144,8 @@ func (b *Block) Bytes(n int) []byte { return b.buf[Headroom:][:n] }
 // behind the first of Bytes. Its bytes do not change any more.
 func (b *Block) Frame(form Form, n, length int) Frame {
 	b.retain()
-	return Frame{raw: b.buf[Headroom+n:][:form.HeadLen()+length], form: form, block: b}
+	raw := b.buf[Headroom+n:][:form.HeadLen()+length]
+	return Frame{raw: raw, form: form, hops: form.hops(raw), block: b}
 }
 
 // Release gives the reference back.

@@ -11,10 +11,11 @@ const (
 	DropIsolated                  // between isolated ports
 	DropFiltered                  // the destination is where the frame came from, or not to be forwarded to
 	DropMalformed                 // no such frame can be, or its header lies
+	DropLoop                      // it has passed as many cables as a frame may
 	Drops                         // how many there are, none included
 )
 
-var dropNames = [Drops]string{"", "vlan", "stp", "storm", "isolated", "filtered", "malformed"}
+var dropNames = [Drops]string{"", "vlan", "stp", "storm", "isolated", "filtered", "malformed", "loop"}
 
 // String is the reason's name, as counters have it.
 func (d Drop) String() string { return dropNames[d] }

@@ -27,12 +27,17 @@ const (
 	MaxFrame   = 255 * 4096
 )
 
+// MaxHops is how many cables a frame may pass whose form counts them (Hops4). One that
+// has passed so many goes no further: cables that form a loop carry it for no longer.
+const MaxHops = 8
+
 // Frame is one message, a small value. Its bytes belong to a Block, which is
 // reference-counted, or, if block is nil, to the caller who lends them until
 // the call returns. Nobody changes the bytes after the frame was sent.
 type Frame struct {
 	raw   []byte // the head, if any, and the data
 	form  Form   // says what the head is
+	hops  uint8  // cables that it has passed
 	block *Block
 }
 
@@ -45,12 +50,21 @@ func (f *Frame) Data() []byte { return f.raw[f.form.HeadLen():] }
 // Len returns the length of the frame in bytes.
 func (f *Frame) Len() int { return len(f.raw) - f.form.HeadLen() }
 
-// In returns the frame with the head of a form in front, and true, if it lies so.
+// Hops returns how many cables the frame has passed, of those that count it.
+func (f *Frame) Hops() uint8 { return f.hops }
+
+// SetHops sets what Hops returns, for who brings a frame by a cable that tells it
+// otherwise than by its form.
+func (f *Frame) SetHops(n uint8) { f.hops = n }
+
+// In returns the frame with the head of a form in front, and true, if it lies so. In
+// front of one that came in Hops4 stands how many cables it had passed then, which is one
+// too few for the next.
 func (f *Frame) In(form Form) ([]byte, bool) {
 	if form == Bare {
 		return f.Data(), true
 	}
-	return f.raw, f.form == form
+	return f.raw, f.form == form && (form != Hops4 || f.raw[0] == f.hops+1)
 }
 
 // Prefixed returns the frame in stream form, its 2-byte length in front, and

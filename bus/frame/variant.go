@@ -72,7 +72,7 @@ func (v *variant) make(frames []Frame) {
 		}
 		if h, unfinished := from.Offload(); unfinished {
 			if v.plain {
-				v.cut(h, from.Data())
+				v.cut(h, &from)
 				continue
 			}
 			v.batch.offloads = true
@@ -82,11 +82,11 @@ func (v *variant) make(frames []Frame) {
 }
 
 // cut adds the complete frames of a super-frame.
-func (v *variant) cut(h vnet.Header, data []byte) {
+func (v *variant) cut(h vnet.Header, f *Frame) {
 	at := len(v.buf)
-	v.buf, v.lens = vnet.Append(v.buf, v.lens[:0], h, data)
+	v.buf, v.lens = vnet.Append(v.buf, v.lens[:0], h, f.Data())
 	for _, n := range v.lens {
-		v.batch.Frames = append(v.batch.Frames, Frame{raw: v.buf[at:][:n]})
+		v.batch.Frames = append(v.batch.Frames, Frame{raw: v.buf[at:][:n], hops: f.hops})
 		at += n
 	}
 }
@@ -120,7 +120,7 @@ func (v *variant) change(from *Frame) {
 	switch from.form {
 	case Vnet10, Vnet12:
 		vnet.Parse(raw).Shift(shift).Put(raw)
-	case Length2, Length4:
+	case Length2, Length4, Hops4:
 		n := len(data) + shift
 		if from.form == Length2 && n > MaxPrefixed {
 			raw, from.form = raw[LengthPrefix:], Bare

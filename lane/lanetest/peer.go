@@ -21,6 +21,7 @@ type Peer struct {
 	buf    []byte
 	bytes  []byte // received, and no frame yet
 	frames [][]byte
+	hops   []byte // of each, the first byte of its head
 }
 
 // NewPeer makes the far end of a socket until the test ends. near is the source's, who
@@ -50,12 +51,15 @@ func NewPiped(tb testing.TB, form frame.Form) (p *Peer, in, out int) {
 	return p, there[0], back[1]
 }
 
-// Wire is frames as a stream of a form has them.
+// Wire is frames as a stream of a form has them, where they pass their first cable.
 func Wire(form frame.Form, frames ...[]byte) (stream []byte) {
 	for _, f := range frames {
-		if form == frame.Length2 {
+		switch form {
+		case frame.Length2:
 			stream = binary.BigEndian.AppendUint16(stream, uint16(len(f)))
-		} else {
+		case frame.Hops4:
+			stream = binary.BigEndian.AppendUint32(stream, 1<<24|uint32(len(f)))
+		default:
 			stream = binary.BigEndian.AppendUint32(stream, uint32(len(f)))
 		}
 		stream = append(stream, f...)
@@ -94,9 +98,17 @@ func (p *Peer) Received() [][]byte {
 				break
 			}
 			p.frames = append(p.frames, slices.Clone(p.bytes[head:size]))
+			p.hops = append(p.hops, p.bytes[0])
 			p.bytes = p.bytes[size:]
 		}
 	}
+}
+
+// Hops returns how many cables those frames had passed, in frame.Hops4.
+func (p *Peer) Hops() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.hops)
 }
 
 // Taken returns what Received did before.

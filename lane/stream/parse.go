@@ -63,6 +63,8 @@ func (p *Parser) parse(t *lane.Turn, span []byte, room int, from *frame.Block, a
 			t.Drop(frame.DropFiltered, length)
 		case length > mtu:
 			t.Refused()
+		case p.Form == frame.Hops4 && rest[0] > frame.MaxHops:
+			t.Drop(frame.DropLoop, length)
 		case !whole || frames >= room:
 			return frames, used, nil
 		case from == nil:

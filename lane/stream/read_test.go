@@ -32,7 +32,7 @@ func wantFrames(tb testing.TB, got [][]byte, want [][]byte) {
 }
 
 // forms are those of streams.
-var forms = []frame.Form{frame.Length2, frame.Length4}
+var forms = []frame.Form{frame.Length2, frame.Length4, frame.Hops4}
 
 // Whatever the split of the bytes, the frames are the same.
 func TestSplits(t *testing.T) {
@@ -178,6 +178,7 @@ func FuzzStream(f *testing.F) {
 	f.Add(append(wire(frames(60)...), 0, 0, 1), uint16(3000))
 	f.Add(wire(make([]byte, 65535), make([]byte, 65535)), uint16(65535))
 	f.Add(lanetest.Wire(frame.Length2, frames(5)...), uint16(7))
+	f.Add(append([]byte{9, 0, 0, 2, 'a', 'b', 8, 0, 0, 1, 'c'}, lanetest.Wire(frame.Hops4, frames(5)...)...), uint16(600))
 	f.Add(lanetest.Wire(frame.Length2, make([]byte, 65535), nil, []byte{1}), uint16(4096))
 	f.Fuzz(func(t *testing.T, stream []byte, step uint16) {
 		for _, form := range forms {
@@ -210,10 +211,14 @@ func reference(form frame.Form, stream []byte, mtu int) (list [][]byte) {
 		for _, c := range stream[:head] {
 			n = n<<8 | int(c)
 		}
+		hops := 0
+		if form == frame.Hops4 {
+			hops, n = n>>24, n&0xffffff
+		}
 		if n > 1<<20 || len(stream) < head+n {
 			break
 		}
-		if n > 0 && n <= mtu {
+		if n > 0 && n <= mtu && hops <= frame.MaxHops {
 			list = append(list, stream[head:head+n])
 		}
 		stream = stream[head+n:]

@@ -24,9 +24,10 @@ const maxHead = 4
 
 // Config describes a stream.
 type Config struct {
-	// Form is what stands in front of each frame: frame.Length2 or frame.Length4. A
-	// frame of which the form cannot tell is lost, such as one over frame.MaxPrefixed
-	// (so whoever joins says by bus.JoinOptions.MaxLen).
+	// Form is what stands in front of each frame: frame.Length2, Length4 or
+	// Hops4. A frame that cannot have the form is lost; who joins can have it counted
+	// by its reason: one over frame.MaxPrefixed (bus.JoinOptions.MaxLen), one that has
+	// passed frame.MaxHops (bus.JoinOptions.Hops).
 	Form frame.Form
 	// In is the descriptor that is read, Out the one that is written; they may be the
 	// same. Both are non-blocking, and such as epoll knows: sockets, pipes.

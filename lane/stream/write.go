@@ -79,7 +79,7 @@ func (d *Driver) flush() error {
 }
 
 // send sends frames, MaxBurst at most, by one call: those in front of the first that
-// the form cannot tell of. That one is lost, in its turn.
+// cannot have the form. That one is lost, in its turn.
 func (d *Driver) send(t *lane.Turn, frames []frame.Frame) (taken int, err error) {
 	n := 0
 	for k := range frames {
@@ -122,7 +122,7 @@ func (d *Driver) send(t *lane.Turn, frames []frame.Frame) (taken int, err error)
 
 // pieces adds the k-th frame to the n pieces in t.Iovecs and returns how many there are
 // then. What lies behind what is there already makes that longer. It is false if the
-// form cannot tell of the frame.
+// frame cannot have the form.
 func (d *Driver) pieces(t *lane.Turn, n, k int, f *frame.Frame) (_ int, ok bool) {
 	raw, lies := f.In(d.form)
 	if !lies {

@@ -107,10 +107,13 @@ func TestTails(t *testing.T) {
 	l := lanetest.Hub(t)
 	data := lanetest.Frame(1, 0)
 	for _, form := range forms {
-		stream := lanetest.Wire(form, data)
 		var b frame.Batch
-		b.AddIn(form, stream)
+		b.AddIn(form, lanetest.Wire(form, data))
 		for _, f := range []frame.Frame{frame.NewFrame(data), b.Frames[0]} {
+			stream := lanetest.Wire(form, data)
+			if f.Hops() > 0 {
+				stream[0]++ // one cable more
+			}
 			d := New(Config{Form: form, Net: l.Net})
 			d.pieces(new(lane.Turn), 0, 0, &f)
 			for sent := 1; sent < len(stream); sent++ {
@@ -161,6 +164,43 @@ func TestForms(t *testing.T) {
 					t.Error("frames came back")
 				}
 			})
+		}
+	}
+}
+
+// A frame says at each cable how many it has passed, and after the last one goes nowhere.
+func TestHops(t *testing.T) {
+	for counted, reason := range map[bool]string{true: "drop_loop", false: "drop_device"} {
+		l := lanetest.Hub(t)
+		join := both
+		join.Hops = counted
+		a, c := pair(t, l.Net, frame.Hops4)
+		start(t, l.Net, a, c, join)
+		b, c := pair(t, l.Net, frame.Hops4)
+		start(t, l.Net, b, c, join)
+		socket := connect(t, l)
+		few := frames(4)
+		stream := a.Wire(few...)
+		at := 0
+		for k, hops := range []byte{0, frame.MaxHops - 1, frame.MaxHops, frame.MaxHops + 1} {
+			stream[at] = hops
+			at += 4 + len(few[k])
+		}
+		a.Write(t, append(stream, a.Wire(few[0])...))
+		bustest.WaitFor(t, "the frames at a socket", func() bool { return len(socket.Received()) == 4 })
+		wantFrames(t, socket.Received(), [][]byte{few[0], few[1], few[2], few[0]})
+		bustest.WaitFor(t, "the frames at a cable", func() bool { return len(b.Received()) == 3 })
+		wantFrames(t, b.Received(), [][]byte{few[0], few[1], few[0]})
+		if got := b.Hops(); !bytes.Equal(got, []byte{1, frame.MaxHops, 2}) {
+			t.Errorf("they have passed %v cables", got)
+		}
+		for number, want := range map[int]uint64{0: 1, 1: 1} {
+			if r := [2]string{"drop_loop", reason}[number]; lanetest.Count(port(t, l, number+1), r) != want {
+				t.Errorf("port %d counts %d as %s, want %d", number+1, lanetest.Count(port(t, l, number+1), r), r, want)
+			}
+		}
+		if err := bustest.CheckBalance(l.Net.Stats()); err != nil {
+			t.Error(err)
 		}
 	}
 }
