@@ -34,6 +34,15 @@ type Endpoint interface {
 	Gone()
 }
 
+// Oversized is an Endpoint that wants to know of frames that are longer than it can
+// take, and are dropped.
+type Oversized interface {
+	Endpoint
+	// Oversize tells of one, with the Conn locked: it is lent, and no more than so many
+	// bytes would fit. It must neither block nor allocate.
+	Oversize(f *frame.Frame, longest int)
+}
+
 // Info tells who stands behind a Conn.
 type Info struct {
 	Kind     string // "port", "stream", "tap", "grab", later "cable"...

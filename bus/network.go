@@ -226,6 +226,15 @@ func (n *Network) Policy() policy.Policy {
 	return n.policy
 }
 
+// PolicyNow returns the policy that frames are asked of, or nil if that cannot be told
+// without waiting for the network's lock.
+func (n *Network) PolicyNow() policy.Policy {
+	if s := n.loadSoon(); s != nil {
+		return s.policy
+	}
+	return nil
+}
+
 // SetPolicy puts another policy in force. Ports stay connected, and frames
 // that are queued stay queued.
 func (n *Network) SetPolicy(spec string) error {

@@ -17,7 +17,8 @@ import (
 //     there and its endpoint can take frames now
 //     (Endpoint.Claim), they are handed over straight from the ingress buffer
 //     after unlocking (Endpoint.Emit); else a reference is queued (enqueueLocked),
-//     or the frame is dropped and counted by reason, as the overflow setting says.
+//     or the frame is dropped and counted by reason, as the overflow setting says. An
+//     endpoint may be told of what is too long for it (Oversized).
 //     All of that is under the target's own lock and no other (offer).
 //  4. A queue that was empty and no longer is wakes its endpoint, unlocked.
 //  5. The run is counted, and shown to the observers (finish).
@@ -375,6 +376,9 @@ func (c *Conn) offer(b *frame.Batch, i, j, reserved int) (eased, took bool) {
 		c.got.offered++
 		c.got.drops[dropTooLong]++
 		c.net.showLost(c.port, b, i, j, dropNames[dropTooLong])
+		if ep, ok := c.ep.(Oversized); ok {
+			ep.Oversize(&b.Frames[i], int(c.maxLen.Load()))
+		}
 		c.mu.Unlock()
 		return wasFull, true
 	}

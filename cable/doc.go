@@ -10,6 +10,9 @@
 //   - cable.go: one cable from attach to its end.
 //   - supervise.go: its connections, one after the other. line.go: the driver under
 //     its port, which stays while they come and go.
+//   - turn.go: how goroutines that work for peers leave time to others.
+//   - answers.go: what senders are told of packets that are too long for the link; toobig
+//     makes it.
 //   - plug.go: what a Dialer may say of its cable. report.go: what is told of it.
 //
 // # The path of a frame
@@ -28,6 +31,6 @@
 //
 // # Locks
 //
-// registry.mu and cable.mu are leaves. line.reading and line.writing may be taken
+// registry.mu, cable.mu, Origin.mu and those of all users are leaves. line.reading and line.writing may be taken
 // under Conn.mu; no call of bus is made under them but those that a driver may make.
 package cable

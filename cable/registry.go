@@ -16,7 +16,7 @@ import (
 var registry = struct {
 	mu sync.Mutex
 	// Guarded by mu.
-	lists map[*bus.Network][]*cable // in the order of attaching
+	lists map[*bus.Network][]*cable // in the order of attaching, until nothing is left of them
 	sides map[side]*horizon.Side
 }{
 	lists: map[*bus.Network][]*cable{},
@@ -47,7 +47,7 @@ func (c *cable) publish() error {
 	defer registry.mu.Unlock()
 	list := registry.lists[c.net]
 	taken := func(name string) bool {
-		return slices.ContainsFunc(list, func(other *cable) bool { return other.name == name })
+		return slices.ContainsFunc(list, func(other *cable) bool { return other.name == name && !other.ended }) // +checklocksignore: called at once
 	}
 	for i := 0; c.name == ""; i++ {
 		if name := fmt.Sprintf("%s%d", c.locator.Scheme, i); !taken(name) {
@@ -61,14 +61,20 @@ func (c *cable) publish() error {
 	return nil
 }
 
-// retire takes c off its network's list, and tells whether it was the first to do so.
+// retire takes c out of what is attached, and tells whether it was the first to do so.
 func (c *cable) retire() bool {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
-	if c.ended {
-		return false
-	}
+	first := !c.ended
 	c.ended = true
+	return first
+}
+
+// forget says that nothing is left of c. Its side goes with its port, not before: until
+// then frames pass.
+func (c *cable) forget() {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
 	list := slices.DeleteFunc(slices.Clone(registry.lists[c.net]), func(other *cable) bool { return other == c })
 	if registry.lists[c.net] = list; len(list) == 0 {
 		delete(registry.lists, c.net)
@@ -76,23 +82,23 @@ func (c *cable) retire() bool {
 	if !slices.ContainsFunc(list, func(other *cable) bool { return other.group == c.group }) {
 		delete(registry.sides, side{c.net, c.group})
 	}
-	return true
+	close(c.done)
 }
 
 // cables lists what is attached to n.
-func cables(n *bus.Network) []*cable {
+func cables(n *bus.Network) (attached []*cable) {
 	registry.mu.Lock()
-	list := registry.lists[n]
-	registry.mu.Unlock()
-	var up []*cable
-	for _, c := range list { // not those that are being attached
+	defer registry.mu.Unlock()
+	for _, c := range registry.lists[n] {
 		select {
 		case <-c.ready:
-			up = append(up, c)
-		default:
+			if !c.ended {
+				attached = append(attached, c)
+			}
+		default: // it is being attached
 		}
 	}
-	return up
+	return attached
 }
 
 // find finds a cable by its name.

@@ -58,8 +58,8 @@ func (c *cable) retry() {
 // setMaxLen notes the longest frame that the link can carry.
 func (c *cable) setMaxLen(bytes int) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.status.maxLen = bytes
-	c.mu.Unlock()
 	if c.maxLen != 0 {
 		bytes = min(c.maxLen, cmp.Or(bytes, c.maxLen))
 	}
@@ -87,6 +87,9 @@ func (c *cable) show(names map[netns.ID]string) string {
 	}
 	count := c.port().Stats()
 	fmt.Fprintf(&b, " since=%s retries=%d mtu=%d in=%d out=%d dropped=%d", bus.Stamp(s.since), s.retries, longest, count.Frames, count.Received, count.Dropped())
+	if n, ok := c.dialer.(Noter); ok {
+		fmt.Fprintf(&b, " %s", n.Note())
+	}
 	if c.group != "" {
 		fmt.Fprintf(&b, " group=%s", c.group)
 	}

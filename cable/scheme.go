@@ -21,6 +21,9 @@ type Scheme struct {
 	// Command says that the rest of a locator is a command line, in which spaces and
 	// question marks stand for themselves.
 	Command bool
+	// Hops says that its framing tells how many cables a frame has passed
+	// (frame.Frame.Hops), so that one that has passed too many ends here.
+	Hops bool
 	// Can tells whether this machine lets it work; nil: always.
 	Can func() bool
 	// Open reads a locator whole and makes what connects the cable, or refuses what is
@@ -38,6 +41,13 @@ type Dialer interface {
 	Dial(ctx context.Context, p *Plug) (*Link, error)
 	// Close gives back what the Dialer keeps between links. It is the last call.
 	Close()
+}
+
+// Noter is a Dialer that has more to tell of its cable.
+type Noter interface {
+	// Note gives words of the form key=value, for the cable's line. It may be called at
+	// any time, from any thread.
+	Note() string
 }
 
 // Link is a connection that is up.

@@ -4,6 +4,9 @@ package main
 // file.
 import (
 	"ipnfs/cable"
+	_ "ipnfs/cable/nats"
+	_ "ipnfs/cable/udp"
+	_ "ipnfs/cable/vxlan"
 	_ "ipnfs/door/qemu"
 	_ "ipnfs/door/seq"
 	_ "ipnfs/door/vde"
