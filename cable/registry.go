@@ -18,9 +18,14 @@ var registry = struct {
 	// Guarded by mu.
 	lists map[*bus.Network][]*cable // in the order of attaching, until nothing is left of them
 	sides map[side]*horizon.Side
+	// See instance.go.
+	ids    map[*bus.Network]ID
+	joined map[joined]*cable
 }{
-	lists: map[*bus.Network][]*cable{},
-	sides: map[side]*horizon.Side{},
+	lists:  map[*bus.Network][]*cable{},
+	sides:  map[side]*horizon.Side{},
+	ids:    map[*bus.Network]ID{},
+	joined: map[joined]*cable{},
 }
 
 // side is a group of cables of a network.
@@ -78,6 +83,7 @@ func (c *cable) forget() {
 	list := slices.DeleteFunc(slices.Clone(registry.lists[c.net]), func(other *cable) bool { return other == c })
 	if registry.lists[c.net] = list; len(list) == 0 {
 		delete(registry.lists, c.net)
+		delete(registry.ids, c.net)
 	}
 	if !slices.ContainsFunc(list, func(other *cable) bool { return other.group == c.group }) {
 		delete(registry.sides, side{c.net, c.group})

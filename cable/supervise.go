@@ -49,6 +49,7 @@ func (c *cable) supervise() {
 
 // connection is one link from Dial to its end: how long it was up, and why it ended.
 func (c *cable) connection(ctx context.Context) (lasted time.Duration, err error) {
+	defer c.release()
 	k, err := c.dialer.Dial(ctx, c.plug)
 	if err != nil {
 		c.attempted()
