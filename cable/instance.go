@@ -2,7 +2,6 @@ package cable
 
 import (
 	"crypto/rand"
-	"errors"
 
 	"ipnfs/bus"
 	"ipnfs/bus/fail"
@@ -35,7 +34,7 @@ func idLocked(n *bus.Network) ID {
 	return id
 }
 
-var errSelf = errors.New("it leads back to this network")
+var errSelf = fail.Errorf(fail.Invalid, "it leads back to this network")
 
 // Claim is for Dial: it says that the link being made leads to a network elsewhere of
 // that ID, and refuses a second cable to the same one, as well as one to the network
