@@ -5,6 +5,7 @@ package main
 import (
 	"ipnfs/cable"
 	_ "ipnfs/cable/nats"
+	_ "ipnfs/cable/tls"
 	_ "ipnfs/cable/udp"
 	_ "ipnfs/cable/vxlan"
 	_ "ipnfs/door/qemu"
