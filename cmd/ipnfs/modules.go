@@ -9,6 +9,7 @@ import (
 	_ "ipnfs/cable/nats"
 	_ "ipnfs/cable/qemu"
 	_ "ipnfs/cable/seq"
+	_ "ipnfs/cable/tls"
 	_ "ipnfs/cable/udp"
 	_ "ipnfs/cable/vde"
 	_ "ipnfs/cable/vxlan"
