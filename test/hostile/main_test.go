@@ -41,7 +41,7 @@ var figuresFile = flag.String("figures", "", "append what was measured to `FILE`
 // tries is how often a row may be done until it is within its limits.
 var tries = flag.Int("tries", 3, "how often a row may be done until it is within its limits")
 
-var attacks = slices.Concat(onFrames, onEvents, onSwitches, onWaits, onControl, onMemory, onSockets, onGuests)
+var attacks = slices.Concat(onFrames, onEvents, onSwitches, onWaits, onControl, onMemory, onSockets, onGuests, onCables)
 
 // What any user does on networks of his own costs others next to nothing.
 func TestAttacks(t *testing.T) {
