@@ -13,6 +13,13 @@ const (
 	capDACReadSearch = 2
 )
 
+// DoorOf gives the rights on the door of a new network whose directory has those of
+// dir: its maker manages it.
+func DoorOf(dir Access) Access {
+	dir.Mode = dir.Mode&0o666 | 0o100
+	return dir
+}
+
 // Allows tells whether a grants c all that want says, as the kernel does for a
 // file of that mode (generic_permission): the owner has the owner's bits, and
 // those only; a member of the group has the group's; others have the last. Who
@@ -36,4 +43,10 @@ func (a Access) Allows(c Credentials, want uint32) bool {
 		return true
 	}
 	return c.Can(capDACOverride) && (want&MayManage == 0 || a.Mode&0o111 != 0)
+}
+
+// AllowsSearch tells whether c may reach what is in a directory of a, as the kernel
+// does: x, or either capability.
+func (a Access) AllowsSearch(c Credentials) bool {
+	return a.Allows(c, MayManage) || c.Can(capDACOverride) || c.Can(capDACReadSearch)
 }

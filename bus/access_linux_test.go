@@ -49,7 +49,7 @@ func onThreadOf(t *testing.T, c Credentials, f func()) {
 	}
 }
 
-// The kernel is asked by opening files of all modes.
+// The kernel is asked by opening files of all modes, and by what is in such directories.
 func TestAccessIsTheKernels(t *testing.T) {
 	if unix.Geteuid() != 0 {
 		t.Skip("this test needs root: it makes files of other users")
@@ -76,6 +76,15 @@ func TestAccessIsTheKernels(t *testing.T) {
 		if err := os.Chmod(name, os.FileMode(mode)); err != nil {
 			t.Fatal(err)
 		}
+		if err := os.MkdirAll(name+".d/in", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(name+".d", 5, 6); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(name+".d", os.FileMode(mode)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	open := map[uint32]int{MayReceive: unix.O_RDONLY, MaySend: unix.O_WRONLY, MayReceive | MaySend: unix.O_RDWR}
 	for name, c := range map[string]Credentials{
@@ -95,6 +104,11 @@ func TestAccessIsTheKernels(t *testing.T) {
 		onThreadOf(t, c, func() {
 			for mode, file := range files {
 				a := Access{Mode: uint32(mode), UID: 5, GID: 6}
+				var st unix.Stat_t
+				err := unix.Fstatat(dir, file+".d/in", &st, 0)
+				if got := a.AllowsSearch(c); got != (err == nil) {
+					t.Errorf("%s, a directory of mode %s: %v, and the kernel says %v", name, file, got, err)
+				}
 				for want := uint32(1); want <= 7; want++ {
 					err := unix.Faccessat(dir, file, want, unix.AT_EACCESS)
 					if flags, ok := open[want]; ok {

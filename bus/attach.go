@@ -29,7 +29,7 @@ type Attacher interface {
 
 // Saver is an Attacher that tells how to attach again what is attached.
 type Saver interface {
-	// Save lists commands for Attach, in order. Each names its port.
+	// Save lists commands for Attach, in order. Each names its port, as port=N.
 	Save(n *Network) []string
 }
 

@@ -32,6 +32,9 @@ type Bus struct {
 	// may have ended: Create gives no such id. Set before the first Create, nil:
 	// nobody does. It is called with Bus.mu held.
 	Busy func(id uint32) bool
+	// Policy is that of a new network of which nobody says more. Set before the first
+	// Create, for those who ask; Create itself is told.
+	Policy string
 
 	// Told gets what a part tells the users of a network of what goes on behind a file
 	// of theirs (Network.Tell), for the file errors. Set before the first Create, nil:

@@ -11,7 +11,9 @@ import (
 
 // Endpoint is what is attached to a port: an open file, a tap, a socket. It
 // brings frames by Conn.Send, in batches, and takes them by these calls. From
-// within one of them it must not send, Park or Cancel on the same network.
+// within one of them it must not Park or Cancel, nor send: but in Emit it may send into
+// another network what it got, as far as Batch.Onward goes (Batch.Beyond). A way that
+// comes back to the first network is no harm, as what Onward allows is used up.
 type Endpoint interface {
 	// Attach is the first call, from within Join, before any frame can come.
 	Attach(c *Conn)
@@ -32,6 +34,22 @@ type Endpoint interface {
 	// Gone says that the Conn was taken off its network: what is queued may
 	// still be received, Send fails. No lock is held. It must not block.
 	Gone()
+}
+
+// Oversized is an Endpoint that wants to know of frames that are longer than it can
+// take, and are dropped.
+type Oversized interface {
+	Endpoint
+	// Oversize tells of one, with the Conn locked: it is lent, and no more than so many
+	// bytes would fit. It must neither block nor allocate.
+	Oversize(f *frame.Frame, longest int)
+}
+
+// Resizer is an Endpoint that is told of changes of the network's mtu, in bytes. The
+// network's lock is held.
+type Resizer interface {
+	Endpoint
+	Resize(mtu int)
 }
 
 // Info tells who stands behind a Conn.
@@ -176,6 +194,35 @@ func (c *Conn) Lost(n, bytes int) {
 	c.got.drops[dropDevice] += uint64(n)
 	c.got.delivered -= uint64(n)
 	c.got.deliveredBytes -= min(uint64(bytes), c.got.deliveredBytes)
+}
+
+// Return gives back frames i to j of b, claimed or popped, that could not go on now:
+// they are the oldest that wait, in order, even if there is no room for so many. For
+// want of memory they are lost. It wakes nobody.
+func (c *Conn) Return(b *frame.Batch, i, j int) {
+	first, kept := b.Keep(c.net.mem, i) // with all that follow, if they lie in one piece
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for k := j - 1; k >= i && !c.counted; k-- {
+		if c.got.delivered > 0 {
+			c.got.delivered--
+			c.got.deliveredBytes -= min(uint64(b.Frames[k].Len()), c.got.deliveredBytes)
+		} else { // the counters were reset meanwhile
+			c.got.offered++
+		}
+		f, ok := b.Keep(c.net.mem, k)
+		if ok && !c.q.PushFront(f) {
+			f.Release()
+			ok = false
+		}
+		if !ok {
+			c.got.drops[dropMemory]++
+			c.net.showLost(c.port, b, k, k+1, dropNames[dropMemory])
+		}
+	}
+	if kept {
+		first.Release()
+	}
 }
 
 // lostUnqueued counts n frames that were meant for c, and that wait nowhere as

@@ -24,6 +24,10 @@ type Rule func(port uint32) (mode uint32)
 // ReadOnly is the Rule of what can only be read: all may.
 func ReadOnly(uint32) uint32 { return 0o444 }
 
+// ForReceivers is the Rule of what those may read who may receive, as it tells
+// what stands in frames.
+func ForReceivers(port uint32) uint32 { return port & 0o444 }
+
 // Managed is the Rule of what all may read, and those who manage may write.
 func Managed(port uint32) uint32 { return 0o444 | ForManagers(port) }
 
@@ -39,6 +43,9 @@ type At struct {
 	Bus     *Bus
 	Network *Network // nil in the root directory
 	Port    *Port    // nil elsewhere than in ports/N/
+
+	// UID and GID are whom Read makes the text for: who opened the file. Else 0.
+	UID, GID uint32
 }
 
 // File is a file of the tree: a text, a set of things that are attached, or a

@@ -82,6 +82,9 @@ type snapshot struct {
 // which somebody still refers: see Bus.Busy.
 func (n *Network) ID() uint32 { return n.id }
 
+// Bus returns what the network is one of.
+func (n *Network) Bus() *Bus { return n.bus }
+
 // Name returns the network's name, which Bus.Rename may change.
 func (n *Network) Name() string { return *n.name.Load() }
 
@@ -176,6 +179,7 @@ func (n *Network) Change(change func(*Settings)) error {
 		n.mu.Unlock()
 		return err
 	}
+	resized := s.MTU != n.settings.MTU
 	n.settings = s
 	n.mtu.Store(int64(s.MTU))
 	n.brief.Store(!s.Persist)
@@ -183,6 +187,13 @@ func (n *Network) Change(change func(*Settings)) error {
 		if p != nil {
 			p.configureConnsLocked() // +checklocksignore: p.net is n
 		}
+	}
+	if resized {
+		n.eachConnLocked(func(c *Conn) {
+			if r, ok := c.ep.(Resizer); ok {
+				r.Resize(s.MTU)
+			}
+		})
 	}
 	n.invalidateLocked()
 	n.mu.Unlock()
@@ -224,6 +235,15 @@ func (n *Network) Policy() policy.Policy {
 	n.lock()
 	defer n.mu.Unlock()
 	return n.policy
+}
+
+// PolicyNow returns the policy that frames are asked of, or nil if that cannot be told
+// without waiting for the network's lock.
+func (n *Network) PolicyNow() policy.Policy {
+	if s := n.loadSoon(); s != nil {
+		return s.policy
+	}
+	return nil
 }
 
 // SetPolicy puts another policy in force. Ports stay connected, and frames

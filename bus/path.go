@@ -17,7 +17,8 @@ import (
 //     there and its endpoint can take frames now
 //     (Endpoint.Claim), they are handed over straight from the ingress buffer
 //     after unlocking (Endpoint.Emit); else a reference is queued (enqueueLocked),
-//     or the frame is dropped and counted by reason, as the overflow setting says.
+//     or the frame is dropped and counted by reason, as the overflow setting says. An
+//     endpoint may be told of what is too long for it (Oversized).
 //     All of that is under the target's own lock and no other (offer).
 //  4. A queue that was empty and no longer is wakes its endpoint, unlocked.
 //  5. The run is counted, and shown to the observers (finish).
@@ -34,7 +35,16 @@ import (
 // receiver or was dropped is no concern of the sender. A connection that is
 // gone sends nothing and returns 0: look at Gone. With b.Budget or b.NoWait it may
 // also be fewer: look at b.Spent.
-func (c *Conn) Send(b *Batch) int { return c.sendFrom(b, true) }
+func (c *Conn) Send(b *Batch) int {
+	if b.Beyond {
+		return c.sendFrom(b, true)
+	}
+	b.Onward, b.onward = &b.onward, OnwardBudget
+	done := c.sendFrom(b, true)
+	b.Made += OnwardBudget - b.onward
+	b.onward = 0
+	return done
+}
 
 // sendFrom is Send. kick: tell other waiting senders of room that was
 // promised to this one and given back.
@@ -57,6 +67,7 @@ func (c *Conn) sendFrom(b *Batch, kick bool) (done int) {
 	if s.blocking && b.Offloads() {
 		b.Finish(0)
 	}
+	b.weigh()
 	b.passed, b.stages = 0, c.stages.Load()
 	if s.batcher != nil {
 		done = c.sendAsked(s, b, kick)
@@ -79,18 +90,18 @@ func (c *Conn) sendEach(s *snapshot, b *Batch, kick bool) (done int) {
 		// The run: frames from done on with the same egress, as far as the
 		// budget goes.
 		end, asked := done+1, false // asked: the policy was asked for frame end
-		each := max(FrameCost, s.copies(here))
-		for end < len(b.Frames) && (b.Budget == 0 || b.Made+(end-done)*each < b.Budget) {
+		each, left := max(FrameCost, s.copies(here)), b.left()
+		for end < len(b.Frames) && (end-done)*each < left {
 			c.forward(s, b, next, end)
 			if asked = !here.Equal(next); asked {
 				break
 			}
 			end++
 		}
-		n := c.carry(s, b, here, done, end, kick)
-		done += n
-		b.Made += n * each
+		b.spend((end - done) * each)
+		done += c.carry(s, b, here, done, end, kick)
 		if done < end {
+			b.spend((done - end) * each)
 			break
 		}
 		if !asked && done < len(b.Frames) {
@@ -108,17 +119,18 @@ func (c *Conn) sendAsked(s *snapshot, b *Batch, kick bool) (done int) {
 		answers, late := c.ask(s, b, done)
 		for len(answers) > 0 {
 			e, run := &answers[0], 1
-			each := max(FrameCost, s.copies(e))
-			for run < len(answers) && (b.Budget == 0 || b.Made+run*each < b.Budget) && e.Equal(&answers[run]) {
+			each, left := max(FrameCost, s.copies(e)), b.left()
+			for run < len(answers) && run*each < left && e.Equal(&answers[run]) {
 				run++
 			}
+			b.spend(run * each)
 			n := c.carry(s, b, e, done, done+run, kick)
 			done += n
-			b.Made += n * each
 			if n < run {
+				b.spend((n - run) * each)
 				return done
 			}
-			if b.Budget != 0 && b.Made >= b.Budget && done < len(b.Frames) {
+			if b.left() <= 0 && done < len(b.Frames) {
 				b.Spent = true
 				return done
 			}
@@ -284,7 +296,10 @@ func (c *Conn) deliverLossless(s *snapshot, b *Batch, e *policy.Egress, i, j int
 	n = j - i
 	excess, takers := false, 0
 	for _, to := range b.targets {
-		got, all := to.reserve(n)
+		got, all := 0, true
+		if !b.Beyond || !to.hops {
+			got, all = to.reserve(n)
+		}
 		if !all {
 			excess = excess || len(b.room) > 0
 			n = got
@@ -375,6 +390,9 @@ func (c *Conn) offer(b *frame.Batch, i, j, reserved int) (eased, took bool) {
 		c.got.offered++
 		c.got.drops[dropTooLong]++
 		c.net.showLost(c.port, b, i, j, dropNames[dropTooLong])
+		if ep, ok := c.ep.(Oversized); ok {
+			ep.Oversize(&b.Frames[i], int(c.maxLen.Load()))
+		}
 		c.mu.Unlock()
 		return wasFull, true
 	}

@@ -52,7 +52,7 @@ func (attacher) Detach(n *bus.Network, by bus.Caller, line string) error {
 	if by.UID != 0 && by.UID != c.info.UID {
 		return fail.Errorf(fail.Denied, "cable %s was laid by uid %d: only he and root may take it off", name, c.info.UID)
 	}
-	c.finish()
+	c.finish(nil)
 	return nil
 }
 

@@ -1,12 +1,13 @@
 package cable
 
 import (
-	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"ipnfs/bus"
 	"ipnfs/bus/fail"
+	"ipnfs/iface/netns"
 	"ipnfs/lane"
 	"ipnfs/words"
 )
@@ -17,7 +18,11 @@ const cableCost = 16 << 10
 
 // firstWait is how long a command waits for the first link, so that who looks at once
 // sees what came of it.
-const firstWait = time.Second
+var firstWait = time.Second
+
+// openPatience is how long a scheme may take to open, as files that it reads may be of a
+// file system that never answers.
+var openPatience = bus.Patience
 
 // cable is one cable of a network. Its end comes from Detach or from its port,
 // whichever is first.
@@ -26,8 +31,7 @@ type cable struct {
 	name    string
 	group   string
 	maxLen  int
-	hops    bool   // Scheme.Hops
-	netns   string // as it was asked for
+	hops    bool // Scheme.Hops
 	locator words.Locator
 	origin  *Origin
 	dialer  Dialer
@@ -37,17 +41,20 @@ type cable struct {
 	end  Endpoint
 	plug *Plug
 
-	ctx    context.Context
-	cancel context.CancelFunc
+	unguard func() // ends the guard of the namespace; nil: it has not begun
+
 	first  chan struct{} // closed when the first attempt has succeeded or failed
 	ready  chan struct{} // closed when attaching has succeeded or failed
 	served chan struct{} // closed when supervise has returned
 	done   chan struct{} // closed when nothing is left
 
-	charged bool // cableCost; of who attaches and who undoes it
+	charged bool   // cableCost; of who attaches and who undoes it
+	leave   func() // its side; nil: it is in none. As charged
 
 	// +checklocks:registry.mu
 	ended bool
+	// +checklocks:registry.mu
+	joined joined // that it has claimed
 
 	mu sync.Mutex
 	// +checklocks:mu
@@ -67,14 +74,13 @@ func open(n *bus.Network, by bus.Caller, line string) (*cable, error) {
 		return nil, err
 	}
 	c := &cable{
-		net: n, name: cmd.port.Name, group: cmd.group, maxLen: cmd.maxLen, hops: cmd.scheme.Hops, netns: cmd.netns, locator: cmd.locator, origin: o,
+		net: n, name: cmd.name, group: cmd.group, maxLen: cmd.maxLen, hops: cmd.scheme.Hops, locator: cmd.locator, origin: o,
 		first: make(chan struct{}), ready: make(chan struct{}), served: make(chan struct{}), done: make(chan struct{}),
 	}
-	if c.dialer, err = cmd.scheme.Open(cmd.locator, o); err != nil {
-		o.Close()
+	if c.dialer, err = openDialer(cmd, o); err != nil {
+		o.close()
 		return nil, err
 	}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.plug = &Plug{cable: c}
 	c.status.state, c.status.since = "connecting", time.Now()
 	if err := c.start(by, cmd.port); err != nil {
@@ -86,9 +92,21 @@ func open(n *bus.Network, by bus.Caller, line string) (*cable, error) {
 		c.undo()
 		return nil, err
 	}
+	c.unguard = netns.Guard(o.ns.ID(), func() { go c.finish(errAbandoned) })
 	close(c.ready)
 	go c.supervise()
 	return c, nil
+}
+
+// openDialer lets the scheme read the locator.
+func openDialer(cmd *command, o *Origin) (Dialer, error) {
+	late := time.AfterFunc(openPatience, o.end)
+	d, err := cmd.scheme.Open(cmd.locator, o)
+	if !late.Stop() && err == nil {
+		d.Close()
+		err = errEnded
+	}
+	return d, err
 }
 
 // start makes c a port of its network.
@@ -100,7 +118,7 @@ func (c *cable) start(by bus.Caller, o bus.JoinOptions) error {
 	if err := c.publish(); err != nil {
 		return err
 	}
-	o.Recv, o.Send, o.Name, o.Hops = true, true, c.name, c.hops
+	o.Recv, o.Send, o.Hops = true, true, c.hops
 	o.Info = by.Info
 	o.Info.Kind, o.Info.Detail, o.Info.Since = "cable", c.name, time.Now()
 	c.info = o.Info
@@ -108,14 +126,16 @@ func (c *cable) start(by bus.Caller, o bus.JoinOptions) error {
 		return err
 	}
 	c.setLink(false)
-	return sideOf(c.net, c.group).Add(c.port())
+	var err error
+	c.leave, err = stand(c.port(), c.group)
+	return err
 }
 
 // join makes the endpoint of the port.
 func (c *cable) join(o bus.JoinOptions) (err error) {
-	ended := func(string) { go c.finish() }
+	ended := func(string) { go c.finish(nil) }
 	if owner, ok := c.dialer.(Owner); ok {
-		o.Offload = true
+		o.Offload, o.Hops = true, true
 		c.end, err = owner.Endpoint(c.plug, ended)
 		if err == nil {
 			_, err = c.net.Join(c.end, o)
@@ -130,9 +150,9 @@ func (c *cable) join(o bus.JoinOptions) (err error) {
 		c.line.Close()
 		return err
 	}
-	c.line.wire = e.Rewire
-	c.end = e
-	if _, err = c.net.Join(e, o); err == nil {
+	c.line.port = e
+	c.end = newAnswers(e)
+	if _, err = c.net.Join(c.end, o); err == nil {
 		e.Serve()
 	}
 	return err
@@ -142,11 +162,18 @@ func (c *cable) port() *bus.Port { return c.end.Conn().Port() }
 
 func (c *cable) setLink(up bool) { c.end.Conn().SetLink(up) }
 
-// finish ends c, if nobody else does, and waits until nothing is left.
-func (c *cable) finish() {
+// errAbandoned is why a cable ends whose network namespace nobody else keeps alive.
+var errAbandoned = errors.New("its network namespace is gone")
+
+// finish ends c, if nobody else does, and waits until nothing is left. People are told
+// of a reason that they do not know.
+func (c *cable) finish(why error) {
 	<-c.ready
 	if c.retire() {
-		c.cancel()
+		if why != nil {
+			c.down(why)
+		}
+		c.origin.end()
 		c.end.Close()
 		<-c.served
 		c.undo()
@@ -156,11 +183,16 @@ func (c *cable) finish() {
 
 // undo gives back what c holds besides its port.
 func (c *cable) undo() {
-	c.cancel()
+	if c.unguard != nil {
+		c.unguard()
+	}
 	c.dialer.Close()
-	c.origin.Close()
+	c.origin.close()
+	if c.leave != nil {
+		c.leave()
+	}
 	if c.charged {
 		c.net.Memory().RefundTable(cableCost)
 	}
-	close(c.done)
+	c.forget()
 }

@@ -15,6 +15,7 @@ type command struct {
 	scheme  Scheme
 	locator words.Locator
 	port    bus.JoinOptions
+	name    string // empty: SCHEME and a number
 	group   string
 	maxLen  int    // longest frame in bytes that may go out; 0: what the link carries
 	netns   string // empty: the caller's own
@@ -24,7 +25,7 @@ type command struct {
 func (c *command) options() words.Options {
 	return words.Options{
 		words.One("port", &c.port.Number, words.Between(1, policy.MaxPorts)),
-		words.One("name", &c.port.Name, parseName),
+		words.One("name", &c.name, parseName),
 		words.One("group", &c.group, parseName),
 		words.One("mtu", &c.maxLen, words.Between(frame.MinMTU, frame.MaxFrame)),
 		words.One("netns", &c.netns, words.Text),

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ipnfs/bus"
+	"ipnfs/bus/fail"
 )
 
 // Resolve finds the addresses of a host, a name or an address itself. Names are asked
@@ -29,7 +32,8 @@ func (o *Origin) Resolve(ctx context.Context, host string) ([]netip.Addr, error)
 	return list, err
 }
 
-// Dial connects to HOST:PORT by TCP, to each address of the host in turn.
+// Dial connects to HOST:PORT by TCP, to each address of the host in turn, which have
+// bus.Patience each.
 func (o *Origin) Dial(ctx context.Context, address string) (conn net.Conn, err error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -41,11 +45,17 @@ func (o *Origin) Dial(ctx context.Context, address string) (conn net.Conn, err e
 	}
 	err = errors.New("the host has no address")
 	for _, a := range list {
-		if conn, err = o.dial(ctx, "tcp", net.JoinHostPort(a.String(), port)); err == nil || ctx.Err() != nil {
+		if conn, err = o.dialFor(ctx, bus.Patience, net.JoinHostPort(a.String(), port)); err == nil || ctx.Err() != nil {
 			return conn, err
 		}
 	}
 	return nil, err
+}
+
+func (o *Origin) dialFor(ctx context.Context, patience time.Duration, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return o.dial(ctx, "tcp", address)
 }
 
 // dial connects to an address in numbers, by tcp or udp. Only what makes the socket is
@@ -130,17 +140,68 @@ func zone(name string) uint32 {
 	return 0
 }
 
-// Listen listens on ADDR:PORT by TCP.
-func (o *Origin) Listen(ctx context.Context, address string) (l net.Listener, err error) {
-	var c net.ListenConfig
+// Listen listens on ADDR:PORT by TCP, ADDR being an address in numbers, or nothing: any.
+func (o *Origin) Listen(ctx context.Context, address string) (net.Listener, error) {
+	at, both, err := parseListen(address)
+	if err = cmp.Or(err, ctx.Err()); err != nil {
+		return nil, err
+	}
+	fd := -1
 	err = o.Do(func() (err error) {
-		l, err = c.Listen(ctx, "tcp", address)
+		if fd, err = listen(at, both); errors.Is(err, unix.EAFNOSUPPORT) && both {
+			fd, err = listen(netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port()), false)
+		}
 		return err
 	})
 	if err != nil {
-		return nil, refuse(syscallError(err), "listening on %s", address)
+		return nil, refuse(err, "listening on %s", address)
 	}
-	return l, nil
+	f := os.NewFile(uintptr(fd), address)
+	defer f.Close()
+	return net.FileListener(f)
+}
+
+// parseListen reads ADDR:PORT; without an ADDR it is of both families.
+func parseListen(address string) (at netip.AddrPort, both bool, err error) {
+	host, port, err := net.SplitHostPort(address)
+	if err == nil && host == "" {
+		host, both = "::", true
+	}
+	if err == nil {
+		at, err = netip.ParseAddrPort(net.JoinHostPort(host, port))
+	}
+	if err != nil {
+		return at, both, fail.Errorf(fail.Invalid, "%s: not ADDRESS:PORT in numbers, nor :PORT", fail.Quote(address))
+	}
+	return at, both, nil
+}
+
+// listen makes the socket. Package net is not asked to: what it finds out about IPv6 in
+// this network namespace it would take for true in all.
+func listen(at netip.AddrPort, both bool) (fd int, err error) {
+	domain, addr := Sockaddr(at)
+	if fd, err = unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	only := 1
+	if both {
+		only = 0
+	}
+	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	if err == nil && domain == unix.AF_INET6 {
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only)
+	}
+	if err == nil {
+		err = os.NewSyscallError("bind", unix.Bind(fd, addr))
+	}
+	if err == nil {
+		err = os.NewSyscallError("listen", unix.Listen(fd, unix.SOMAXCONN))
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
 }
 
 // syscallError is what the kernel said.

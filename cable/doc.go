@@ -4,12 +4,16 @@
 //
 //   - scheme.go: what the author of a kind of cable writes: Scheme, Dialer, Link.
 //   - command.go: what may be written to the file.
-//   - origin.go, path.go: who laid a cable and from where; what he may open and
+//   - origin.go, path.go, meet.go: who laid a cable and from where; what he may open and
 //     connect to; dial.go: how names and addresses are reached from there.
 //   - attacher.go: attach, detach, list, save. registry.go: what is attached where.
 //   - cable.go: one cable from attach to its end.
 //   - supervise.go: its connections, one after the other. line.go: the driver under
 //     its port, which stays while they come and go.
+//   - turn.go: how goroutines that work for peers leave time to others.
+//   - answers.go: what senders are told of packets that are too long for the link; toobig
+//     makes it.
+//   - instance.go: which network elsewhere a cable leads to, so that no two lead to one.
 //   - plug.go: what a Dialer may say of its cable. report.go: what is told of it.
 //
 // # The path of a frame
@@ -28,6 +32,6 @@
 //
 // # Locks
 //
-// registry.mu and cable.mu are leaves. line.reading and line.writing may be taken
+// registry.mu, cable.mu, Origin.mu and those of all users are leaves. line.reading and line.writing may be taken
 // under Conn.mu; no call of bus is made under them but those that a driver may make.
 package cable

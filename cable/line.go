@@ -2,6 +2,7 @@ package cable
 
 import (
 	"errors"
+	"io"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -17,7 +18,7 @@ type line struct {
 	// idle is the descriptor while there is no link: an eventfd that may always be
 	// written and never read, so that what waits in the queue is lost at once.
 	idle int
-	wire func(fd, outFD int) // lane.Endpoint.Rewire
+	port *lane.Endpoint
 
 	// Either is held while the link is called, both while it is changed.
 	reading, writing sync.Mutex
@@ -33,16 +34,7 @@ type link struct {
 
 func newLink(k *Link) *link { return &link{Link: k, ended: make(chan error, 1)} }
 
-// end says that the link has broken.
-func (k *link) end(err error) bool {
-	if !k.over.CompareAndSwap(false, true) {
-		return false
-	}
-	k.ended <- err
-	return true
-}
-
-var _ lane.Driver = (*line)(nil)
+var _ lane.Rewired = (*line)(nil)
 
 func newLine() (*line, error) {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
@@ -52,7 +44,7 @@ func newLine() (*line, error) {
 func (l *line) source() lane.Source { return lane.Source{FD: l.idle, Driver: l, Bulk: true} }
 
 // Read is lane.Driver's. What ends the link does not end the port: ErrMore has it read
-// again, from a line without a link, so that a hang-up is not taken for the port's.
+// again, from a line without a link.
 func (l *line) Read(t *lane.Turn, room int) (frames int, err error) {
 	l.reading.Lock()
 	defer l.reading.Unlock()
@@ -66,6 +58,21 @@ func (l *line) Read(t *lane.Turn, room int) (frames int, err error) {
 	}
 	l.broken(k, err)
 	return frames, lane.ErrMore
+}
+
+// HungUp is lane.Rewired's.
+func (l *line) HungUp() {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	if k := l.link; k != nil && !k.over.Load() && hungUp(k.FD) {
+		l.broken(k, io.EOF)
+	}
+}
+
+func hungUp(fd int) bool {
+	poll := []unix.PollFd{{Fd: int32(fd)}}
+	n, err := unix.Poll(poll, 0)
+	return err == nil && n > 0 && poll[0].Revents&unix.POLLHUP != 0
 }
 
 // Write is lane.Driver's.
@@ -85,26 +92,36 @@ func (l *line) Write(t *lane.Turn, frames []frame.Frame) (taken int, err error) 
 	return len(frames), nil
 }
 
-// broken ends the link, from within a call of it or from elsewhere.
+// broken ends the link, from within a call of it or from elsewhere. The lane leaves it
+// before its supervisor hears of it, who may make another.
 func (l *line) broken(k *link, err error) {
-	if k.end(err) {
-		l.wire(l.idle, 0)
+	if k.over.CompareAndSwap(false, true) {
+		l.leave()
+		k.ended <- err
 	}
 }
+
+// leave takes the lane off the link's descriptors. It cannot fail but where the kernel
+// has no memory for a few bytes: then those of the link stay until they are closed.
+func (l *line) leave() { _ = l.port.Rewire(l.source()) }
 
 // connect makes k the link.
 func (l *line) connect(k *link) {
 	l.set(k)
-	l.wire(k.FD, k.OutFD)
-	if k.over.Load() { // meanwhile
-		l.wire(l.idle, 0)
+	if err := l.port.Rewire(k.Source); err != nil {
+		l.broken(k, err)
+	} else if k.over.Load() { // meanwhile
+		l.leave()
 	}
 }
 
-// disconnect takes the link away and closes it. Nobody calls it any more.
+// disconnect takes the link away and closes it. Nobody calls it any more, nor uses what
+// it has lent.
 func (l *line) disconnect(k *link) {
-	l.wire(l.idle, 0)
+	k.over.Store(true)
+	l.leave()
 	l.set(nil)
+	l.port.Quiesce()
 	k.Driver.Close()
 }
 

@@ -1,6 +1,7 @@
 package cable
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -15,15 +16,30 @@ import (
 )
 
 // Origin is who laid a cable, and from where: his rights, his network namespace and
-// his root directory. All that the cable opens is opened by it. Safe for concurrent
-// use, until Close.
+// his root directory. All that the cable opens is opened by it, as long as the cable is
+// there. Safe for concurrent use.
 type Origin struct {
 	By bus.Caller
 
 	ns   *netns.NS
 	home bool // ns is this process's own
 	root int  // O_PATH of his root directory; -1: it is this process's own
+
+	turns *turns // of the user
+
+	ctx context.Context // ends with the cable
+	end context.CancelFunc
+
+	mu sync.Mutex
+	// +checklocks:mu
+	acting int // threads that use ns and root, which are closed behind the last
+	// +checklocks:mu
+	closed bool
 }
+
+// errEnded is why nothing is done any more: the cable ends, or its scheme took longer to
+// open than it may.
+var errEnded = fail.Errorf(fail.Gone, "the cable has ended meanwhile, or a file system that it needs does not answer")
 
 // errUnseen is why a caller is unknown, and what helps.
 var errUnseen = fail.Errorf(fail.Denied, "what this process may do is unknown, as it is in a pid namespace that ipnfs does not see: write from one that it sees, or mount there")
@@ -35,18 +51,19 @@ func newOrigin(by bus.Caller, where string) (*Origin, error) {
 	if !by.Rights.Known || thread == 0 {
 		return nil, errUnseen
 	}
-	o := &Origin{By: by, root: -1}
+	o := &Origin{By: by, root: -1, turns: turnsOf(by.UID)}
+	o.ctx, o.end = context.WithCancel(context.Background())
 	var err error
 	if where == "" {
 		o.ns, err = netns.OfThread(thread)
-	} else if o.ns, err = netns.Find(thread, where); err == nil {
-		err = o.mayEnter(where)
+	} else if err = o.mayEnter(where); err == nil { // before anything is looked up for him
+		o.ns, err = netns.Find(thread, where)
 	}
 	if err == nil {
 		err = o.findRoot(thread)
 	}
 	if err != nil {
-		o.Close()
+		o.close()
 		return nil, refuse(err, "where uid %d is", by.UID)
 	}
 	if own, err := netns.Current(); err == nil {
@@ -56,18 +73,12 @@ func newOrigin(by bus.Caller, where string) (*Origin, error) {
 	return o, nil
 }
 
-// mayEnter refuses who could not enter the namespace by himself.
+// mayEnter refuses who could not enter a namespace by himself.
 func (o *Origin) mayEnter(where string) error {
 	if o.By.UID == 0 && o.Can(unix.CAP_SYS_ADMIN) && o.Can(unix.CAP_NET_ADMIN) {
 		return nil
 	}
-	if own, err := netns.OfThread(o.By.Rights.Thread); err == nil {
-		own.Close()
-		if own.ID() == o.ns.ID() {
-			return nil
-		}
-	}
-	return fail.Errorf(fail.Denied, "netns=%s: another namespace than one's own takes root", where)
+	return fail.Errorf(fail.Denied, "netns=%s takes root: without it the cable is laid in one's own namespace", fail.Quote(where))
 }
 
 // findRoot opens the caller's root directory, if it is another one than ours.
@@ -94,14 +105,46 @@ func (o *Origin) findRoot(thread uint32) error {
 	return err
 }
 
-// Close gives back what o holds.
-func (o *Origin) Close() {
+// close ends o. It does not wait for threads that act still: what o holds goes with
+// the last of them.
+func (o *Origin) close() {
+	o.end()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.closed {
+		o.closed = true
+		o.turns.done(o.By.UID)
+		o.releaseLocked()
+	}
+}
+
+// +checklocks:o.mu
+func (o *Origin) releaseLocked() {
+	if !o.closed || o.acting > 0 {
+		return
+	}
 	if o.ns != nil {
 		o.ns.Close()
 	}
 	if o.root >= 0 {
 		_ = unix.Close(o.root)
 	}
+}
+
+// begin lets a thread use ns and root until the release is called.
+func (o *Origin) begin() (release func(), err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return nil, errEnded
+	}
+	o.acting++
+	return func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.acting--
+		o.releaseLocked()
+	}, nil
 }
 
 // Can tells whether he has a capability, in the user namespace of this process.
@@ -127,9 +170,19 @@ type actor struct {
 
 // Do runs f on a thread of its own that is in his network namespace and has his
 // rights: his ids, his groups, and his capabilities as far as this process has them. It
-// waits while maxThreads do so for the same user.
+// waits while maxThreads do so for the same user, unless the cable ends. f is not to
+// wait for a file system or a peer: see try.
 func (o *Origin) Do(f func() error) error {
-	defer o.act()()
+	release, err := o.begin()
+	if err != nil {
+		return err
+	}
+	defer release()
+	done, err := o.act()
+	if err != nil {
+		return err
+	}
+	defer done()
 	return creds.OnOwnThread(func() error {
 		if !o.home {
 			if err := unix.Setns(o.ns.FD(), unix.CLONE_NEWNET); err != nil {
@@ -143,8 +196,39 @@ func (o *Origin) Do(f func() error) error {
 	})
 }
 
+// try is Do for what may wait for his file systems as long as they like: it gives up when
+// the cable ends. Then the thread stays behind, and what it may make yet goes to drop.
+func try[T any](o *Origin, f func() (T, error), drop func(T)) (value T, err error) {
+	type result struct {
+		value T
+		err   error
+	}
+	results, late := make(chan result), make(chan struct{})
+	go func() {
+		var r result
+		r.err = o.Do(func() (err error) {
+			r.value, err = f()
+			return err
+		})
+		select {
+		case results <- r:
+		case <-late:
+			if r.err == nil {
+				drop(r.value)
+			}
+		}
+	}()
+	select {
+	case r := <-results:
+		return r.value, r.err
+	case <-o.ctx.Done():
+		close(late)
+		return value, errEnded
+	}
+}
+
 // act waits for a slot and returns what gives it back.
-func (o *Origin) act() (done func()) {
+func (o *Origin) act() (done func(), err error) {
 	uid := o.By.UID
 	acting.Lock()
 	a := acting.users[uid]
@@ -154,14 +238,19 @@ func (o *Origin) act() (done func()) {
 	}
 	a.users++
 	acting.Unlock()
-	a.slots <- struct{}{}
-	return func() {
-		<-a.slots
+	leave := func() {
 		acting.Lock()
 		defer acting.Unlock()
 		if a.users--; a.users == 0 {
 			delete(acting.users, uid)
 		}
+	}
+	select {
+	case a.slots <- struct{}{}:
+		return func() { <-a.slots; leave() }, nil
+	case <-o.ctx.Done():
+		leave()
+		return nil, errEnded
 	}
 }
 
@@ -186,7 +275,7 @@ func refuse(err error, format string, args ...any) error {
 
 func kindOf(err error) fail.Kind {
 	switch {
-	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM), errors.Is(err, unix.ELOOP):
 		return fail.Denied
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ESRCH):
 		return fail.Unknown

@@ -21,6 +21,13 @@ func (p *Plug) Name() string { return p.cable.name }
 // counters.
 func (p *Plug) Conn() *bus.Conn { return p.cable.end.Conn() }
 
+// Stand puts a port that is the cable's, too, in another network, into the cables' group
+// of that network that has the name of the cable's own. leave is called, even if it
+// fails, when the port has gone.
+func (p *Plug) Stand(port *bus.Port) (leave func(), err error) {
+	return stand(port, p.cable.group)
+}
+
 // Tell writes a line to the file errors of the network, as of the cable's command.
 func (p *Plug) Tell(err error) {
 	info := p.cable.info
@@ -37,6 +44,10 @@ func (p *Plug) SetPeer(name string) {
 	defer p.cable.mu.Unlock()
 	p.cable.status.peer = name
 }
+
+// Waiting says, within Dial, that it waits until somebody connects: a command that lays
+// the cable does not wait for that.
+func (p *Plug) Waiting() { p.cable.attempted() }
 
 // Broken ends a link that Dial has made or makes, for a reason that was noticed
 // elsewhere than in its Driver's Read or Write. It does not wait.

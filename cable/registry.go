@@ -16,11 +16,16 @@ import (
 var registry = struct {
 	mu sync.Mutex
 	// Guarded by mu.
-	lists map[*bus.Network][]*cable // in the order of attaching
-	sides map[side]*horizon.Side
+	lists map[*bus.Network][]*cable // in the order of attaching, until nothing is left of them
+	sides map[side]*members
+	// See instance.go.
+	ids    map[*bus.Network]ID
+	joined map[joined]*cable
 }{
-	lists: map[*bus.Network][]*cable{},
-	sides: map[side]*horizon.Side{},
+	lists:  map[*bus.Network][]*cable{},
+	sides:  map[side]*members{},
+	ids:    map[*bus.Network]ID{},
+	joined: map[joined]*cable{},
 }
 
 // side is a group of cables of a network.
@@ -29,16 +34,31 @@ type side struct {
 	name string
 }
 
-// sideOf returns the side of a group, while a cable of it is published.
-func sideOf(n *bus.Network, group string) *horizon.Side {
+// members are the ports of a side.
+type members struct {
+	horizon.Side
+	count int // who have called stand and not leave; guarded by registry.mu
+}
+
+// stand puts a port into the side of a group of its network. leave is called when it
+// has gone.
+func stand(p *bus.Port, group string) (leave func(), err error) {
+	key := side{p.Network(), group}
 	registry.mu.Lock()
-	defer registry.mu.Unlock()
-	s := registry.sides[side{n, group}]
+	s := registry.sides[key]
 	if s == nil {
-		s = &horizon.Side{}
-		registry.sides[side{n, group}] = s
+		s = &members{}
+		registry.sides[key] = s
 	}
-	return s
+	s.count++
+	registry.mu.Unlock()
+	return func() {
+		registry.mu.Lock()
+		defer registry.mu.Unlock()
+		if s.count--; s.count == 0 {
+			delete(registry.sides, key)
+		}
+	}, s.Add(p)
 }
 
 // publish puts c on its network's list, and gives it a name that no other has there.
@@ -47,7 +67,7 @@ func (c *cable) publish() error {
 	defer registry.mu.Unlock()
 	list := registry.lists[c.net]
 	taken := func(name string) bool {
-		return slices.ContainsFunc(list, func(other *cable) bool { return other.name == name })
+		return slices.ContainsFunc(list, func(other *cable) bool { return other.name == name && !other.ended }) // +checklocksignore: called at once
 	}
 	for i := 0; c.name == ""; i++ {
 		if name := fmt.Sprintf("%s%d", c.locator.Scheme, i); !taken(name) {
@@ -61,38 +81,42 @@ func (c *cable) publish() error {
 	return nil
 }
 
-// retire takes c off its network's list, and tells whether it was the first to do so.
+// retire takes c out of what is attached, and tells whether it was the first to do so.
 func (c *cable) retire() bool {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
-	if c.ended {
-		return false
-	}
+	first := !c.ended
 	c.ended = true
+	return first
+}
+
+// forget says that nothing is left of c. Its side goes with its port, not before: until
+// then frames pass.
+func (c *cable) forget() {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
 	list := slices.DeleteFunc(slices.Clone(registry.lists[c.net]), func(other *cable) bool { return other == c })
 	if registry.lists[c.net] = list; len(list) == 0 {
 		delete(registry.lists, c.net)
+		delete(registry.ids, c.net)
 	}
-	if !slices.ContainsFunc(list, func(other *cable) bool { return other.group == c.group }) {
-		delete(registry.sides, side{c.net, c.group})
-	}
-	return true
+	close(c.done)
 }
 
 // cables lists what is attached to n.
-func cables(n *bus.Network) []*cable {
+func cables(n *bus.Network) (attached []*cable) {
 	registry.mu.Lock()
-	list := registry.lists[n]
-	registry.mu.Unlock()
-	var up []*cable
-	for _, c := range list { // not those that are being attached
+	defer registry.mu.Unlock()
+	for _, c := range registry.lists[n] {
 		select {
 		case <-c.ready:
-			up = append(up, c)
-		default:
+			if !c.ended {
+				attached = append(attached, c)
+			}
+		default: // it is being attached
 		}
 	}
-	return up
+	return attached
 }
 
 // find finds a cable by its name.

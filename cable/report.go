@@ -58,8 +58,8 @@ func (c *cable) retry() {
 // setMaxLen notes the longest frame that the link can carry.
 func (c *cable) setMaxLen(bytes int) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.status.maxLen = bytes
-	c.mu.Unlock()
 	if c.maxLen != 0 {
 		bytes = min(c.maxLen, cmp.Or(bytes, c.maxLen))
 	}

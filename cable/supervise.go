@@ -1,9 +1,11 @@
 package cable
 
 import (
+	"context"
 	"errors"
 	"io"
 	"math/rand/v2"
+	"os"
 	"time"
 
 	"ipnfs/bus/fail"
@@ -13,7 +15,9 @@ import (
 // twice as long each time up to the last, and up to as long again by chance, so that
 // those who lost the same peer do not come back at once. A link that was up for steady
 // begins anew.
-const (
+//
+// Variables, as tests do not wait so long.
+var (
 	firstPause = 200 * time.Millisecond
 	lastPause  = 10 * time.Second
 	steady     = 10 * time.Second
@@ -23,18 +27,18 @@ const (
 func (c *cable) supervise() {
 	defer close(c.served)
 	pause := firstPause
-	for c.ctx.Err() == nil {
-		began := time.Now()
-		err := c.connection()
-		if c.ctx.Err() != nil {
+	ctx := c.origin.ctx
+	for ctx.Err() == nil {
+		lasted, err := c.connection(ctx)
+		if ctx.Err() != nil {
 			return
 		}
-		if time.Since(began) > steady {
+		if lasted > steady {
 			pause = firstPause
 		}
 		c.down(err)
 		select {
-		case <-c.ctx.Done():
+		case <-ctx.Done():
 			return
 		case <-time.After(pause + rand.N(pause)):
 		}
@@ -43,13 +47,15 @@ func (c *cable) supervise() {
 	}
 }
 
-// connection is one link from Dial to its end, and why that came.
-func (c *cable) connection() error {
-	k, err := c.dialer.Dial(c.ctx, c.plug)
+// connection is one link from Dial to its end: how long it was up, and why it ended.
+func (c *cable) connection(ctx context.Context) (lasted time.Duration, err error) {
+	defer c.release()
+	k, err := c.dialer.Dial(ctx, c.plug)
 	if err != nil {
 		c.attempted()
-		return err
+		return 0, err
 	}
+	began := time.Now()
 	l := newLink(k)
 	c.up(l)
 	if c.line != nil {
@@ -62,7 +68,7 @@ func (c *cable) connection() error {
 	c.attempted()
 	select {
 	case err = <-l.ended:
-	case <-c.ctx.Done():
+	case <-ctx.Done():
 	}
 	c.setLink(false)
 	c.mu.Lock()
@@ -71,15 +77,16 @@ func (c *cable) connection() error {
 	if c.line != nil {
 		c.line.disconnect(l)
 	}
-	return err
+	return time.Since(began), err
 }
 
 // broken ends a link, from within a call of it or from elsewhere.
 func (c *cable) broken(k *link, err error) {
-	if c.line != nil {
+	switch {
+	case c.line != nil:
 		c.line.broken(k, err)
-	} else {
-		k.end(err)
+	case k.over.CompareAndSwap(false, true):
+		k.ended <- err
 	}
 }
 
@@ -92,11 +99,24 @@ func (c *cable) attempted() {
 	}
 }
 
+// maxReason is how long a reason may be in bytes: a peer may have said it.
+const maxReason = 200
+
 // reason tells people why there is no link.
 func reason(err error) string {
+	text := cause(err)
+	if len(text) > maxReason {
+		text = text[:maxReason] + "..."
+	}
+	return text
+}
+
+func cause(err error) string {
 	switch {
-	case errors.Is(err, io.EOF):
+	case err == nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the other end hung up"
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return "the other end does not answer"
 	case fail.KindOf(err) != 0:
 		return err.Error()
 	}

@@ -13,11 +13,10 @@ import (
 const keep = ^uintptr(0)
 
 // Assume gives the calling thread, and no other, a caller's rights: his effective
-// user and group, his supplementary groups, and his capabilities as far as this process
-// has them. The thread must not
-// be used for anything else afterwards: see OnOwnThread. Its real ids stay, so that
-// the caller can neither signal nor trace it. A process that is not root can only
-// act for itself.
+// user and group, his supplementary groups, and his capabilities as far as this
+// process has them. The thread must not be used for anything else afterwards: see
+// OnOwnThread. Its real ids stay, so that the caller can neither signal nor trace it. A
+// process that is not root can only act for itself.
 func Assume(c bus.Credentials) error {
 	if us := os.Geteuid(); us != 0 {
 		if uint32(us) == c.UID {

@@ -83,21 +83,21 @@ func (f *FS) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) f
 		f.listen(&n) // who has its path already does not look it up
 	}
 	f.attr(&n, &out.Attr)
-	f.measure(&n, in.Uid, &out.Attr)
+	f.measure(&n, &in.InHeader, &out.Attr)
 	return fuse.OK
 }
 
-// measure fills in the length of the text of a file, for the user of that uid.
-func (f *FS) measure(n *node, uid uint32, out *fuse.Attr) {
+// measure fills in the length of the text of a file, for who asks.
+func (f *FS) measure(n *node, in *fuse.InHeader, out *fuse.Attr) {
 	if n.row == nil || !n.row.isText() {
 		return
 	}
 	if h := f.openNode(n.id); h != nil {
 		setSize(out, h.size(f))
 	} else if !n.gone {
-		a := f.accounts.enter(uid)
+		a := f.accounts.enter(in.Uid)
 		defer f.accounts.leave(a)
-		text, _ := f.text(n, a)
+		text, _ := f.text(n, a, in.Gid)
 		setSize(out, len(text))
 	}
 }
@@ -138,7 +138,7 @@ func (f *FS) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) f
 		}
 	}
 	f.attr(&n, &out.Attr)
-	f.measure(&n, in.Uid, &out.Attr)
+	f.measure(&n, &in.InHeader, &out.Attr)
 	return fuse.OK
 }
 

@@ -48,9 +48,7 @@ func (f *FS) makeNetwork(in *fuse.MkdirIn, name string) error {
 		dir.Mode |= unix.S_ISGID
 	}
 	f.mu.Unlock()
-	door := dir
-	door.Mode = dir.Mode&0o666 | 0o100
-	_, err := f.bus.Create(name, f.options.Policy, dir, door)
+	_, err := f.bus.Create(name, f.bus.Policy, dir, bus.DoorOf(dir))
 	return err
 }
 

@@ -23,6 +23,7 @@ type textHandle struct {
 	node    node
 	opener  bus.Credentials // of a row that is signed, and else empty
 	account *account
+	group   uint32 // of who opened it
 
 	mu sync.Mutex
 	// +checklocks:mu
@@ -66,7 +67,7 @@ func (h *textHandle) render(f *FS) (int, fuse.Status) {
 	if !ok || h.closed {
 		return 0, fuse.ENODEV
 	}
-	text, made := f.text(&n, h.account)
+	text, made := f.text(&n, h.account, h.group)
 	if n.gone {
 		return 0, fuse.ENODEV
 	}
@@ -82,10 +83,10 @@ func (h *textHandle) render(f *FS) (int, fuse.Status) {
 // all who want it.
 const bigText = 64 << 10
 
-// text makes the text of n for a user, or returns false if there is no memory
-// for that. Big ones are made by turns.
-func (f *FS) text(n *node, a *account) (text string, made bool) {
-	n.reader = a.uid
+// text makes the text of n for a user of that group, or returns false if there is
+// no memory for that. Big ones are made by turns.
+func (f *FS) text(n *node, a *account, group uint32) (text string, made bool) {
+	n.reader, n.readerGroup = a.uid, group
 	cost := 0
 	switch {
 	case n.cost != nil:

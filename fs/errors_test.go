@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
+	"ipnfs/bus"
 	"ipnfs/bus/fail"
 )
 
@@ -52,6 +54,30 @@ func TestErrorLines(t *testing.T) {
 		if !strings.Contains(match[5], "control") {
 			t.Errorf("%s: the reason is %q", path, match[5])
 		}
+	}
+}
+
+// What a part tells of what goes on behind a file stands there as well, as of who
+// attached it. Of a network that has ended nobody is told, nor of what is no file.
+func TestToldLines(t *testing.T) {
+	m := newLAN(t)
+	n := m.bus.Network("lan")
+	by := bus.Info{Kind: "tap", UID: 1000, PID: 77}
+	n.Tell(by, "x://y z\x1b", errors.New("it\nbroke"))
+	for file, line := range map[string]string{"lan/tap": m.Errors(), "tap": m.read("lan/errors")} {
+		match := errorLine.FindStringSubmatch(line)
+		if want := []string{"1000", "77", file, `x://y z\x1b`, `it\nbroke`}; match == nil || !slices.Equal(match[1:], want) {
+			t.Errorf("%q is read as %q, want %q", line, match, want)
+		}
+	}
+	before := m.Errors()
+	by.Kind = "none"
+	n.Tell(by, "x", errors.New("y"))
+	n.End()
+	by.Kind = "tap"
+	n.Tell(by, "x", errors.New("y"))
+	if m.Errors() != before {
+		t.Errorf("errors holds %q, before %q", m.Errors(), before)
 	}
 }
 

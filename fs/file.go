@@ -35,7 +35,9 @@ func registered(file bus.File) row {
 }
 
 // at says where n stands.
-func (f *FS) at(n *node) bus.At { return bus.At{Bus: f.bus, Network: n.net, Port: n.port} }
+func (f *FS) at(n *node) bus.At {
+	return bus.At{Bus: f.bus, Network: n.net, Port: n.port, UID: n.reader, GID: n.readerGroup}
+}
 
 // callerOf is who makes a request, with what he may do as far as whoever opened
 // the file may, too.

@@ -21,6 +21,7 @@ type fakeServer struct {
 	mu     sync.Mutex
 	values map[bus.At]string
 	by     bus.Caller // who wrote last
+	reader [2]uint32  // user and group of whom a text was made for last
 	peeks  int        // how often that was made which not all may see
 }
 
@@ -45,17 +46,24 @@ func init() {
 	}
 }
 
+// where is at for whoever reads.
+func where(at bus.At) bus.At {
+	at.UID, at.GID = 0, 0
+	return at
+}
+
 func (p *fakeServer) read(at bus.At) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.values[at]
+	p.reader = [2]uint32{at.UID, at.GID}
+	return p.values[where(at)]
 }
 
 func (p *fakeServer) peek(at bus.At) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.peeks++
-	return strings.Repeat(p.values[at], 1000)
+	return strings.Repeat(p.values[where(at)], 1000)
 }
 
 func (p *fakeServer) write(at bus.At, by bus.Caller, command string) error {
@@ -115,6 +123,34 @@ func TestRegisteredFiles(t *testing.T) {
 			t.Errorf("%s is node %x and then %x; live: %v", path, first, next, live)
 		}
 	}
+}
+
+// It hears for whom it reads: who opened the file, or who asks for its size.
+func TestRegisteredFileHearsTheReader(t *testing.T) {
+	m := newLAN(t)
+	want := func(what string, uid, gid uint32) {
+		t.Helper()
+		fakes.mu.Lock()
+		defer fakes.mu.Unlock()
+		if is := [2]uint32{uid, gid}; fakes.reader != is {
+			t.Errorf("%s: the text was made for %v, want %v", what, fakes.reader, is)
+		}
+	}
+	id := m.id("lan/ports/2/gauge")
+	open := &fuse.OpenIn{InHeader: m.header(id)}
+	open.Uid, open.Gid = 7, 8
+	var out fuse.OpenOut
+	ok(t, "open", m.Open(nil, open, &out))
+	in := readIn(out.Fh, 0, 100)
+	in.Uid, in.Gid = 9, 9
+	_, status := m.FS.Read(nil, in, nil)
+	ok(t, "read", status)
+	want("read", 7, 8)
+	m.Release(nil, &fuse.ReleaseIn{Fh: out.Fh})
+	stat := &fuse.GetAttrIn{InHeader: m.header(id)}
+	stat.Uid, stat.Gid = 5, 6
+	ok(t, "stat", m.GetAttr(nil, stat, &fuse.AttrOut{}))
+	want("stat", 5, 6)
 }
 
 // It hears who writes, as far as he has opened the file himself.

@@ -52,8 +52,8 @@ type node struct {
 	port *bus.Port
 	gone bool
 
-	reader uint32           // user id of whom the text is made for
-	opener *bus.Credentials // of the open file, in a write
+	reader, readerGroup uint32           // user and group id of whom the text is made for
+	opener              *bus.Credentials // of the open file, in a write
 
 	// Of what a policy serves, and empty in all other nodes:
 	slot     int    // which of those that the row stands for

@@ -37,7 +37,7 @@ func (f *FS) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.St
 		}
 	case n.row.isText():
 		out.OpenFlags = fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH
-		h := &textHandle{node: n, account: f.accounts.enter(in.Uid)}
+		h := &textHandle{node: n, account: f.accounts.enter(in.Uid), group: in.Gid}
 		if n.row.signed {
 			h.opener = creds.Of(in.Pid, in.Uid, in.Gid).Rights
 		}

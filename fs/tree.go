@@ -59,8 +59,7 @@ func New(fd int, o Options) *FS {
 		bus:           bus.New(o.Limits), options: o, root: o.Root, started: time.Now(),
 		known: newKnown(), listeners: newListeners(), files: map[uint64]any{}, byNode: map[uint64]*textHandle{},
 	}
-	f.bus.Busy = f.known.network
-	f.bus.Told = f.told
+	f.bus.Busy, f.bus.Policy, f.bus.Told = f.known.network, o.Policy, f.told
 	f.accounts = newAccounts(f.bus)
 	f.errors.max = rootLines
 	f.netErrors.logs = map[*bus.Network]*errorLog{}

@@ -58,8 +58,8 @@ func (t *attacher) Attach(n *bus.Network, by bus.Caller, command string) error {
 		<-a.done
 	} else {
 		a.undo = nil
+		a.guard(ns.ID())
 		close(a.ready)
-		a.watchNamespace(ns.ID())
 	}
 	if ns != nil {
 		ns.Close()

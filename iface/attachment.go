@@ -34,10 +34,12 @@ type attachment struct {
 	pins bool            // it keeps the namespace alive that it was attached in
 
 	// Set by start, and not changed after ready is closed.
-	fds    []int        // that the device does not own yet
-	undo   func()       // what was changed on the interface; only if attaching fails
-	last   func() error // what is to be done if all else has succeeded
-	device *device.Device
+	fds  []int        // that the device does not own yet
+	undo func()       // what was changed on the interface; only if attaching fails
+	last func() error // what is to be done if all else has succeeded
+	// unguard ends guard; nil: it has not begun.
+	unguard func()
+	device  *device.Device
 
 	ready chan struct{} // closed when attaching has succeeded or failed
 	done  chan struct{} // closed when nothing is left
@@ -152,6 +154,22 @@ func (a *attachment) end(why cause) {
 	}
 }
 
+// guard ends a when it alone keeps alive the namespace that it was attached in. A tap may
+// have been moved to another one, which it does not keep alive.
+func (a *attachment) guard(id netns.ID) {
+	if !a.pins {
+		return
+	}
+	a.unguard = netns.Guard(id, func() {
+		a.mu.Lock()
+		here := a.ns == id && !a.away
+		a.mu.Unlock()
+		if here {
+			a.end(abandoned)
+		}
+	})
+}
+
 // clear undoes all of start.
 func (a *attachment) clear(why cause) {
 	<-a.ready
@@ -166,7 +184,9 @@ func (a *attachment) clear(why cause) {
 	if a.watch != nil {
 		a.watch.Close()
 	}
-	a.unpin()
+	if a.unguard != nil {
+		a.unguard()
+	}
 	if a.undo != nil {
 		a.undo()
 	}

@@ -6,8 +6,7 @@
 //     command of a user after the other.
 //   - attacher.go: attach, detach, list. registry.go: what is attached where.
 //   - attachment.go: one interface that is a port, from attach to its end;
-//     follow.go when it moves, witness.go when it alone keeps its namespace
-//     alive, report.go what is told of it.
+//     follow.go when it moves, report.go what is told of it.
 //   - tap.go, maketap.go, queue.go: taps.
 //   - grab.go, packet.go, tcx.go: grabbed interfaces.
 //
@@ -24,7 +23,7 @@
 // A tap that exists has to be opened where it is and does hold its namespace,
 // as does a grabbed interface, whose socket must be where it is. The kernel
 // tells nobody that such a hold is the last one, so it is looked for what else
-// there is (witness.go).
+// there is (netns.Guard).
 //
 // A tap that persists gets its offloads cleared when it is released. If the
 // process is killed it keeps them, and a next user who knows no virtio-net
@@ -41,7 +40,6 @@
 //
 // registry.mu guards what is attached where, attachment.mu what is known of an
 // interface; both are leaves: no call of bus, device or link is made under them.
-// Under pinned's, registry.mu may be taken.
 // An end may be noticed by the network, by the device and by the watch, from
 // calls that must not block, so all that has to be undone is undone by a
 // goroutine of its own, once.

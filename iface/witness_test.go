@@ -12,7 +12,6 @@ import (
 
 	"ipnfs/bus/bustest"
 	"ipnfs/creds"
-	"ipnfs/iface"
 	"ipnfs/iface/netns"
 	"ipnfs/iface/nstest"
 )
@@ -57,7 +56,7 @@ func TestPinnedNamespaceEnds(t *testing.T) {
 		}
 		p := newPinned(t, l)
 		l.attach(file, name+" netns="+p.name)
-		iface.CheckWitnesses()
+		netns.CheckGuards()
 		l.wantList(file, name, "netns="+p.name)
 		nstest.Delete(p.name)
 		p.ns.Close()
@@ -81,7 +80,7 @@ func TestWitnesses(t *testing.T) {
 	stays := func(what string) {
 		t.Helper()
 		for range 3 {
-			iface.CheckWitnesses()
+			netns.CheckGuards()
 		}
 		if got := l.list("grab"); !hasWords(got[0], "lnk0", "port=1") {
 			t.Fatalf("%s: grab shows %q", what, got)
@@ -150,7 +149,7 @@ func TestNoWitnessAtFirst(t *testing.T) {
 	})
 	p.ns.Close()
 	for range 3 {
-		iface.CheckWitnesses()
+		netns.CheckGuards()
 	}
 	if got := l.list("grab"); !hasWords(got[0], "lnk0", "port=1") {
 		t.Errorf("grab shows %q", got)

@@ -36,6 +36,9 @@
 // have none. It is never used asynchronously: each operation is done when the call
 // returns.
 //
+// A driver whose connection comes and goes gets other descriptors, and the endpoint and
+// its port stay (rewire.go).
+//
 // # Locks
 //
 // source.mu is held while a source has its turn, or a timer of it. No call of the

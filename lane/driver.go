@@ -11,14 +11,14 @@ import (
 // block: the descriptor is non-blocking. A Read and a Write may be made at once, on
 // two threads, but no two Reads, and no two Writes unless the endpoint is Lossy.
 type Driver interface {
-	// Read adds up to room frames to t.Batch, by AddPlain or AddVnet, and
-	// returns how many it took from the descriptor, those included that it gave
-	// up (t.Drop). Their bytes are lent until the next call: t.Buffer is memory
-	// for them. Lengths, addresses and headers that it was told are its to
-	// check; the network's mtu is not. It is called when the descriptor may be
-	// read, or has hung up. An error of EAGAIN or EINTR says that there was
-	// nothing more, ErrMore that there is, and any other ends the endpoint; the
-	// frames read before it are carried.
+	// Read adds up to room frames to t.Batch, by AddPlain or AddVnet, or some more
+	// if one call brings many, and returns how many it took from the descriptor,
+	// those included that it gave up (t.Drop). Their bytes are lent until the next
+	// call: t.Buffer is memory for them. Lengths, addresses and headers that it was
+	// told are its to check; the network's mtu is not. It is called when the
+	// descriptor may be read, or has hung up. An error of EAGAIN or EINTR says that
+	// there was nothing more, ErrMore that there is, and any other ends the
+	// endpoint; the frames read before it are carried.
 	Read(t *Turn, room int) (frames int, err error)
 
 	// Write takes frames, from the first on, without keeping their bytes, and

@@ -84,3 +84,15 @@ func (m *Messages) send(fd int, frames []frame.Frame) (sent int, errno unix.Errn
 	clear(m.iov[:len(frames)])
 	return sent, errno
 }
+
+// Ended tells whether a message without bytes that came by a socket of SOCK_SEQPACKET was
+// none: the peer has closed, and no bytes are left. recvmsg says nothing of the
+// difference.
+func Ended(fd int) bool {
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	if _, err := unix.Poll(poll, 0); err != nil || poll[0].Revents&unix.POLLRDHUP == 0 {
+		return false
+	}
+	bytes, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+	return err != nil || bytes == 0
+}

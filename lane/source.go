@@ -108,7 +108,7 @@ func (s *source) read(t *Turn, hungUp bool) {
 		s.readMore()
 	case err == nil || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR):
 		if hungUp && got == 0 {
-			s.ep.fail("hung up")
+			s.hungUp()
 		}
 	case errors.Is(err, io.EOF):
 		s.ep.fail("hung up")

@@ -49,31 +49,6 @@ func (s *source) change(had, events uint32) error {
 	return s.lane.watch(s.FD, s.number, had&in, events&in)
 }
 
-// Rewire gives the endpoint's one source other descriptors, as of a connection that
-// was made again: what is wanted of the old ones, which must still be open, is wanted
-// of these. From any thread, also within the driver's calls.
-func (e *Endpoint) Rewire(fd, outFD int) {
-	s := e.sources[0]
-	if err := s.rewire(fd, outFD); err != nil {
-		e.fail("cannot be watched: " + err.Error())
-	}
-}
-
-func (s *source) rewire(fd, outFD int) error {
-	w := &s.watch
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.ended {
-		return nil
-	}
-	err := s.change(w.events, 0)
-	s.FD, s.OutFD = fd, outFD
-	if err != nil {
-		return err
-	}
-	return s.change(0, w.events)
-}
-
 // room is what is wanted of an OutFD.
 func (s *Source) room(events uint32) uint32 {
 	switch {

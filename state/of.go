@@ -1,6 +1,7 @@
 package state
 
 import (
+	"runtime"
 	"strings"
 
 	"ipnfs/bus"
@@ -10,10 +11,18 @@ import (
 // Of tells what net is. It takes the network's lock several times, never for
 // long.
 func Of(net *bus.Network) Network {
+	return of(net, func(t policy.Table) func() []string { return t.Save })
+}
+
+// of is Of with what saver tells of tables.
+func of(net *bus.Network, saver func(policy.Table) func() []string) Network {
 	n := Network{Name: net.Name(), Settings: lines(net, bus.NetworkSettings), Policy: net.PolicySpec()}
 	n.Dir, n.Door = net.Access()
-	n.readPolicy(net)
-	for _, number := range net.Ports() {
+	n.readPolicy(net, saver)
+	for i, number := range net.Ports() {
+		if i%64 == 63 {
+			runtime.Gosched() // what carries frames comes first
+		}
 		if p := net.Port(number); p != nil {
 			if port := portOf(p); port.Reserved || port.setUp() {
 				n.Ports = append(n.Ports, port)
@@ -48,7 +57,7 @@ func (port *Port) setUp() bool {
 
 // readPolicy tells what the policy keeps: knobs before tables, which may depend
 // on them.
-func (n *Network) readPolicy(net *bus.Network) {
+func (n *Network) readPolicy(net *bus.Network, saver func(policy.Table) func() []string) {
 	var tables []policy.Table
 	_ = net.UsePolicy(func(current policy.Policy) error { // a network that has ended has no values
 		if knobber, ok := current.(policy.Knobber); ok {
@@ -60,7 +69,7 @@ func (n *Network) readPolicy(net *bus.Network) {
 		}
 		if tabler, ok := current.(policy.Tabler); ok {
 			for _, t := range tabler.Tables() {
-				switch {
+				switch t.Save = saver(t); {
 				case t.Save == nil:
 				case t.Cost != nil:
 					tables = append(tables, t)

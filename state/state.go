@@ -1,6 +1,9 @@
-// Package state tells what a network is as values, which can be written down (as
-// JSON, or as the lines of a shell script) and of which the same network can be
-// made again, by another process, too.
+// Package state tells what a network is as values, which can be written down and of
+// which the same network can be made again, by another process, too: all of them as
+// JSON, or what people gave of them as the lines of a shell script.
+//
+//	state.go: the values; of.go: how they are read; make.go: how they are put in force
+//	fresh.go: what of them people gave; script.go: the lines; file.go: the file save
 //
 // A Network holds what people set: names, rights, settings, the policy with its
 // knobs and tables, ports, and what is attached. It does not hold

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -154,8 +155,8 @@ var (
 // draw draws a line.
 func draw(r *rand.Rand, texts map[string][]string) (l Line) {
 	var all []Line
-	for file, list := range texts {
-		for _, text := range list {
+	for _, file := range slices.Sorted(maps.Keys(texts)) {
+		for _, text := range texts[file] {
 			all = append(all, Line{file, text})
 		}
 	}
@@ -165,52 +166,58 @@ func draw(r *rand.Rand, texts map[string][]string) (l Line) {
 	return l
 }
 
+// random makes a network on which things were set, and tells how many were.
+func random(t *testing.T, b *bus.Bus, seed int64) (net *bus.Network, taken int) {
+	t.Helper()
+	r := rand.New(rand.NewSource(seed))
+	kind := []string{"broadcast", bustest.FakeName, "switch"}[seed%3]
+	mode := func() bus.Access {
+		return bus.Access{Mode: uint32(r.Intn(0o1000)), UID: uint32(r.Intn(9)), GID: uint32(r.Intn(9))}
+	}
+	net, err := b.Create(fmt.Sprint("net", seed), kind, mode(), mode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, number := range []int{2, 9, 100} {
+		if _, err := net.Reserve(number); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, command := range []string{"a port=1", "b port=9"} {
+		if err := plugged.Attach(net, bus.Caller{Info: bus.Info{UID: uint32(r.Intn(3))}}, command); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range r.Intn(60) {
+		p := net.Port([]int{1, 2, 9, 100}[r.Intn(4)])
+		port := &Port{Settings: []Line{draw(r, portTexts)}}
+		switch r.Intn(5) {
+		case 0:
+			err = set(net, bus.NetworkSettings, []Line{draw(r, netTexts)})
+		case 1:
+			err = writePolicy(net, []Line{draw(r, policyTexts[kind])})
+		case 2:
+			port.Settings, port.Values = nil, []Line{draw(r, valueTexts[kind])}
+			err = port.fill(p)
+		case 3:
+			err = port.fill(p)
+		case 4:
+			p.ChangeAccess(func(a *bus.Access) { *a = mode() })
+		}
+		if err == nil {
+			taken++
+		}
+	}
+	return net, taken
+}
+
 // Whatever was set on a network, what is told of it makes one of which the same
 // is told.
 func TestAgain(t *testing.T) {
-	policies := []string{"broadcast", bustest.FakeName, "switch"}
 	taken := 0
 	for seed := range int64(150) {
-		r := rand.New(rand.NewSource(seed))
-		b := newBus(t)
-		kind := policies[seed%3]
-		mode := func() bus.Access {
-			return bus.Access{Mode: uint32(r.Intn(0o1000)), UID: uint32(r.Intn(9)), GID: uint32(r.Intn(9))}
-		}
-		net, err := b.Create(fmt.Sprint("net", seed), kind, mode(), mode())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, number := range []int{2, 9, 100} {
-			if _, err := net.Reserve(number); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, command := range []string{"a port=1", "b port=9"} {
-			if err := plugged.Attach(net, bus.Caller{}, command); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for range r.Intn(60) {
-			p := net.Port([]int{1, 2, 9, 100}[r.Intn(4)])
-			port := &Port{Settings: []Line{draw(r, portTexts)}}
-			switch r.Intn(5) {
-			case 0:
-				err = set(net, bus.NetworkSettings, []Line{draw(r, netTexts)})
-			case 1:
-				err = writePolicy(net, []Line{draw(r, policyTexts[kind])})
-			case 2:
-				port.Settings, port.Values = nil, []Line{draw(r, valueTexts[kind])}
-				err = port.fill(p)
-			case 3:
-				err = port.fill(p)
-			case 4:
-				p.ChangeAccess(func(a *bus.Access) { *a = mode() })
-			}
-			if err == nil {
-				taken++
-			}
-		}
+		net, some := random(t, newBus(t), seed)
+		taken += some
 		is := Of(net)
 		if then := again(t, is); !reflect.DeepEqual(then, is) {
 			t.Fatalf("seed %d: it was\n%+v, and is again\n%+v", seed, is, then)

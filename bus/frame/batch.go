@@ -19,6 +19,11 @@ type Batch struct {
 	// thread that fills the batch has at hand for those who take from it.
 	Scratch any
 
+	// Onward is how many copies may still be made, at once, by endpoints that send on
+	// into other networks what they take: one count for a batch and all that comes of
+	// it. nil: none.
+	Onward *int
+
 	span []byte // what the lent frames are pieces of
 	// scattered: the frames lie anywhere, there is no span; one that is kept
 	// is copied alone, and the batch then holds a reference of its block.
@@ -147,6 +152,19 @@ func (b *Batch) Take(m *Memory, from *Batch, i int) (lost int) {
 		b.Frames = append(b.Frames, f)
 	}
 	return 0
+}
+
+// Lend makes b a batch of frames i to j of from, for an endpoint that sends on what it
+// is lent, before from changes. Who keeps one of them copies it, even if from has a
+// reference: each network pays for what waits in it.
+func (b *Batch) Lend(from *Batch, i, j int) {
+	b.Reset()
+	b.Scratch, b.Onward = from.Scratch, from.Onward
+	b.span, b.scattered, b.offloads = from.span, from.scattered, from.offloads
+	b.Frames = append(b.Frames, from.Frames[i:j]...)
+	for k := range b.Frames {
+		b.Frames[k].block = nil
+	}
 }
 
 // Offloads tells whether some frame is not complete as it lies: see

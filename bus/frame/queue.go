@@ -40,6 +40,18 @@ func (q *Queue) Push(f Frame) bool {
 	return true
 }
 
+// PushFront is Push for a frame that becomes the oldest.
+func (q *Queue) PushFront(f Frame) bool {
+	if q.len == len(q.ring) && !q.grow() {
+		return false
+	}
+	q.head = (q.head - 1) & (len(q.ring) - 1)
+	q.ring[q.head] = f
+	q.len++
+	q.bytes += f.Len()
+	return true
+}
+
 // Peek returns the i-th oldest frame, still owned by the queue.
 func (q *Queue) Peek(i int) *Frame { return &q.ring[(q.head+i)&(len(q.ring)-1)] }
 

@@ -14,8 +14,13 @@ func TestQueueIsAList(t *testing.T) {
 		if fill := i/1000%2 == 0; len(list) == 0 || random.IntN(10) < 4 || fill && random.IntN(10) < 6 {
 			f := make([]byte, 1+random.IntN(5))
 			f[0] = byte(i)
-			q.Push(NewFrame(f))
-			list = append(list, f)
+			if i%7 == 0 {
+				q.PushFront(NewFrame(f))
+				list = append([][]byte{f}, list...)
+			} else {
+				q.Push(NewFrame(f))
+				list = append(list, f)
+			}
 		} else {
 			f := q.Pop()
 			if &f.Data()[0] != &list[0][0] {

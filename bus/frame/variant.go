@@ -48,7 +48,7 @@ func (b *Batch) Variant(i, j int, edit Edit, plain bool) *Batch {
 	v.edit, v.plain = edit, plain
 	v.batch.Reset()
 	v.make(b.Frames[i:j])
-	v.batch.Scratch = b.Scratch
+	v.batch.Scratch, v.batch.Onward = b.Scratch, b.Onward
 	return &v.batch
 }
 

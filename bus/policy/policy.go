@@ -90,14 +90,17 @@ type Table struct {
 	// Save lists commands for Write that make again what people put into the
 	// table, in order; nil: there is nothing of that kind.
 	Save func() []string
+	// Given is Save without what was drawn at random, which is kept for a next
+	// process, but not for a second network; nil: Save.
+	Given func() []string
 	// Late: what Save lists speaks of connected ports, so it is for a time when
-	// they are connected again.
+	// they are connected again. Each names its port, as port=N.
 	Late bool
 	// OfFrames: it shows what stands in frames, such as addresses. Who may not
 	// receive may not read it.
 	OfFrames bool
 	// Cost is of a table that may be long and has a lock of its own: about how
-	// many bytes Read takes to make the text. Read and Save are then called without
+	// many bytes Read takes to make the text. Read, Save and Given are then called without
 	// the network's lock, and the policy may be out of force by then.
 	Cost func() int
 }

@@ -10,10 +10,11 @@ import (
 // the sum does not depend on it but for the order of its bytes, which store
 // knows (RFC 1071, section 2 (B)).
 func sum(b []byte) uint64 {
-	var s, c uint64
-	for len(b) >= 64 {
-		w := (*[64]byte)(b)
-		s, c = bits.Add64(s, binary.LittleEndian.Uint64(w[0:]), c)
+	var s, t, carries uint64 // of two chains, which a processor adds at once
+	for len(b) >= 128 {
+		var c uint64
+		w := (*[128]byte)(b)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(w[0:]), 0)
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(w[8:]), c)
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(w[16:]), c)
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(w[24:]), c)
@@ -21,8 +22,20 @@ func sum(b []byte) uint64 {
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(w[40:]), c)
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(w[48:]), c)
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(w[56:]), c)
-		b = b[64:]
+		carries += c
+		t, c = bits.Add64(t, binary.LittleEndian.Uint64(w[64:]), 0)
+		t, c = bits.Add64(t, binary.LittleEndian.Uint64(w[72:]), c)
+		t, c = bits.Add64(t, binary.LittleEndian.Uint64(w[80:]), c)
+		t, c = bits.Add64(t, binary.LittleEndian.Uint64(w[88:]), c)
+		t, c = bits.Add64(t, binary.LittleEndian.Uint64(w[96:]), c)
+		t, c = bits.Add64(t, binary.LittleEndian.Uint64(w[104:]), c)
+		t, c = bits.Add64(t, binary.LittleEndian.Uint64(w[112:]), c)
+		t, c = bits.Add64(t, binary.LittleEndian.Uint64(w[120:]), c)
+		carries += c
+		b = b[128:]
 	}
+	s, c := bits.Add64(s, t, 0)
+	s, c = bits.Add64(s, carries, c)
 	for len(b) >= 8 {
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b), c)
 		b = b[8:]
@@ -30,7 +43,8 @@ func sum(b []byte) uint64 {
 	var rest [8]byte // what is missing of the last word counts as 0
 	copy(rest[:], b)
 	s, c = bits.Add64(s, binary.LittleEndian.Uint64(rest[:]), c)
-	return s + c // no carry: s is all ones only if c is 0
+	s, c = bits.Add64(s, c, 0)
+	return s + c
 }
 
 // store writes the complement of a sum to the 2 bytes at b: the checksum.

@@ -9,6 +9,8 @@
 //   - adopt.go: what packet sockets hand over besides: tunnels, BIG TCP,
 //     fraglist GRO, SCTP.
 //   - append.go: segmentation, as Linux does it in software.
+//   - merge.go: its counterpart, as Linux does it when it receives.
+//   - unfinished.go: what a tunnel on the same machine hands over.
 //   - layers.go: the headers in front of TCP and UDP, those of tunnels too.
 //   - hop.go: the hop limit of a packet, which a router lowers.
 //   - sum.go: the Internet checksum.

@@ -139,7 +139,7 @@ func (d *dialer) connect(ctx context.Context, server string, patience time.Durat
 		conn.Close()
 		return nil, err
 	}
-	w, err := greet(ctx, conn, d.secret.configFor(server), d.config.secure, l)
+	w, err := greet(ctx, d.plug.Origin().InTurns(conn), d.secret.configFor(server), d.config.secure, l)
 	if err != nil {
 		return nil, err
 	}

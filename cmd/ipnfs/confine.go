@@ -20,7 +20,8 @@ var needed = []int{
 	unix.CAP_NET_BIND_SERVICE, // ports below 1024, for cables of those who may use them
 	unix.CAP_SETUID,           // attaching a tap as the user who may do so
 	unix.CAP_SETGID,
-	unix.CAP_KILL, // ending what the rc script runs as another user
+	unix.CAP_KILL,       // ending what the rc script and cables run as another user
+	unix.CAP_SYS_CHROOT, // running commands of cables where who laid them is
 }
 
 // confine gives up all other capabilities for good, in all threads and in what

@@ -42,11 +42,8 @@ there was nobody (see stats in ipnfs(5)).`,
 			return ipnfsMounts(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var dir string
-			var err error
-			if len(args) == 1 {
-				dir = args[0]
-			} else if dir, err = oneMount(); err != nil {
+			dir, err := mountArg(args)
+			if err != nil {
 				return err
 			}
 			views, err := viewNetworks(dir)
@@ -63,6 +60,14 @@ there was nobody (see stats in ipnfs(5)).`,
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// mountArg is the mount point that args name, if they have one.
+func mountArg(args []string) (string, error) {
+	if len(args) > 0 {
+		return args[0], nil
+	}
+	return oneMount()
 }
 
 // oneMount is the one place where ipnfs is mounted, or /ipn.

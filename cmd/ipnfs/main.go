@@ -8,14 +8,14 @@
 //   - inherit.go: what comes from whoever mounts: descriptors, signals, children.
 //   - log.go: where messages go; notify.go: what systemd is told, whose unit is
 //     systemd/ipnfs@.service.
-//   - umount.go, ls.go: the other commands.
+//   - umount.go, ls.go, save.go, key.go: the other commands.
 //   - plug.go: a port on standard input and output; carry.go: its frames;
 //     restrict.go: what a key of ssh may plug.
 //   - copies.go: where else a tree is mounted; holders.go: who keeps it in use.
 //   - modules.go: the policies that are built in.
 //
-// Exit codes are those of mount(8): 0, 1 usage, 2 system error, 32 failure; and
-// 3, what was plugged into has ended.
+// Exit codes are those of mount(8): 0, 1 usage, 2 system error, 32 failure, 64 some
+// succeeded; and 3, what was plugged into has ended.
 package main
 
 import (
@@ -38,6 +38,7 @@ const (
 	exitSystem = 2
 	exitEnded  = 3
 	exitMount  = 32 // also that of a plug: it did not join
+	exitSome   = 64 // not all networks were saved
 )
 
 // failure is an error with the exit code it means.
@@ -98,7 +99,7 @@ The files are described in ipnfs(5), mounting in ipnfs(8).`,
 		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(mountCommand(), umountCommand(), lsCommand(), plugCommand(), versionCommand())
+	root.AddCommand(mountCommand(), umountCommand(), lsCommand(), saveCommand(), plugCommand(), keyCommand(), versionCommand())
 	return root
 }
 

@@ -4,7 +4,15 @@ package main
 // file.
 import (
 	"ipnfs/cable"
+	_ "ipnfs/cable/cmd"
+	_ "ipnfs/cable/ipn"
 	_ "ipnfs/cable/nats"
+	_ "ipnfs/cable/qemu"
+	_ "ipnfs/cable/seq"
+	_ "ipnfs/cable/tls"
+	_ "ipnfs/cable/udp"
+	_ "ipnfs/cable/vde"
+	_ "ipnfs/cable/vxlan"
 	_ "ipnfs/door/qemu"
 	_ "ipnfs/door/seq"
 	_ "ipnfs/door/vde"

@@ -40,7 +40,7 @@ func (p *peer) Read(t *lane.Turn, room int) (frames int, err error) {
 			t.Batch.AddPlain(t.Buffer(i)[:size])
 		}
 	}
-	if empty && p.ended() {
+	if empty && lane.Ended(p.fd) {
 		return len(messages), io.EOF
 	}
 	return len(messages), nil
@@ -49,15 +49,4 @@ func (p *peer) Read(t *lane.Turn, room int) (frames int, err error) {
 // Write is lane.Driver's.
 func (p *peer) Write(t *lane.Turn, frames []frame.Frame) (taken int, err error) {
 	return p.out.Write(t, p.fd, frames)
-}
-
-// ended tells whether a message without bytes was none: the peer has closed, and no
-// bytes are left. recvmsg says nothing of the difference.
-func (p *peer) ended() bool {
-	poll := []unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLRDHUP}}
-	if _, err := unix.Poll(poll, 0); err != nil || poll[0].Revents&unix.POLLRDHUP == 0 {
-		return false
-	}
-	bytes, err := unix.IoctlGetInt(p.fd, unix.TIOCINQ)
-	return err != nil || bytes == 0
 }

@@ -87,7 +87,7 @@ func (p *peer) hold(line *os.File) {
 			switch n, err := unix.Read(p.fd, one[:]); {
 			case errors.Is(err, unix.EAGAIN):
 				return false
-			case err != nil || n == 0 && p.ended():
+			case err != nil || n == 0 && lane.Ended(p.fd):
 				return true
 			}
 		}

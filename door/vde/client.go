@@ -1,13 +1,10 @@
 package vde
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -15,25 +12,26 @@ import (
 	"ipnfs/bus/fail"
 	"ipnfs/creds"
 	"ipnfs/iface/netns"
+	"ipnfs/lane/vdeplug"
 )
 
 // meet makes a datagram socket that is connected to the client's and has a name in
 // the client's network namespace, so that he can connect to it, and nobody else can
 // (unix_may_send). It returns that name, too.
-func meet(v *bus.Visitor, client *address) (fd int, name *address, err error) {
+func meet(v *bus.Visitor, client *vdeplug.Address) (fd int, name *vdeplug.Address, err error) {
 	p := whereabouts(v)
 	defer p.close()
 	if fd, err = p.socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0); err != nil {
 		return -1, nil, err
 	}
-	if client.abstract() {
+	if client.Abstract() {
 		err = p.connectAbstract(fd, client)
 	} else {
-		err = p.connectPath(fd, client.path())
+		err = p.connectPath(fd, client.Path())
 	}
 	if err == nil {
-		name = newName()
-		err = os.NewSyscallError("bind", call(unix.SYS_BIND, fd, name))
+		name = vdeplug.NewName()
+		err = os.NewSyscallError("bind", name.Bind(fd))
 	}
 	if err != nil {
 		unix.Close(fd)
@@ -172,10 +170,9 @@ func (p *place) owns(fd int) (mode uint32, err error) {
 
 // connectAbstract connects fd to a name in its network namespace, if the client has
 // made the socket of that name.
-func (p *place) connectAbstract(fd int, name *address) error {
-	what := fail.Quote("@" + strings.TrimRight(string(name[3:]), "\x00"))
-	if err := call(unix.SYS_CONNECT, fd, name); err != nil {
-		return fail.Errorf(kindOf(err), "the client's socket %s: %v", what, os.NewSyscallError("connect", err))
+func (p *place) connectAbstract(fd int, name *vdeplug.Address) error {
+	if err := name.Connect(fd); err != nil {
+		return fail.Errorf(kindOf(err), "the client's socket %s: %v", name, os.NewSyscallError("connect", err))
 	}
 	diag, err := p.socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_SOCK_DIAG)
 	if err != nil {
@@ -184,46 +181,12 @@ func (p *place) connectAbstract(fd int, name *address) error {
 	defer unix.Close(diag)
 	uid, err := ownerOfPeer(diag, fd)
 	if err != nil {
-		return fail.Errorf(fail.Denied, "the client's socket %s: whose it is cannot be told: %v", what, err)
+		return fail.Errorf(fail.Denied, "the client's socket %s: whose it is cannot be told: %v", name, err)
 	}
 	if uid != p.rights.UID {
-		return fail.Errorf(fail.Denied, "the client's socket %s is uid %d's, and not that of uid %d, who connected", what, uid, p.rights.UID)
+		return fail.Errorf(fail.Denied, "the client's socket %s is uid %d's, and not that of uid %d, who connected", name, uid, p.rights.UID)
 	}
 	return nil
-}
-
-// newName returns an abstract address that nobody can have taken before. It has its
-// whole length, as clients connect to what the protocol has room for.
-func newName() *address {
-	a := new(address)
-	binary.NativeEndian.PutUint16(a[:], unix.AF_UNIX)
-	copy(a[3:], "ipnfs/vde/"+rand.Text())
-	return a
-}
-
-// call makes a system call of a socket and an address. Package unix has none for
-// abstract names of the whole length.
-func call(number uintptr, fd int, a *address) error {
-	if _, _, errno := unix.Syscall(number, uintptr(fd), uintptr(unsafe.Pointer(a)), addressLen); errno != 0 {
-		return errno
-	}
-	return nil
-}
-
-// sendRoom is the memory in bytes for datagrams that a client has not read, as
-// SO_SNDBUF is told; the kernel takes twice as much, for what it needs beside the
-// frames. With less, a client loses many whenever another one is faster.
-const sendRoom = 256 << 10
-
-// makeRoom gives fd sendRoom, or what this process may have (net.core.wmem_max). It
-// returns the length in bytes of the longest datagram that can be sent then
-// (unix_dgram_sendmsg).
-func makeRoom(fd int) (longest int, err error) {
-	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendRoom) != nil {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, sendRoom)
-	}
-	room, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
-	return room - 32, os.NewSyscallError("getsockopt", err)
 }
 
 // kindOf classes what the kernel, or this package, refuses.

@@ -15,6 +15,7 @@ import (
 	"ipnfs/bus/fail"
 	"ipnfs/creds"
 	"ipnfs/iface/nstest"
+	"ipnfs/lane/vdeplug"
 )
 
 // A client is reached wherever he lives, if his socket is his own.
@@ -81,7 +82,7 @@ func TestUnknownClient(t *testing.T) {
 	l.let(true, true, false)
 	l.join(t, 0, "")
 	l.ports(t, 1)
-	l.says(t, ask(0, addressOf("relative"), ""))
+	l.says(t, ask(0, vdeplug.AddressOf("relative"), ""))
 	if err := l.refusal(t); fail.KindOf(err) != fail.Denied || !strings.Contains(err.Error(), "absolute") {
 		t.Error(err)
 	}
@@ -98,7 +99,7 @@ func TestOthersSocket(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { unix.Close(fd) })
-		if err := call(unix.SYS_BIND, fd, addressOf(name)); err != nil {
+		if err := vdeplug.AddressOf(name).Bind(fd); err != nil {
 			t.Fatal(err)
 		}
 		if name[0] != 0 {
@@ -125,7 +126,7 @@ func TestOthersSocket(t *testing.T) {
 		l.dir + "/secret/own": "permission denied",
 		abstract:              "is uid 0's, and not that of uid 1234",
 	} {
-		as(t, 1234, func() { l.says(t, ask(0, addressOf(own), "")) })
+		as(t, 1234, func() { l.says(t, ask(0, vdeplug.AddressOf(own), "")) })
 		if err := l.refusal(t); fail.KindOf(err) != fail.Denied || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", own, err)
 		}

@@ -4,13 +4,14 @@
 //
 // # The path of a client
 //
-//  1. He connects to ctl and sends a request (request.go): the port that he wants,
+//  1. He connects to ctl and sends a request: the port that he wants,
 //     and the address of a datagram socket that he has bound.
 //  2. A datagram socket is made that he can reach. It is connected to his, which is
 //     looked for where he lives and with his rights, and must be his own (client.go,
 //     diag.go).
 //  3. It joins the network as a port (serve.go), and its address is the answer. From
-//     then on a datagram is a frame, both ways (driver.go).
+//     then on a datagram is a frame, both ways (lane/vdeplug, which has the layout of
+//     requests, too).
 //  4. The port leaves when he closes the connection to ctl, or his datagram socket
 //     takes no more.
 //

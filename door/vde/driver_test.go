@@ -3,7 +3,6 @@ package vde
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"runtime"
 	"syscall"
 	"testing"
@@ -15,30 +14,9 @@ import (
 	"ipnfs/bus/bustest"
 	"ipnfs/lane"
 	"ipnfs/lane/lanetest"
+	"ipnfs/lane/vdeplug"
 	"ipnfs/test/harness"
 )
-
-// driver is that of the near end, without a control connection.
-func driver(tb testing.TB, far *lanetest.Far) *datagrams {
-	tb.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	w.Close()
-	return &datagrams{fd: far.Near, control: r, left: func() {}}
-}
-
-func TestConforms(t *testing.T) {
-	bustest.TestEndpoint(t, func(tb testing.TB) *bustest.Fixture {
-		far := lanetest.NewFar(tb)
-		e, err := lane.New(lane.Config{Sources: []lane.Source{{FD: far.Near, Driver: driver(tb, far)}}})
-		if err != nil {
-			tb.Fatal(err)
-		}
-		return lanetest.Fixture(tb, e, far)
-	})
-}
 
 // From one client to another nothing is allocated.
 func TestNoAllocations(t *testing.T) {
@@ -107,30 +85,6 @@ func TestLongFrames(t *testing.T) {
 	}
 }
 
-// What the socket can never carry is lost, and the rest is not.
-func TestTooLongForSocket(t *testing.T) {
-	l := lanetest.Hub(t)
-	if err := l.Net.Change(func(s *bus.Settings) { s.MTU = 1 << 19 }); err != nil {
-		t.Fatal(err)
-	}
-	far := lanetest.NewFar(t)
-	e, err := lane.Start(l.Net, lane.Config{Sources: []lane.Source{{FD: far.Near, Driver: driver(t, far)}}}, bus.JoinOptions{Recv: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
-	c := l.JoinAs(t, &bustest.Sink{}, bus.JoinOptions{Send: true})
-	for _, size := range []int{100, 1 << 19, 200} {
-		bustest.Send(c, make([]byte, size))
-	}
-	if got := far.Await(t, 2); len(got[0]) != 100 || len(got[1]) != 200 {
-		t.Errorf("frames of %d and %d bytes came", len(got[0]), len(got[1]))
-	}
-	if n := lanetest.Count(l.Net.Port(1), "drop_device"); n != 1 {
-		t.Errorf("%d frames were lost", n)
-	}
-}
-
 // A client that is stopped holds up nobody, unless the network is to wait for him;
 // and gets what waited for him.
 func TestStoppedClient(t *testing.T) {
@@ -191,7 +145,7 @@ func TestUnconnectedClient(t *testing.T) {
 	a, b := l.join(t, 0, ""), l.join(t, 0, unconnected)
 	hello := []byte("hello")
 	if _, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(b.fd), uintptr(unsafe.Pointer(&hello[0])), uintptr(len(hello)), 0,
-		uintptr(unsafe.Pointer(&b.answer)), addressLen); errno != 0 {
+		uintptr(unsafe.Pointer(&b.answer)), vdeplug.AddressLen); errno != 0 {
 		t.Fatal(errno)
 	}
 	if got := a.receive(t); string(got) != "hello" {

@@ -19,6 +19,7 @@ import (
 	"ipnfs/bus/bustest"
 	"ipnfs/creds"
 	"ipnfs/lane/lanetest"
+	"ipnfs/lane/vdeplug"
 )
 
 func TestMain(m *testing.M) {
@@ -156,26 +157,18 @@ func (l *lab) ports(t testing.TB, n int) {
 }
 
 // ask makes a request of version 3.
-func ask(kind uint32, client *address, description string) []byte {
-	b := binary.NativeEndian.AppendUint32(nil, magic)
+func ask(kind uint32, client *vdeplug.Address, description string) []byte {
+	b := binary.NativeEndian.AppendUint32(nil, 0xfeedface)
 	b = binary.NativeEndian.AppendUint32(b, 3)
 	b = binary.NativeEndian.AppendUint32(b, kind)
 	return append(append(b, client[:]...), description...)
-}
-
-// addressOf is that of a path, or of an abstract name that begins with a zero byte.
-func addressOf(path string) *address {
-	a := new(address)
-	binary.NativeEndian.PutUint16(a[:], unix.AF_UNIX)
-	copy(a[2:], path)
-	return a
 }
 
 // client speaks the protocol as libvdeplug does.
 type client struct {
 	control *net.UnixConn
 	fd      int
-	answer  address
+	answer  vdeplug.Address
 }
 
 var errRefused = errors.New("refused")
@@ -187,23 +180,23 @@ func dial(dir string, kind uint32, own, description string) (*client, error) {
 		return nil, err
 	}
 	c := &client{control: conn, fd: -1}
-	if err := c.join(kind, addressOf(own), description); err != nil {
+	if err := c.join(kind, vdeplug.AddressOf(own), description); err != nil {
 		c.close()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *client) join(kind uint32, own *address, description string) (err error) {
+func (c *client) join(kind uint32, own *vdeplug.Address, description string) (err error) {
 	if c.fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
 		return err
 	}
-	if err := call(unix.SYS_BIND, c.fd, own); err != nil {
+	if err := own.Bind(c.fd); err != nil {
 		return fmt.Errorf("bind: %w", err)
 	}
-	if !own.abstract() {
-		defer os.Remove(own.path())
-		if err := os.Chmod(own.path(), mode(description)); err != nil {
+	if !own.Abstract() {
+		defer os.Remove(own.Path())
+		if err := os.Chmod(own.Path(), mode(description)); err != nil {
 			return err
 		}
 	}
@@ -216,7 +209,7 @@ func (c *client) join(kind uint32, own *address, description string) (err error)
 	if description == unconnected {
 		return nil
 	}
-	if err := call(unix.SYS_CONNECT, c.fd, &c.answer); err != nil {
+	if err := c.answer.Connect(c.fd); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	return nil

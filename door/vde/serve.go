@@ -11,6 +11,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/fail"
 	"ipnfs/lane"
+	"ipnfs/lane/vdeplug"
 )
 
 // kind is what such a port is (bus.Info).
@@ -41,11 +42,11 @@ func serve(v *bus.Visitor) error {
 
 // hear waits for a request. What comes behind it in the same message is its
 // description.
-func hear(control *os.File) (r request, err error) {
+func hear(control *os.File) (r vdeplug.Request, err error) {
 	if err := control.SetReadDeadline(time.Now().Add(bus.Patience)); err != nil {
 		return r, err
 	}
-	said := make([]byte, 0, maxRequest)
+	said := make([]byte, 0, vdeplug.MaxRequest)
 	for {
 		n, err := control.Read(said[len(said):cap(said)])
 		said = said[:len(said)+n]
@@ -57,28 +58,31 @@ func hear(control *os.File) (r request, err error) {
 		case err != nil:
 			return r, fail.Errorf(fail.Gone, "the client hung up: %v", err)
 		}
-		if r, err = parse(said); err == nil {
+		if r, err = vdeplug.Parse(said); err == nil {
 			return r, control.SetReadDeadline(time.Time{})
 		}
-		if err != errShort {
+		if err != vdeplug.ErrShort {
 			return r, err
 		}
 	}
 }
 
 // join makes v a port, and answers. It owns control if it succeeds.
-func join(v *bus.Visitor, control *os.File, r *request) error {
-	fd, answer, err := meet(v, &r.client)
+func join(v *bus.Visitor, control *os.File, r *vdeplug.Request) error {
+	fd, answer, err := meet(v, &r.Client)
 	if err != nil {
 		return err
 	}
 	o := v.Join()
-	o.Number, o.Make = r.port, r.port != 0
-	o.Info.Kind, o.Info.Detail = kind, r.description
-	if o.MaxLen, err = makeRoom(fd); err == nil {
+	o.Number, o.Make = r.Port, r.Port != vdeplug.AnyPort
+	o.Info.Kind, o.Info.Detail = kind, r.Description
+	if o.MaxLen, err = vdeplug.MakeRoom(fd); err == nil {
 		var e *lane.Endpoint
-		d := &datagrams{fd: fd, mute: !v.Send, control: control, left: v.Left}
-		if e, err = lane.Start(v.Network, lane.Config{Sources: []lane.Source{{FD: fd, Driver: d}}}, o); err == nil {
+		d := &vdeplug.Datagrams{FD: fd, Mute: !v.Send, Closed: func() {
+			control.Close()
+			v.Left()
+		}}
+		if e, err = lane.Start(v.Network, lane.Config{Sources: []lane.Source{d.Source()}}, o); err == nil {
 			go follow(e, control)
 			_, _ = control.Write(answer[:]) // who has hung up has ended the port
 			return nil

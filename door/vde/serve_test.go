@@ -16,6 +16,7 @@ import (
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/fail"
 	"ipnfs/lane/lanetest"
+	"ipnfs/lane/vdeplug"
 )
 
 // Two clients hear one another, and the ports say who they are.
@@ -30,7 +31,7 @@ func TestConversation(t *testing.T) {
 	if l.Net.Port(9) == nil {
 		t.Errorf("ports: %v", l.Net.Ports())
 	}
-	if !a.answer.abstract() || bytes.Equal(a.answer[:], b.answer[:]) {
+	if !a.answer.Abstract() || bytes.Equal(a.answer[:], b.answer[:]) {
 		t.Errorf("answers: %q, %q", a.answer, b.answer)
 	}
 	for i := range 100 {
@@ -72,14 +73,14 @@ func TestPieces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := addressOf(l.dir + "/own")
+	own := vdeplug.AddressOf(l.dir + "/own")
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &client{control: conn, fd: fd}
 	defer c.close()
-	if err := call(unix.SYS_BIND, fd, own); err != nil {
+	if err := own.Bind(fd); err != nil {
 		t.Fatal(err)
 	}
 	for _, b := range ask(0, own, "") {
@@ -87,7 +88,7 @@ func TestPieces(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n, err := conn.Read(c.answer[:]); n != addressLen || err != nil {
+	if n, err := conn.Read(c.answer[:]); n != vdeplug.AddressLen || err != nil {
 		t.Fatal(n, err)
 	}
 	l.ports(t, 1)
@@ -148,7 +149,7 @@ func TestRefusals(t *testing.T) {
 		"\x00ipnfs-no-name":  {fail.Unknown, "@ipnfs-no-name"},
 		"\n\x1b":             {fail.Unknown, `"\n\x1b"`},
 	} {
-		l.says(t, ask(0, addressOf(own), ""))
+		l.says(t, ask(0, vdeplug.AddressOf(own), ""))
 		if err := l.refusal(t); fail.KindOf(err) != c.fail || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%q: %v", own, err)
 		}
@@ -175,7 +176,7 @@ func (l *lab) says(t testing.TB, b []byte) {
 func TestSilence(t *testing.T) {
 	l := newLab(t)
 	before := len(lanetest.OpenFiles(t))
-	half := ask(0, addressOf("/x"), "")[:100]
+	half := ask(0, vdeplug.AddressOf("/x"), "")[:100]
 	var silent []net.Conn
 	for i := range 200 {
 		conn, err := net.Dial("unix", l.dir+"/ctl")
@@ -300,7 +301,7 @@ func TestStranger(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	if err := call(unix.SYS_CONNECT, fd, &c.answer); err != unix.EPERM {
+	if err := c.answer.Connect(fd); err != unix.EPERM {
 		t.Errorf("a stranger connects: %v", err)
 	}
 }

@@ -39,6 +39,24 @@ func isLinked(path string, id ID) bool {
 	return err == nil && target == id.String()
 }
 
+// isOpened is for what was opened by a mount that is not there any more: its link tells
+// nothing, but its inode does (proc_pid_fdinfo(5)). A file of a file system that has the
+// same number might be meant, and who has it open could open the namespace as well.
+func isOpened(path string, id ID) bool {
+	text, err := os.ReadFile(path)
+	return err == nil && inode(string(text)) == strconv.FormatUint(id.ino, 10)
+}
+
+// inode is the number in a fdinfo.
+func inode(fdinfo string) string {
+	for line := range strings.Lines(fdinfo) {
+		if number, ok := strings.CutPrefix(line, "ino:"); ok {
+			return strings.TrimSpace(number)
+		}
+	}
+	return ""
+}
+
 func isMounted(path string, id ID) bool {
 	text, err := os.ReadFile(path)
 	return err == nil && mounts(string(text))[id.String()]
@@ -125,7 +143,19 @@ func (s *search) descriptors() {
 	}
 	for _, fd := range s.list("/proc/" + s.process + "/fd") {
 		link := "/proc/" + s.process + "/fd/" + fd
-		s.see(s.read(link), link, isLinked)
+		target := s.read(link)
+		s.see(target, link, isLinked)
+		if target == "/" {
+			s.seeOpened("/proc/" + s.process + "/fdinfo/" + fd)
+		}
+	}
+}
+
+// seeOpened notes who may have opened a namespace by a mount that has gone.
+func (s *search) seeOpened(fdinfo string) {
+	text, err := os.ReadFile(fdinfo)
+	if !s.failed(err) {
+		s.see("net:["+inode(string(text))+"]", fdinfo, isOpened)
 	}
 }
 

@@ -29,9 +29,9 @@ func (a Addr) IP() netip.Addr { return netip.AddrFrom16(a.ip).Unmap() }
 // Port returns the port.
 func (a Addr) Port() uint16 { return a.port }
 
-// Host returns the same address with port 0: that of the host alone.
-func (a Addr) Host() Addr {
-	a.port = 0
+// WithPort returns the same host with another port.
+func (a Addr) WithPort(port uint16) Addr {
+	a.port = port
 	return a
 }
 

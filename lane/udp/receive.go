@@ -12,7 +12,7 @@ type Run struct {
 	From Addr
 	TOS  uint8  // type of service or traffic class, ECN in its lower two bits (RFC 3168, 5)
 	Size int    // bytes of each but the last, which may be shorter
-	Data []byte // of all; Front bytes in front of it are free
+	Data []byte // of all
 	Cut  bool   // it is one datagram, whose end is missing, or nobody knows what it is
 }
 
@@ -24,8 +24,9 @@ func (r *Run) Next() []byte {
 	return d
 }
 
-// Front is how many bytes are free in front of a Run's Data.
-const Front = 16
+// MaxFrames is how many datagrams one Receive brings at most: Linux puts 64 into a run
+// (UDP_GRO_CNT_MAX).
+const MaxFrames = lane.MaxBurst * 64
 
 // Receiver receives. It is big, and one call at a time uses it.
 type Receiver struct {
@@ -44,8 +45,6 @@ func (r *Receiver) Receive(t *lane.Turn, fd, room int) ([]Run, error) {
 	messages := r.messages.Prepare(t, room)
 	for i := range messages {
 		m := &messages[i].Msghdr
-		buf := t.Buffer(i)[Front:]
-		m.Iov.Base, m.Iov.Len = &buf[0], uint64(len(buf))
 		m.Name, m.Namelen = bytesOf(&r.names[i]), unix.SizeofSockaddrInet6
 		m.Control, m.Controllen = &r.controls[i][0], controlRoom
 	}
@@ -58,7 +57,7 @@ func (r *Receiver) Receive(t *lane.Turn, fd, room int) ([]Run, error) {
 		size := int(m.Len)
 		s := parse(r.controls[i][:m.Controllen])
 		run := &r.runs[i]
-		*run = Run{From: addrIn(&r.names[i], m.Namelen), TOS: s.tos, Size: size, Data: t.Buffer(i)[Front:][:size]}
+		*run = Run{From: addrIn(&r.names[i], m.Namelen), TOS: s.tos, Size: size, Data: t.Buffer(i)[:size]}
 		run.Cut = m.Flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0
 		if s.size > 0 && s.size < size {
 			run.Size = s.size

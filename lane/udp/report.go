@@ -42,6 +42,27 @@ func (r *Receiver) Report(fd int) (report Report, ok bool) {
 	return report, true
 }
 
+// maxReports is how many reports are taken at once, so that nobody waits for those who
+// cause them.
+const maxReports = 64
+
+// Heard is for what Receive returns: it takes reports. shorter says that the mtu of a path
+// may have changed. What it returns is what the Read of a Driver returns; what became of
+// a datagram ends nothing.
+func (r *Receiver) Heard(fd int, err error) (shorter bool, _ error) {
+	if Fatal(err) {
+		return false, err
+	}
+	for range maxReports {
+		report, ok := r.Report(fd)
+		if !ok {
+			break
+		}
+		shorter = shorter || report.Errno == unix.EMSGSIZE
+	}
+	return shorter, unix.EAGAIN
+}
+
 // maxMTU is the most that IP has a length for.
 const maxMTU = 1<<16 - 1
 

@@ -1,8 +1,11 @@
 package udp
 
 import (
+	"fmt"
+	"net"
 	"net/netip"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,15 +48,6 @@ func Open(c Config) (fd int, err error) {
 		return -1, s.err
 	}
 	return fd, nil
-}
-
-// PathMTU is how many bytes a datagram to the peer of a connected socket may have, with
-// the header of IP, as far as the kernel knows.
-func PathMTU(fd int, v6 bool) (int, error) {
-	if v6 {
-		return unix.GetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_MTU)
-	}
-	return unix.GetsockoptInt(fd, unix.SOL_IP, unix.IP_MTU)
 }
 
 // socket is one that is made. The first error is kept, and all after it left out.
@@ -159,4 +153,61 @@ func sockaddr(a netip.AddrPort, scope uint32) unix.Sockaddr {
 		scope = 0
 	}
 	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16(), ZoneId: scope}
+}
+
+// Room is how much memory to ask for: some bursts of a peer that is on the same machine.
+const Room = 4 << 20
+
+// OpenPair is Open, and makes a second socket for a Path that goes the same ways.
+func OpenPair(c Config) (fd, probe int, err error) {
+	if fd, err = Open(c); err != nil {
+		return -1, -1, err
+	}
+	probe, err = Open(Config{Local: netip.AddrPortFrom(Any(c.Local.Addr()), 0), Device: c.Device, Memory: 1}) // nobody reads it
+	if err != nil {
+		_ = unix.Close(fd)
+		return -1, -1, err
+	}
+	return fd, probe, nil
+}
+
+// Any is the unspecified address of the family of a.
+func Any(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
+}
+
+// Family is that of a socket for a.
+func Family(a netip.Addr) uint16 {
+	if a.Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
+}
+
+// Scope is the interface that the zones of some addresses mean, in the namespace of the
+// thread; 0: they have none.
+func Scope(list ...netip.Addr) (uint32, error) {
+	for _, a := range list {
+		zone := a.Zone()
+		if zone == "" {
+			continue
+		}
+		if n, err := strconv.ParseUint(zone, 10, 31); err == nil {
+			return uint32(n), nil
+		}
+		return Index(zone)
+	}
+	return 0, nil
+}
+
+// Index is the number of an interface, in the namespace of the thread.
+func Index(name string) (uint32, error) {
+	i, err := net.InterfaceByName(name)
+	if err != nil {
+		return 0, fmt.Errorf("there is no interface %s", name)
+	}
+	return uint32(i.Index), nil
 }

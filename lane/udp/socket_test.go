@@ -65,14 +65,40 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-func TestPathMTU(t *testing.T) {
-	eachFamily(t, func(t *testing.T, local netip.AddrPort) {
+// A path is as long as the shortest of those that there are, and told again when it may
+// have changed.
+func TestPath(t *testing.T) {
+	other := map[string]string{"IPv4": "[::1]:9", "IPv6": "127.0.0.1:9"} // to which such a socket has no way
+	want := map[string]int{"IPv4": 1<<16 - 1 - 28, "IPv6": 1<<16 - 1 - 48}
+	for family, local := range loopbacks {
+		nowhere := AddrOf(netip.MustParseAddrPort(other[family]), 0)
 		_, at := open(t, Config{Local: local})
-		fd, _ := open(t, Config{Local: local, Peer: netip.AddrPortFrom(at.IP(), at.Port())})
-		if mtu, err := PathMTU(fd, local.Addr().Is6()); mtu < 1500 || err != nil {
-			t.Errorf("%d: %v", mtu, err)
+		probe := func() int {
+			fd, err := Open(Config{Local: local})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fd
 		}
-	})
+		told := make(chan int, 1)
+		p, bytes, err := NewPath(probe(), []Addr{nowhere, at}, func(bytes int) { told <- bytes })
+		if err != nil || bytes != want[family] {
+			t.Fatalf("%s: %d bytes, want %d: %v", family, bytes, want[family], err)
+		}
+		p.Stale()
+		p.Stale()
+		if bytes := <-told; bytes != want[family] {
+			t.Errorf("%s: %d bytes are told, want %d", family, bytes, want[family])
+		}
+		select {
+		case <-told:
+		default:
+		}
+		p.Close()
+		if _, _, err := NewPath(probe(), []Addr{nowhere}, nil); err == nil {
+			t.Errorf("%s: there is a way to nowhere", family)
+		}
+	}
 }
 
 // A group is received, by who has joined only.

@@ -11,6 +11,10 @@
 // The path of what goes out: Sender.Send (send.go) makes runs of the datagrams that it is
 // given, a message each, and hands them to sendmmsg. run.go decides what is a run.
 //
+// For drivers whose datagrams are frames there is more of both: Add (add.go) makes
+// super-frames of a run, and Writer (write.go) knows the contract of lane.Driver. How long
+// a frame may be tells PathMTU (path.go).
+//
 // Nothing is copied or allocated, and nothing waits: the socket is non-blocking. It is
 // made by Open (socket.go), or by whom else, and is of one family.
 package udp

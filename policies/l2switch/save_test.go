@@ -10,16 +10,29 @@ import (
 )
 
 // saved lists what a table saves.
-func (l *lab) saved(name string) (commands []string) {
+func (l *lab) saved(name string) []string {
+	return l.list(name, func(t policy.Table) func() []string { return t.Save })
+}
+
+// list is what one of the lists of a table has, if it has that.
+func (l *lab) list(name string, of func(policy.Table) func() []string) (commands []string) {
 	_ = l.Net.UsePolicy(func(p policy.Policy) error {
 		for _, t := range p.(*Switch).Tables() {
-			if t.Name == name && t.Save != nil {
-				commands = t.Save()
+			if list := of(t); t.Name == name && list != nil {
+				commands = list()
 			}
 		}
 		return nil
 	})
 	return commands
+}
+
+// wantGiven checks what is told of the spanning trees to people.
+func (l *lab) wantGiven(what, want string) {
+	l.tb.Helper()
+	if got := l.list("stp", func(t policy.Table) func() []string { return t.Given }); !slices.Equal(got, []string{want}) {
+		l.tb.Errorf("%s: given is %q, want %q", what, got, want)
+	}
 }
 
 func (l *lab) wantSaved(what, name string, want ...string) {
@@ -41,8 +54,12 @@ func TestSaveTables(t *testing.T) {
 	l.wantSaved("ports in a VLAN", "vlans")
 	l.set("vlans=add 20 name=office", "vlans=add 10")
 	l.wantSaved("added", "vlans", "add 10 name=", "add 20 name=office")
+	line, _, _ := strings.Cut(l.get("stp"), "\n")
+	l.set("stp=" + line)
+	l.wantGiven("an address is drawn", "off priority=32768 hello=2 max_age=20 forward_delay=15 tx_hold=6")
 	l.set("stp=per-vlan hello=1 mac=02:00:00:00:00:99")
 	l.wantSaved("a tree for each VLAN", "stp", "per-vlan priority=32768 hello=1 max_age=20 forward_delay=15 tx_hold=6 mac=02:00:00:00:00:99")
+	l.wantGiven("an address is set", "per-vlan priority=32768 hello=1 max_age=20 forward_delay=15 tx_hold=6 mac=02:00:00:00:00:99")
 	l.wantSaved("seen", "groups")
 	l.wantSaved("counted", "counters")
 }

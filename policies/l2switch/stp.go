@@ -35,6 +35,7 @@ const (
 // spanning is the switch's part in spanning trees.
 type spanning struct {
 	config stp.Config
+	drawn  bool             // config.MAC was drawn, and nobody set another
 	trees  map[uint16]*tree // by VLAN; 0: the one tree
 	placed int              // ports in all trees together
 	stated int              // ports with states

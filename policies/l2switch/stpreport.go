@@ -34,9 +34,22 @@ func (s *Switch) readSTP() string {
 
 // settingsOfSTP are all words that a write takes.
 func (s *Switch) settingsOfSTP() string {
+	return s.timesOfSTP() + " mac=" + macString(s.spanning.config.MAC)
+}
+
+// givenOfSTP is settingsOfSTP without an address that was drawn.
+func (s *Switch) givenOfSTP() string {
+	if s.spanning.drawn {
+		return s.timesOfSTP()
+	}
+	return s.settingsOfSTP()
+}
+
+// timesOfSTP are all words that a write takes, but for the address.
+func (s *Switch) timesOfSTP() string {
 	c := s.spanning.config
-	return fmt.Sprintf("%s priority=%d hello=%d max_age=%d forward_delay=%d tx_hold=%d mac=%s", stpModes[s.mode.Load().stp],
-		c.Priority, c.HelloTime, c.MaxAge, c.ForwardDelay, c.TxHoldCount, macString(c.MAC))
+	return fmt.Sprintf("%s priority=%d hello=%d max_age=%d forward_delay=%d tx_hold=%d", stpModes[s.mode.Load().stp],
+		c.Priority, c.HelloTime, c.MaxAge, c.ForwardDelay, c.TxHoldCount)
 }
 
 // portLine tells how a port is in a tree.
@@ -62,6 +75,7 @@ func (t *tree) portLine(number int) string {
 // writeSTP takes a mode, and settings of the bridge.
 func (s *Switch) writeSTP(command string) error {
 	want, c := s.mode.Load().stp, s.spanning.config
+	drawn := c.MAC
 	options := words.Options{
 		words.One("priority", &c.Priority, words.Between[uint16](0, 61440)),
 		words.One("hello", &c.HelloTime, words.Between(1, 2)),
@@ -79,7 +93,11 @@ func (s *Switch) writeSTP(command string) error {
 	if want == stpPerVLAN && !s.mode.Load().vlans {
 		return fail.Errorf(fail.Invalid, "a tree for each VLAN needs VLANs: echo on > switch/vlan first")
 	}
-	return s.setMode(want, c)
+	err := s.setMode(want, c)
+	if err == nil {
+		s.spanning.drawn = s.spanning.drawn && c.MAC == drawn
+	}
+	return err
 }
 
 // The settings of a port, as a write takes them: of those that may follow from

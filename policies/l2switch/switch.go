@@ -164,6 +164,7 @@ func New(args map[string]string) (policy.Policy, error) {
 	if _, err := rand.Read(s.spanning.config.MAC[:]); err != nil {
 		return nil, fail.Errorf(fail.Unsupported, "no random MAC address for the switch: %v", err)
 	}
+	s.spanning.drawn = true
 	s.spanning.config.MAC[0] = s.spanning.config.MAC[0]&^1 | 2 // unicast, locally administered
 	for _, k := range s.Knobs() {
 		if value, ok := args[k.Name]; ok {

@@ -22,7 +22,8 @@ func (s *Switch) Tables() []policy.Table {
 	return []policy.Table{
 		{Name: "fdb", Read: s.readFDB, Write: s.writeFDB, Save: s.saveFDB, Late: true, OfFrames: true, Cost: s.costOfFDB},
 		{Name: "vlans", Read: s.readVLANs, Write: s.writeVLANs, Save: s.saveVLANs},
-		{Name: "stp", Read: s.readSTP, Write: s.writeSTP, Save: func() []string { return []string{s.settingsOfSTP()} }},
+		{Name: "stp", Read: s.readSTP, Write: s.writeSTP, Save: func() []string { return []string{s.settingsOfSTP()} },
+			Given: func() []string { return []string{s.givenOfSTP()} }},
 		{Name: "groups", Read: s.groups.Text, Write: s.writeGroups, OfFrames: true},
 		{Name: "counters", Read: s.readCounters},
 	}

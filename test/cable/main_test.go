@@ -6,6 +6,7 @@
 //   - kind_test.go: how cables of each kind are laid between machines.
 //   - fault_test.go: what a cable of each kind does when the line, or the peer, fails.
 //   - loop_test.go: cables that make a loop.
+//   - device_test.go: networks and Linux's vxlan devices.
 //
 // All needs root.
 package cable

@@ -21,6 +21,10 @@ type attack struct {
 	stops   bool     // all processes but the first are stopped before it begins
 	threads int      // how many more threads the daemon may have, if not 0
 
+	// around makes what root has to make for the attack, before it, and returns what ends
+	// that, before the attackers are killed; nil: nothing.
+	around func(r *trial, m *harness.Mounted) (end func())
+
 	setup func(a *attacker) // before the victim measures
 	step  func(a *attacker) // again and again while it does
 	// check is done during the attack, behind the measurement.
@@ -46,6 +50,11 @@ func (a *attack) try(r *trial) {
 	v := harness.StartAs(r, victim, "victim", m.Dir)
 	v.Expect(r, "ready")
 	quiet := measure(r, v, quietLength, func() {})
+	end := func() {}
+	if a.around != nil {
+		end = sync.OnceFunc(a.around(r, m))
+		r.Cleanup(end)
+	}
 	attackers := a.start(r, m)
 	threads := watchThreads(r, m)
 	attacked := measure(r, v, attackLength, func() {
@@ -61,6 +70,7 @@ func (a *attack) try(r *trial) {
 	if a.check != nil {
 		a.check(r, m)
 	}
+	end()
 	for _, c := range attackers {
 		if !a.kills && !c.Running() {
 			r.Errorf("attacker %d has given up", c.PID)

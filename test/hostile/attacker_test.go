@@ -24,6 +24,7 @@ type attacker struct {
 	fds   []int  // what else it has open
 	text  []byte // what it writes
 	guest *guest
+	talk  func(n int) // says the n-th thing to a cable
 }
 
 // The role "attacker NAME INDEX DIR" makes ready, and when it is told so attacks

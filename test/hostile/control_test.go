@@ -80,6 +80,18 @@ var onControl = []attack{
 		},
 	},
 	{
+		name:  "saved", // a script of many ports, each with settings of its own
+		procs: 3,
+		setup: first(func(a *attacker) {
+			dir := a.network("saved", "policy switch", "maxports 65536")
+			for port := 1; port <= 3000; port++ {
+				_ = os.Mkdir(fmt.Sprint(dir, "/ports/", port), 0o755)
+				a.set(fmt.Sprint(dir, "/ports/", port, "/isolated"), "on")
+			}
+		}),
+		step: func(a *attacker) { a.peek("/saved/save") },
+	},
+	{
 		name:    "taps", // thousands of commands that are refused
 		threads: 100,
 		procs:   2,

@@ -1,4 +1,4 @@
-package vde
+package vdeplug
 
 import (
 	"bytes"
@@ -6,8 +6,6 @@ import (
 	"errors"
 	"strings"
 	"unicode"
-
-	"golang.org/x/sys/unix"
 
 	"ipnfs/bus/fail"
 )
@@ -18,12 +16,19 @@ import (
 // address that means nothing. Then come the address and the description.
 const (
 	magic       = 0xfeedface
-	addressLen  = unix.SizeofSockaddrUnix
 	address3    = 12
 	address1    = 14
-	maxRequest  = 256 // bytes
 	maxDescribe = 127 // bytes
 )
+
+// MaxRequest is the length in bytes of the longest request.
+const MaxRequest = 256
+
+// AnyPort is what a client asks for who leaves his port to the switch.
+const AnyPort = 0
+
+// MaxPort is the highest port that a request can ask for.
+const MaxPort = 1<<(32-typeBits) - 1
 
 // The low bits of a type; the others are the number of a port.
 const (
@@ -32,35 +37,31 @@ const (
 	typeBits  = 8
 )
 
-// request is what a client asks for.
-type request struct {
-	port        int // 0: any
-	client      address
-	description string // printable, at most maxDescribe bytes
+// Request is what a client asks for.
+type Request struct {
+	Port        int // or AnyPort
+	Client      Address
+	Description string // printable, 127 bytes at most
 }
 
-// address is a struct sockaddr_un.
-type address [addressLen]byte
-
-// abstract tells whether a is a name in a network namespace, and no path.
-func (a *address) abstract() bool { return a[2] == 0 }
-
-// path returns the path that a is.
-func (a *address) path() string {
-	path, _, _ := bytes.Cut(a[2:], []byte{0})
-	return string(path)
+// Append appends r in version 3 to b.
+func (r *Request) Append(b []byte) []byte {
+	for _, word := range []uint32{magic, 3, uint32(r.Port)<<typeBits | typeJoin} {
+		b = binary.NativeEndian.AppendUint32(b, word)
+	}
+	return append(append(b, r.Client[:]...), r.Description...)
 }
 
-// errShort says that a request has not come whole.
-var errShort = errors.New("the rest of the request is missing")
+// ErrShort says that a request has not come whole.
+var ErrShort = errors.New("the rest of the request is missing")
 
-// parse reads a request, which may be the beginning of one.
-func parse(b []byte) (r request, err error) {
+// Parse reads a request of version 1 or 3, which may be the beginning of one.
+func Parse(b []byte) (r Request, err error) {
 	if len(b) >= 4 && binary.NativeEndian.Uint32(b) != magic {
 		return r, fail.Errorf(fail.Invalid, "this is no request of VDE: it begins with %x", b[:4])
 	}
 	if len(b) < 8 {
-		return r, errShort
+		return r, ErrShort
 	}
 	kind, at := uint32(0), 0
 	switch version := binary.NativeEndian.Uint32(b[4:]); version {
@@ -73,8 +74,8 @@ func parse(b []byte) (r request, err error) {
 	default:
 		return r, fail.Errorf(fail.Invalid, "version %d of VDE's protocol: 1 and 3 are known here", version)
 	}
-	if len(b) < at+addressLen {
-		return r, errShort
+	if len(b) < at+AddressLen {
+		return r, ErrShort
 	}
 	switch kind & (1<<typeBits - 1) {
 	case typeJoin:
@@ -83,15 +84,12 @@ func parse(b []byte) (r request, err error) {
 	default:
 		return r, fail.Errorf(fail.Invalid, "request of type %d: 0 is known here", kind&(1<<typeBits-1))
 	}
-	r.port = int(kind >> typeBits)
-	r.client = address(b[at:])
-	if family := binary.NativeEndian.Uint16(r.client[:]); family != unix.AF_UNIX {
-		return r, fail.Errorf(fail.Invalid, "address of family %d: a client is to have a unix socket", family)
+	r.Port = int(kind >> typeBits)
+	r.Client = Address(b[at:])
+	if err := r.Client.Check(); err != nil {
+		return r, err
 	}
-	if len(bytes.Trim(r.client[2:], "\x00")) == 0 {
-		return r, fail.Errorf(fail.Invalid, "the client tells no address of a socket of its own")
-	}
-	r.description = describe(b[at+addressLen:])
+	r.Description = describe(b[at+AddressLen:])
 	return r, nil
 }
 

@@ -1,4 +1,0 @@
-package iface
-
-// CheckWitnesses is what is done twice a second.
-func CheckWitnesses() { checkWitnesses() }
