@@ -47,7 +47,7 @@ func run(args []string) error {
 	if t.bytes, err = strconv.Atoi(args[3]); err != nil {
 		return err
 	}
-	t.window = uint64(min(8192, 3<<20/t.bytes))
+	t.window = uint64(min(8192, 1<<20/t.bytes))
 	seconds, err := strconv.ParseFloat(args[4], 64)
 	if err != nil {
 		return err
