@@ -7,6 +7,7 @@ import (
 	_ "ipnfs/cable/nats"
 	_ "ipnfs/cable/tls"
 	_ "ipnfs/cable/udp"
+	_ "ipnfs/cable/vsock"
 	_ "ipnfs/cable/vxlan"
 	_ "ipnfs/door/qemu"
 	_ "ipnfs/door/seq"
