@@ -23,7 +23,7 @@ import (
 const maxShaking = 64
 
 // tellEvery is how often at most people are told of strangers.
-const tellEvery = 10 * time.Second
+var tellEvery = 10 * time.Second
 
 // place is an address of a user and a network namespace.
 type place struct {

@@ -19,7 +19,10 @@ import (
 	"ipnfs/lane/lanetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	tellEvery = 0
+	goleak.VerifyTestMain(m)
+}
 
 // member is a network, what it hears, and the file of its key.
 type member struct {

@@ -12,6 +12,7 @@ import (
 	_ "ipnfs/cable/tls"
 	_ "ipnfs/cable/udp"
 	_ "ipnfs/cable/vde"
+	_ "ipnfs/cable/vsock"
 	_ "ipnfs/cable/vxlan"
 	_ "ipnfs/door/qemu"
 	_ "ipnfs/door/seq"
