@@ -53,10 +53,10 @@ func (d *dialer) Dial(ctx context.Context, p *cable.Plug) (*cable.Link, error) {
 	tune(raw)
 	c := conn{tls.Client(raw, d.config), raw}
 	if err := c.HandshakeContext(shaking); err != nil {
-		c.Close()
+		_ = c.Close()
 		return nil, explain(err, d.own)
 	}
-	defer context.AfterFunc(ctx, func() { c.Close() })()
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 	k, err := link(c, p)
 	return k, explain(err, d.own)
 }

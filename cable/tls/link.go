@@ -61,7 +61,7 @@ func link(c conn, p *cable.Plug) (*cable.Link, error) {
 		r, err = relay.New(relay.Config{Conn: c, Net: p.Network(), Peer: h.MTU})
 	}
 	if err != nil {
-		c.Close()
+		_ = c.Close()
 		return nil, err
 	}
 	return &cable.Link{Source: r.Source(), Peer: c.raw.RemoteAddr().String(), MaxLen: r.MaxLen()}, nil

@@ -51,7 +51,7 @@ func (d *listener) Dial(ctx context.Context, p *cable.Plug) (*cable.Link, error)
 	for {
 		select {
 		case c := <-d.came:
-			stop := context.AfterFunc(ctx, func() { c.Close() })
+			stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 			k, err := link(c, p)
 			stop()
 			if fail.KindOf(err) == 0 && err != nil && ctx.Err() == nil {
@@ -89,7 +89,7 @@ var errAgain = errors.New("the other end has connected again")
 func (d *listener) take(c conn) {
 	select {
 	case old := <-d.came:
-		old.Close()
+		_ = old.Close()
 	default:
 	}
 	d.came <- c
@@ -109,7 +109,7 @@ func (d *listener) Close() {
 	}
 	select {
 	case c := <-d.came:
-		c.Close()
+		_ = c.Close()
 	default:
 	}
 }

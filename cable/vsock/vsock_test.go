@@ -176,11 +176,11 @@ func TestRefused(t *testing.T) {
 	for answer, want := range map[string]string{"FAIL\n": "says FAIL to CONNECT 52", strings.Repeat("x", 100): "to CONNECT 52"} {
 		m := newMember(t)
 		path, streams := machine(t, answer)
-		go func() {
-			for c := range streams {
-				defer c.Close()
+		t.Cleanup(func() { // before the machine's own
+			for len(streams) > 0 {
+				(<-streams).Close()
 			}
-		}()
+		})
 		m.lay(t, "vsock://"+path+":52")
 		m.await(t, want)
 	}
