@@ -136,17 +136,17 @@ func (d *dialer) connect(ctx context.Context, server string, patience time.Durat
 		return nil, err
 	}
 	if err := impatient(conn, stuckAfter); err != nil {
-		conn.Close()
+		_ = conn.Close()
 		return nil, err
 	}
 	w, err := greet(ctx, d.plug.Origin().InTurns(conn), d.secret.configFor(server), d.config.secure, l)
 	if err != nil {
 		return nil, err
 	}
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	k, err := l.open(w, server, patience)
 	if err != nil {
-		conn.Close()
+		_ = conn.Close()
 		return nil, err
 	}
 	return k, nil

@@ -264,7 +264,7 @@ func (l *link) publish(m *message) error {
 
 // Close is lane.Driver's.
 func (l *link) Close() {
-	l.wire.socket.Close() // nobody waits there any more
+	_ = l.wire.socket.Close() // nobody waits there any more
 	frames, bytes := l.out.close()
 	<-l.written
 	l.release()

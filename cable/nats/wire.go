@@ -151,7 +151,7 @@ func (w *wire) message(line []byte) error {
 	if b != nil {
 		message = b.Bytes(size)
 	}
-	if err := w.full(message); err == nil {
+	if err = w.full(message); err == nil {
 		err = w.discard(size - len(message))
 	}
 	if err == nil {
@@ -236,7 +236,7 @@ func greet(ctx context.Context, conn net.Conn, secure *tls.Config, required bool
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	w, err := hear(ctx, conn, secure, required)
 	if err != nil {
-		conn.Close()
+		_ = conn.Close()
 		return nil, err
 	}
 	w.taker = t
