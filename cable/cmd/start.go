@@ -20,17 +20,27 @@ func (d *dialer) start(socket int, tell, ended func(error)) (*process, error) {
 		_ = unix.Close(socket)
 		return nil, err
 	}
+	life, hold, err := os.Pipe()
+	if err != nil {
+		r.Close()
+		w.Close()
+		_ = unix.Close(socket)
+		return nil, err
+	}
 	// The other end stays open here, so that the link lives until the command ends, and
 	// people are told how.
 	far := os.NewFile(uintptr(socket), "frames")
 	p := &process{over: make(chan struct{})}
 	started := make(chan error, 1)
-	// The thread lives as long as the command: with it, that ends (PR_SET_PDEATHSIG).
+	// The thread lives as long as the command: with it, that ends (PR_SET_PDEATHSIG), and
+	// with hold what else is in its group.
 	go func() {
 		_ = creds.OnOwnThread(func() error {
 			defer far.Close()
-			child, err := d.spawn(far, w)
+			defer hold.Close()
+			child, err := d.spawn(far, w, life)
 			w.Close()
+			life.Close()
 			if err != nil {
 				r.Close()
 				started <- err
@@ -56,8 +66,12 @@ func (d *dialer) start(socket int, tell, ended func(error)) (*process, error) {
 	return p, nil
 }
 
+// script is what the shell does of which the command becomes the process: somebody waits
+// for the end of ipnfs, however that comes, to end the group.
+const script = `{ read -r _ <&3; kill -KILL 0; } >/dev/null 2>&1 & exec 3<&-; exec /bin/sh -c "$0"`
+
 // spawn takes this thread to where the caller is, and starts the command there.
-func (d *dialer) spawn(far, stderr *os.File) (*os.Process, error) {
+func (d *dialer) spawn(far, stderr, life *os.File) (*os.Process, error) {
 	by := d.place.origin.By.Rights
 	if us := os.Geteuid(); us != 0 && uint32(us) != by.UID {
 		return nil, fail.Errorf(fail.Denied, "ipnfs runs as uid %d and cannot act for uid %d", us, by.UID)
@@ -66,14 +80,14 @@ func (d *dialer) spawn(far, stderr *os.File) (*os.Process, error) {
 		return nil, fail.Errorf(fail.Denied, "entering the namespaces of uid %d: %v", by.UID, err)
 	}
 	attr := &os.ProcAttr{
-		Dir: "/", Env: d.place.env, Files: []*os.File{far, far, stderr},
+		Dir: "/", Env: d.place.env, Files: []*os.File{far, far, stderr, life},
 		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
 	}
 	if err := confine(by, attr.Sys); err != nil {
 		return nil, fail.Errorf(fail.Denied, "the rights of uid %d: %v", by.UID, err)
 	}
 	start := func() (*os.Process, error) {
-		return os.StartProcess("/bin/sh", []string{"sh", "-c", d.place.limits + `exec /bin/sh -c "$0"`, d.command}, attr)
+		return os.StartProcess("/bin/sh", []string{"sh", "-c", d.place.limits + script, d.command}, attr)
 	}
 	if fd := d.place.cgroup; fd >= 0 {
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, fd
