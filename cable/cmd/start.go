@@ -12,16 +12,23 @@ import (
 	"ipnfs/creds"
 )
 
-// start starts the command, whose standard input and output are socket, which it owns.
-// tell gets what it says, and ended why it has ended, once.
+// start starts the command, whose standard input and output are socket, which it owns. One
+// more is running until its thread has ended. tell gets what it says, and ended why it has ended, once.
 func (d *dialer) start(socket int, tell, ended func(error)) (*process, error) {
+	uid := d.place.origin.By.UID
+	if err := running.add(uid); err != nil {
+		_ = unix.Close(socket)
+		return nil, err
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
+		running.done(uid)
 		_ = unix.Close(socket)
 		return nil, err
 	}
 	life, hold, err := os.Pipe()
 	if err != nil {
+		running.done(uid)
 		r.Close()
 		w.Close()
 		_ = unix.Close(socket)
@@ -35,6 +42,7 @@ func (d *dialer) start(socket int, tell, ended func(error)) (*process, error) {
 	// The thread lives as long as the command: with it, that ends (PR_SET_PDEATHSIG), and
 	// with hold what else is in its group.
 	go func() {
+		defer running.done(uid)
 		_ = creds.OnOwnThread(func() error {
 			defer far.Close()
 			defer hold.Close()
