@@ -53,6 +53,8 @@ type cable struct {
 
 	// +checklocks:registry.mu
 	ended bool
+	// +checklocks:registry.mu
+	joined joined // that it has claimed
 
 	mu sync.Mutex
 	// +checklocks:mu

@@ -13,6 +13,7 @@
 //   - turn.go: how goroutines that work for peers leave time to others.
 //   - answers.go: what senders are told of packets that are too long for the link; toobig
 //     makes it.
+//   - instance.go: which network elsewhere a cable leads to, so that no two lead to one.
 //   - plug.go: what a Dialer may say of its cable. report.go: what is told of it.
 //
 // # The path of a frame

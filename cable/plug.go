@@ -45,6 +45,10 @@ func (p *Plug) SetPeer(name string) {
 	p.cable.status.peer = name
 }
 
+// Waiting says, within Dial, that it waits until somebody connects: a command that lays
+// the cable does not wait for that.
+func (p *Plug) Waiting() { p.cable.attempted() }
+
 // Broken ends a link that Dial has made or makes, for a reason that was noticed
 // elsewhere than in its Driver's Read or Write. It does not wait.
 func (p *Plug) Broken(k *Link, err error) {

@@ -18,9 +18,14 @@ var registry = struct {
 	// Guarded by mu.
 	lists map[*bus.Network][]*cable // in the order of attaching, until nothing is left of them
 	sides map[side]*members
+	// See instance.go.
+	ids    map[*bus.Network]ID
+	joined map[joined]*cable
 }{
-	lists: map[*bus.Network][]*cable{},
-	sides: map[side]*members{},
+	lists:  map[*bus.Network][]*cable{},
+	sides:  map[side]*members{},
+	ids:    map[*bus.Network]ID{},
+	joined: map[joined]*cable{},
 }
 
 // side is a group of cables of a network.
@@ -93,6 +98,7 @@ func (c *cable) forget() {
 	list := slices.DeleteFunc(slices.Clone(registry.lists[c.net]), func(other *cable) bool { return other == c })
 	if registry.lists[c.net] = list; len(list) == 0 {
 		delete(registry.lists, c.net)
+		delete(registry.ids, c.net)
 	}
 	close(c.done)
 }

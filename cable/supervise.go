@@ -49,6 +49,7 @@ func (c *cable) supervise() {
 
 // connection is one link from Dial to its end: how long it was up, and why it ended.
 func (c *cable) connection(ctx context.Context) (lasted time.Duration, err error) {
+	defer c.release()
 	k, err := c.dialer.Dial(ctx, c.plug)
 	if err != nil {
 		c.attempted()
@@ -112,7 +113,7 @@ func reason(err error) string {
 
 func cause(err error) string {
 	switch {
-	case err == nil, errors.Is(err, io.EOF):
+	case err == nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the other end hung up"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return "the other end does not answer"

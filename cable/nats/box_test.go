@@ -119,10 +119,11 @@ func TestInbox(t *testing.T) {
 		t.Error("it is not empty")
 	}
 	n := 0
-	for b.push(item{frames: make([]byte, 1000), sender: uint64(n)}) {
+	for block := b.block(1000); block != nil; block = b.block(1000) {
+		b.push(item{block: block, frames: block.Bytes(1000), sender: uint64(n)})
 		n++
 	}
-	if n != maxWaiting/(1000+itemCost) || b.memory.Used() != int64(n*(1000+itemCost)) {
+	if n != maxWaiting/(1000+itemCost) || b.memory.Used() != int64(n*2048) {
 		t.Errorf("it holds %d messages, for %d bytes", n, b.memory.Used())
 	}
 	for i := range n {
@@ -130,11 +131,13 @@ func TestInbox(t *testing.T) {
 		if !ok || got.sender != uint64(i) || !readable(b.ready) != (i == n-1) {
 			t.Fatalf("message %d is %d, readable: %v", i, got.sender, readable(b.ready))
 		}
-		b.release(got.cost())
+		got.block.Release()
 	}
-	b.push(item{frames: make([]byte, 10)})
+	last, late := b.block(10), b.block(10)
+	b.push(item{block: last})
 	b.close()
-	if b.memory.Used() != 0 || b.push(item{}) {
+	b.push(item{block: late})
+	if b.memory.Used() != 0 || b.block(10) != nil {
 		t.Error("it is not closed")
 	}
 }
@@ -160,11 +163,11 @@ func TestAllocations(t *testing.T) {
 			o.add(ta.nodes[5], &f)
 		}
 		o.done(o.next())
-		h, _, _ = parse(one)
+		h, _, _ = parse(one, len(one))
 		g.admit(m, h, false)
-		in.push(item{frames: one})
+		in.push(item{block: in.block(len(one)), frames: one})
 		i, _ := in.take()
-		in.release(i.cost())
+		i.block.Release()
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
 	}

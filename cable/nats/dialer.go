@@ -14,7 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	client "github.com/nats-io/nats.go"
 	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
@@ -34,9 +33,8 @@ const (
 	// those a station or a sender of whom nothing was heard is forgotten: 300 s.
 	tickEvery = 5 * time.Second
 	keepFor   = 60
-	// linkCost is what a connection takes in bytes besides its server's longest message:
-	// buffers and goroutines of nats.go.
-	linkCost = 160 << 10
+	// linkCost is what a connection takes in bytes: buffers, and five goroutines.
+	linkCost = 192 << 10
 )
 
 // dialer is a cable.
@@ -52,8 +50,9 @@ type dialer struct {
 	table *table
 	all   node // the subject of all
 
-	at        int    // the server to try first
-	published uint64 // frames, to any node; the writer's own
+	at        int // the server to try first
+	published uint64
+	messages  uint64
 	slow      atomic.Int64
 
 	learns atomic.Bool   // the policy learns addresses
@@ -131,7 +130,7 @@ func (d *dialer) start(p *cable.Plug) {
 func (d *dialer) connect(ctx context.Context, server string, patience time.Duration) (*cable.Link, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	l := &link{dialer: d, messages: make(chan *client.Msg, maxUnread), written: make(chan struct{})}
+	l := &link{dialer: d, direct: d.subject(d.id), written: make(chan struct{})}
 	conn, err := d.plug.Origin().Dial(ctx, server)
 	if err != nil {
 		return nil, err
@@ -140,7 +139,7 @@ func (d *dialer) connect(ctx context.Context, server string, patience time.Durat
 		conn.Close()
 		return nil, err
 	}
-	w, err := greet(ctx, d.plug.Origin().InTurns(conn), d.secret.configFor(server), d.config.secure, l.arrived)
+	w, err := greet(ctx, d.plug.Origin().InTurns(conn), d.secret.configFor(server), d.config.secure, l)
 	if err != nil {
 		return nil, err
 	}

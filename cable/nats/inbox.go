@@ -9,21 +9,23 @@ import (
 )
 
 // maxWaiting is how many bytes of messages may wait for the lane, and itemCost what one
-// takes besides its own.
+// counts for besides its own.
 const (
 	maxWaiting = 4 << 20
 	itemCost   = 128
 )
 
-// item is a message that came: its frames, whole, and who sent it.
+// item is a message that came: its block, and the frames in it that were not read yet,
+// whole, at behind the first of its Bytes.
 type item struct {
+	block  *frame.Block
+	at     int
 	frames []byte
 	sender uint64
+	cost   int
 }
 
-func (i *item) cost() int { return len(i.frames) + itemCost }
-
-// inbox holds messages between the goroutine that reads them and the lane.
+// inbox holds messages between the goroutine that reads the wire and the lane.
 type inbox struct {
 	memory *frame.Memory
 	ready  int // eventfd, readable while there are messages
@@ -41,27 +43,39 @@ type inbox struct {
 
 func newInbox(m *frame.Memory, ready int) *inbox { return &inbox{memory: m, ready: ready} }
 
-// push adds a message, and is false if there is no room.
-func (b *inbox) push(i item) bool {
+// block gets memory for a message of so many bytes, or nil if there is no room.
+func (b *inbox) block(size int) *frame.Block {
+	b.mu.Lock()
+	full := b.closed || b.bytes+size+itemCost > maxWaiting
+	b.mu.Unlock()
+	if full {
+		return nil
+	}
+	return b.memory.Block(size)
+}
+
+// push adds a message in a block of block, which is the inbox's from now on.
+func (b *inbox) push(i item) {
+	i.cost = i.at + len(i.frames) + itemCost
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed || b.bytes+i.cost() > maxWaiting || !b.memory.Charge(i.cost()) {
-		return false
+	if b.closed {
+		i.block.Release()
+		return
 	}
 	if b.first > 0 && len(b.items) == cap(b.items) {
 		n := copy(b.items, b.items[b.first:])
 		clear(b.items[n:])
 		b.items, b.first = b.items[:n], 0
 	}
-	b.bytes += i.cost()
+	b.bytes += i.cost
 	b.items = append(b.items, i)
 	if len(b.items)-b.first == 1 {
 		raise(b.ready)
 	}
-	return true
 }
 
-// take takes the oldest message out, for which release is to be called. It is false if
+// take takes the oldest message out, whose block is the caller's then. It is false if
 // there is none.
 func (b *inbox) take() (i item, ok bool) {
 	b.mu.Lock()
@@ -78,19 +92,18 @@ func (b *inbox) take() (i item, ok bool) {
 			b.items = nil
 		}
 	}
-	b.bytes -= i.cost()
+	b.bytes -= i.cost
 	return i, true
 }
-
-// release gives the memory of messages back that were taken out.
-func (b *inbox) release(cost int) { b.memory.Refund(cost) }
 
 // close gives back what waits. Nothing comes in any more.
 func (b *inbox) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	b.memory.Refund(b.bytes)
+	for _, i := range b.items[b.first:] {
+		i.block.Release()
+	}
 	b.items, b.first, b.bytes = nil, 0, 0
 	_ = unix.Close(b.ready)
 }

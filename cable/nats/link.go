@@ -14,20 +14,15 @@ import (
 	"ipnfs/lane/stream"
 )
 
-// maxUnread is how many messages may be in what is read at once: nats.go reads 32 KiB,
-// and the smallest message of a cable takes 60 bytes.
-const maxUnread = 1024
-
 // link is a connection to a server, and its driver.
 type link struct {
-	dialer   *dialer
-	conn     *client.Conn
-	wire     *wire
-	messages chan *client.Msg // that nats.go has parsed
-	direct   *client.Subscription
-	charged  int
+	dialer  *dialer
+	conn    *client.Conn
+	wire    *wire
+	direct  string // the subject of this node
+	charged int
 
-	in  *inbox // nil, as out, before there is a connection
+	in  *inbox // nil, as out, if there was no memory for them
 	out *outbox
 
 	written chan struct{} // closed when the writer has ended
@@ -36,7 +31,6 @@ type link struct {
 
 	item   item
 	parser stream.Parser
-	done   int // cost of messages that were lent to the lane in the last Read
 }
 
 var _ lane.Driver = (*link)(nil)
@@ -49,17 +43,14 @@ func (l *link) open(w *wire, server string, patience time.Duration) (_ *cable.Li
 			l.release()
 		}
 	}()
-	if err := l.connect(server, patience); err != nil {
-		return nil, err
-	}
-	most := int(l.conn.MaxPayload())
-	switch {
-	case most < firstLen:
+	most := int(min(w.most, maxMessage))
+	if most < firstLen {
 		return nil, fail.Errorf(fail.Unsupported, "the server takes messages of %d bytes at most: a cable needs %d", most, firstLen)
-	case most > maxMessage:
-		most = maxMessage
 	}
 	if err := l.prepare(most); err != nil {
+		return nil, err
+	}
+	if err := l.connect(server, patience); err != nil {
 		return nil, err
 	}
 	k := &cable.Link{Peer: server, MaxLen: most - headerLen - frame.Hops4.HeadLen()}
@@ -100,10 +91,10 @@ func (l *link) connect(server string, patience time.Duration) (err error) {
 // prepare gets memory and descriptors, for messages of so many bytes at most.
 func (l *link) prepare(most int) error {
 	m := l.dialer.memory()
-	if !m.ChargeTable(linkCost + most) {
+	if !m.ChargeTable(linkCost) {
 		return fail.Errorf(fail.NoMemory, "there is no memory for the connection: see mem")
 	}
-	l.charged = linkCost + most
+	l.charged = linkCost
 	ready, err := eventfd(0)
 	if err != nil {
 		return err
@@ -117,19 +108,17 @@ func (l *link) prepare(most int) error {
 	return nil
 }
 
-// join subscribes, and says where the stream to all is. It waits until the server has
-// agreed.
-func (l *link) join(patience time.Duration) (err error) {
-	d := l.dialer
-	if l.direct, err = l.conn.ChanSubscribe(d.subject(d.id), l.messages); err != nil {
-		return err
+// join subscribes, and waits until the server has agreed. What is published meanwhile
+// comes to nobody, and tells whether one may: a message to all would cost as many as
+// there are members.
+func (l *link) join(patience time.Duration) error {
+	none := make(chan *client.Msg, 1) // as the wire takes messages before
+	for _, subject := range []string{l.direct, l.dialer.all.subject} {
+		if _, err := l.conn.ChanSubscribe(subject, none); err != nil {
+			return err
+		}
 	}
-	if _, err = l.conn.ChanSubscribe(d.all.subject, l.messages); err != nil {
-		return err
-	}
-	hello := make([]byte, headerLen)
-	header{sender: d.id, sequence: d.all.sequence}.put(hello)
-	if err := l.conn.Publish(d.all.subject, hello); err != nil {
+	if err := l.conn.Publish(l.direct, nil); err != nil {
 		return err
 	}
 	if err := l.conn.FlushTimeout(patience); err != nil {
@@ -146,68 +135,75 @@ func ended(err error) error {
 	return fail.Errorf(fail.Gone, "%s", plain(err))
 }
 
-// complain is told of what the server does not like and closes no connection for. Slow
-// ones are counted as gaps.
+// complain is told of what the server does not like and closes no connection for.
 func (l *link) complain(_ *client.Conn, _ *client.Subscription, err error) {
-	if !errors.Is(err, client.ErrSlowConsumer) {
-		l.dialer.plug.Tell(fail.Errorf(fail.Denied, "%s", plain(err)))
-	}
+	l.dialer.plug.Tell(fail.Errorf(fail.Denied, "%s", plain(err)))
 }
 
-// arrived takes the messages that came.
-func (l *link) arrived() {
-	for {
-		select {
-		case m := <-l.messages:
-			l.arrive(m)
-		default:
-			return
-		}
+// block is taker's.
+func (l *link) block(subject []byte, size int) *frame.Block {
+	if size <= headerLen || !l.ours(subject) {
+		return nil
 	}
+	return l.in.block(size)
 }
 
-func (l *link) arrive(m *client.Msg) {
+// ours tells whether a subject is one that is listened to.
+func (l *link) ours(subject []byte) bool {
+	return string(subject) == l.dialer.all.subject || string(subject) == l.direct
+}
+
+// message is taker's.
+func (l *link) message(subject []byte, b *frame.Block, message []byte, size int) {
 	d := l.dialer
-	conn := d.plug.Conn()
-	h, frames, ok := parse(m.Data)
-	if !ok {
-		conn.CountDrop(frame.DropMalformed, len(m.Data))
-		return
-	}
-	switch d.guard.admit(d.memory(), h, m.Sub == l.direct) {
-	case lies:
-		conn.CountDrop(frame.DropMalformed, len(m.Data))
-	case fresh:
-		if h.frames > 0 && !l.in.push(item{frames, h.sender}) {
+	h, frames, ok := parse(message, size)
+	if ok = ok && l.ours(subject); ok {
+		switch d.guard.admit(d.memory(), h, string(subject) == l.direct) {
+		case lies:
+			ok = false
+		case fresh:
+			if b != nil {
+				l.in.push(item{block: b, at: headerLen, frames: frames, sender: h.sender})
+				return
+			}
 			d.slow.Add(int64(h.frames))
 		}
+	}
+	if !ok {
+		d.plug.Conn().CountDrop(frame.DropMalformed, size)
+	}
+	if b != nil {
+		b.Release()
 	}
 }
 
 // Read is lane.Driver's.
 func (l *link) Read(t *lane.Turn, room int) (frames int, err error) {
-	l.in.release(l.done)
-	l.done = 0
 	for frames < room {
 		if len(l.item.frames) == 0 {
+			l.drop()
 			var ok bool
 			if l.item, ok = l.in.take(); !ok {
-				err = unix.EAGAIN
-				break
+				return frames, unix.EAGAIN
 			}
-			l.done += l.item.cost()
 			l.parser = stream.Parser{Form: frame.Hops4, Net: l.dialer.plug.Network()}
 		}
+		i := &l.item
 		before := len(t.Batch.Frames)
-		n, used, _ := l.parser.Parse(t, l.item.frames, room-frames)
-		l.dialer.learn(t.Batch.Frames[before:], l.item.sender)
-		l.item.frames = l.item.frames[used:]
+		n, used, _ := l.parser.ParseBlock(t, i.block, i.at, i.frames, room-frames)
+		l.dialer.learn(t.Batch.Frames[before:], i.sender)
+		i.frames, i.at = i.frames[used:], i.at+used
 		frames += n
 	}
-	if err == nil {
-		err = lane.ErrMore
+	return frames, lane.ErrMore
+}
+
+// drop gives back the message that was read.
+func (l *link) drop() {
+	if l.item.block != nil {
+		l.item.block.Release()
+		l.item = item{}
 	}
-	return frames, err
 }
 
 // Write is lane.Driver's.
@@ -283,7 +279,7 @@ func (l *link) release() {
 		l.conn.Close()
 	}
 	if l.in != nil {
-		l.in.release(l.done)
+		l.drop()
 		l.in.close()
 		_ = unix.Close(l.out.room)
 	}

@@ -181,8 +181,10 @@ func (m *member) lay(tb testing.TB, locator string) {
 	tb.Cleanup(m.detach)
 }
 
-func (m *member) attach(line string) error {
-	return bus.AttacherOf("cable").Attach(m.Net, self(), line+" name=c port=1")
+func (m *member) attach(line string) error { return m.attachAs(line + " port=1") }
+
+func (m *member) attachAs(line string) error {
+	return bus.AttacherOf("cable").Attach(m.Net, self(), line+" name=c")
 }
 
 // detach takes the cable off.

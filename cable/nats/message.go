@@ -15,8 +15,7 @@ import (
 //	4  the sender, a number by chance
 //	12 how many frames the sender sent before in this stream
 //
-// All numbers are big-endian. A stream is what one sender sends to one subject. A message
-// without frames says where its stream is.
+// All numbers are big-endian. A stream is what one sender sends to one subject.
 const (
 	version   = 1
 	headerLen = 20
@@ -43,9 +42,10 @@ func (h header) put(dst []byte) {
 	binary.BigEndian.PutUint64(dst[12:], h.sequence)
 }
 
-// parse takes a message apart. frames are whole, and as many as h says; ok is false if
-// that is not so, or it is of another version.
-func parse(message []byte) (h header, frames []byte, ok bool) {
+// parse takes a message of so many bytes apart. frames are whole, and as many as h says;
+// ok is false if that is not so, or it is of another version. If message is the beginning
+// alone, frames are not looked at.
+func parse(message []byte, size int) (h header, frames []byte, ok bool) {
 	if len(message) < headerLen || message[0] != version {
 		return h, nil, false
 	}
@@ -56,7 +56,8 @@ func parse(message []byte) (h header, frames []byte, ok bool) {
 		sequence: binary.BigEndian.Uint64(message[12:]),
 	}
 	frames = message[headerLen:]
-	return h, frames, h.sequence < maxSequence && whole(frames, h.frames)
+	ok = h.sequence < maxSequence && (len(message) < size || whole(frames, h.frames))
+	return h, frames, ok
 }
 
 // whole tells whether b is so many frames, none of them empty.

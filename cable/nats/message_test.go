@@ -36,11 +36,11 @@ func TestMessage(t *testing.T) {
 		t.Fatalf("it is\n%q, want\n%q", message, wire)
 	}
 	want.frames = 2
-	h, frames, ok := parse(message)
+	h, frames, ok := parse(message, len(message))
 	if !ok || h != want || !bytes.Equal(frames, message[headerLen:]) {
 		t.Errorf("parsed: %+v %q %v", h, frames, ok)
 	}
-	if h, frames, ok := parse(made(header{sender: 1})); !ok || h.frames != 0 || len(frames) != 0 {
+	if h, frames, ok := parse(made(header{sender: 1}), headerLen); !ok || h.frames != 0 || len(frames) != 0 {
 		t.Errorf("one without frames: %+v %q %v", h, frames, ok)
 	}
 }
@@ -66,7 +66,7 @@ func TestMalformed(t *testing.T) {
 		"a huge frame":      change(headerLen+1, 0xff, 0xff, 0xff),
 		"a sequence of all": made(header{sequence: math.MaxUint64}, []byte("a")),
 	} {
-		if h, _, ok := parse(message); ok {
+		if h, _, ok := parse(message, len(message)); ok {
 			t.Errorf("%s: taken as %+v", what, h)
 		}
 	}
@@ -78,7 +78,7 @@ func FuzzMessage(f *testing.F) {
 	f.Add(made(header{flags: firstOfStream}))
 	f.Add([]byte{1, 0, 0, 1})
 	f.Fuzz(func(t *testing.T, message []byte) {
-		h, frames, ok := parse(message)
+		h, frames, ok := parse(message, len(message))
 		if !ok {
 			return
 		}

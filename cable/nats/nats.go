@@ -4,7 +4,7 @@
 //
 //   - locator.go, secret.go: what a locator says, and the files that it names.
 //   - dialer.go: what a cable keeps between connections. link.go: one of them, the
-//     lane.Driver. wire.go, scan.go: the socket below nats.go, what comes there.
+//     lane.Driver. wire.go: the socket below nats.go.
 //   - message.go: what a message is. guard.go: what came before and what was lost.
 //   - table.go: which station is behind which node.
 //   - outbox.go, inbox.go: what waits to be sent, and to be read.
@@ -24,9 +24,10 @@
 // one frame while there is little to do, and up to 48 KiB under load. No timer and no
 // flush is needed.
 //
-// In: nats.go parses what the wire reads, and the wire takes the messages before it
-// reads more (wire.go). Each is checked (message.go, guard.go) and waits in the inbox for
-// the lane, whose Read (link.go) gives the frames to the bus as they lie.
+// In: the wire (wire.go) reads a message into a block of the network's memory; nats.go,
+// which would make garbage of each, sees only what else the server says. The message is
+// checked (message.go, guard.go) and waits in the inbox (inbox.go) for the lane, whose
+// Read (link.go) gives the frames to the bus as they lie.
 //
 // # Locks
 //

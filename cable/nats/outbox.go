@@ -97,7 +97,7 @@ func (o *outbox) newLocked(to *node, need int) (*message, answer) {
 	if need > size {
 		size = max(need, min(fullLen, o.most))
 	}
-	if o.bytes > 0 && o.bytes+size > maxOutgoing {
+	if o.bytes > 0 && o.bytes+fullLen > maxOutgoing { // the last ones are not small for want of room
 		if !o.full {
 			o.full = true
 			lower(o.room)
@@ -137,7 +137,7 @@ func (o *outbox) unusedLocked() *message {
 // +checklocks:o.mu
 func (o *outbox) growLocked(m *message, need int) bool {
 	size := min(fullLen, o.most)
-	if m.size >= size || len(m.buf)+need > size || o.bytes+size-m.size > maxOutgoing {
+	if m.size >= size || len(m.buf)+need > size {
 		return false
 	}
 	block := o.memory.Block(size)

@@ -12,15 +12,17 @@ import (
 
 // names are those of needed in capabilities(7).
 var names = map[int]string{
-	unix.CAP_SYS_ADMIN:       "CAP_SYS_ADMIN",
-	unix.CAP_NET_ADMIN:       "CAP_NET_ADMIN",
-	unix.CAP_NET_RAW:         "CAP_NET_RAW",
-	unix.CAP_NET_BROADCAST:   "CAP_NET_BROADCAST",
-	unix.CAP_SYS_PTRACE:      "CAP_SYS_PTRACE",
-	unix.CAP_DAC_READ_SEARCH: "CAP_DAC_READ_SEARCH",
-	unix.CAP_SETUID:          "CAP_SETUID",
-	unix.CAP_SETGID:          "CAP_SETGID",
-	unix.CAP_KILL:            "CAP_KILL",
+	unix.CAP_SYS_ADMIN:        "CAP_SYS_ADMIN",
+	unix.CAP_NET_ADMIN:        "CAP_NET_ADMIN",
+	unix.CAP_NET_RAW:          "CAP_NET_RAW",
+	unix.CAP_NET_BROADCAST:    "CAP_NET_BROADCAST",
+	unix.CAP_SYS_PTRACE:       "CAP_SYS_PTRACE",
+	unix.CAP_DAC_READ_SEARCH:  "CAP_DAC_READ_SEARCH",
+	unix.CAP_SETUID:           "CAP_SETUID",
+	unix.CAP_SETGID:           "CAP_SETGID",
+	unix.CAP_KILL:             "CAP_KILL",
+	unix.CAP_NET_BIND_SERVICE: "CAP_NET_BIND_SERVICE",
+	unix.CAP_SYS_CHROOT:       "CAP_SYS_CHROOT",
 }
 
 // The unit of systemd names first the capabilities that a mount keeps, and has no

@@ -37,6 +37,12 @@ func (p *Parser) Parse(t *lane.Turn, span []byte, room int) (frames, used int, e
 	return p.parse(t, span, room, nil, 0)
 }
 
+// ParseBlock is Parse for span that lies in a block, at behind the first of its Bytes:
+// the frames get references of it, so that who keeps one copies nothing.
+func (p *Parser) ParseBlock(t *lane.Turn, from *frame.Block, at int, span []byte, room int) (frames, used int, err error) {
+	return p.parse(t, span, room, from, at)
+}
+
 // parse is Parse for what is lent, or lies in the block from, at behind the first of its
 // Bytes.
 func (p *Parser) parse(t *lane.Turn, span []byte, room int, from *frame.Block, at int) (frames, used int, err error) {

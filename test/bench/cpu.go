@@ -53,6 +53,15 @@ func (d *daemon) cpuSeconds() float64 {
 	return float64(t.Nano()) / 1e9
 }
 
+// childSeconds is what programs that have ended have used, which run ran.
+func childSeconds() float64 {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_CHILDREN, &u) != nil {
+		return 0
+	}
+	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+}
+
 // contextSwitches is how often the switch's threads went to sleep or were preempted.
 func (l *lan) contextSwitches() float64 {
 	sum := 0.0

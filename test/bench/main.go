@@ -1,6 +1,6 @@
 // Command bench measures ipnfs beside its peers and prints Markdown tables for doc/performance.md.
 //
-//	go run ./test/bench -bin PATH/ipnfs [-part bus,switch,middle,doors,rfc2889,hostile] [-only CANDIDATE,...] [-measure NAME,...]
+//	go run ./test/bench -bin PATH/ipnfs [-part bus,switch,middle,doors,nats,rfc2889,hostile] [-only CANDIDATE,...] [-measure NAME,...]
 //	                    [-rounds 5] [-seconds S] [-profile] [-json FILE]
 //
 // Part bus measures files: peers are a minimal C daemon on raw /dev/fuse (peers/fusehub.c),
@@ -16,6 +16,8 @@
 // peer is vde_plug between two vde_switches.
 //
 // Part doors measures the sockets of a network: peers are vde_switch and forwarders in C, and memcpy.
+//
+// Part nats measures networks that are joined by NATS; the peer is a program of nats.go.
 //
 // Part rfc2889 does RFC 2889's tests of a switch, once.
 //
@@ -58,6 +60,7 @@ var parts = []part{
 	{"switch", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames"}, (*session).ethernet},
 	{"middle", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames", "middle"}, (*session).middle},
 	{"doors", []string{"ip", "ss", "iperf3", "ping"}, []string{"packets", "copy", "frames"}, (*session).doors},
+	{"nats", []string{"nats-server"}, []string{"nats"}, (*session).nats},
 	{"rfc2889", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames"}, (*session).rfc2889},
 	{"hostile", nil, nil, (*session).hostile},
 }

@@ -68,6 +68,7 @@ var notes = map[string]string{
 	sectionProfile: profileNote,
 	sectionDoors:   doorsNote,
 	sectionVhost:   vhostNote,
+	sectionNATS:    natsNote,
 }
 
 var (

@@ -80,6 +80,14 @@ func TestRingOfHubs(t *testing.T) {
 	harness.NeedRoot(t)
 	k := kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.name == "tls" })]
 	machines := ring(t, k, "broadcast")
+	for _, x := range machines {
+		for i := range 2 {
+			harness.Eventually(t, "the ring to be closed", func() bool {
+				state, _ := x.state(t, i)
+				return state == "up"
+			})
+		}
+	}
 	s := machines[0].sender(t)
 	for _, x := range machines[1:] {
 		s.reach(t, x)

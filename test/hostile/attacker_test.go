@@ -21,6 +21,7 @@ type attacker struct {
 	index int    // among the processes of the attack
 	count int    // of steps so far
 	door  int    // where its frames go
+	doors []int  // or there, by turns
 	fds   []int  // what else it has open
 	text  []byte // what it writes
 	guest *guest
@@ -107,6 +108,11 @@ func (a *attacker) open(n int, path string, flags int) []int {
 func (a *attacker) crowd(n int, door string, settings ...string) {
 	dir := a.network(fmt.Sprint("crowd", a.index), append([]string{"maxports 65536"}, settings...)...)
 	a.sender(dir + "/" + door)
+	a.crowdIn(dir, n)
+}
+
+// crowdIn lets n readers of port who do not read join a network.
+func (a *attacker) crowdIn(dir string, n int) {
 	a.open(n, dir+"/port", unix.O_RDONLY|unix.O_NONBLOCK)
 }
 
