@@ -7,6 +7,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/fail"
+	"ipnfs/iface/netns"
 	"ipnfs/lane/lanetest"
 )
 
@@ -158,6 +159,23 @@ func TestSave(t *testing.T) {
 	}
 	if saved[1] != "run://a%20%20b%3F%20c%25%20name=x port=7 name=run0 group=g mtu=900" {
 		t.Errorf("saved %q", saved[1])
+	}
+}
+
+// What root laid in a container, or with fewer rights, is not what root lays anywhere.
+func TestSaveConfined(t *testing.T) {
+	l := newLab(t)
+	c, _ := l.lay("fake://x")
+	for what, confine := range map[string]func(*Origin){
+		"another root directory": func(o *Origin) { o.root = 0 },
+		"no capabilities":        func(o *Origin) { o.By.Rights.Effective = 0 },
+	} {
+		o := &Origin{By: c.origin.By, ns: c.origin.ns, root: -1}
+		confine(o)
+		confined := &cable{net: c.net, end: c.end, name: c.name, origin: o}
+		if o.By.UID == 0 && confined.save(map[netns.ID]string{o.ns.ID(): ""}) != "" {
+			t.Errorf("%s: it is saved", what)
+		}
 	}
 }
 

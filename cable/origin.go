@@ -150,6 +150,21 @@ func (o *Origin) begin() (release func(), err error) {
 // Can tells whether he has a capability, in the user namespace of this process.
 func (o *Origin) Can(capability int) bool { return o.By.Rights.Can(capability) }
 
+// confined tells whether he can do less than others with his uid who see what this process
+// sees: he has another root directory, or is root without all that this process may do.
+func (o *Origin) confined() bool {
+	if o.root >= 0 || o.By.UID != 0 {
+		return o.root >= 0
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var ours [2]unix.CapUserData
+	if err := unix.Capget(&header, &ours[0]); err != nil {
+		return true
+	}
+	permitted := uint64(ours[1].Permitted)<<32 | uint64(ours[0].Permitted)
+	return permitted&^o.By.Rights.Effective != 0
+}
+
 // NS is the network namespace that the cable is laid in. It stays o's own.
 func (o *Origin) NS() *netns.NS { return o.ns }
 

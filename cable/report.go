@@ -103,10 +103,11 @@ func (c *cable) show(names map[netns.ID]string) string {
 }
 
 // save is the command that lays the cable again, or nothing if its namespace has no
-// name by which it could be found.
+// name by which it could be found, or if who lays it again would not be confined as who
+// laid it.
 func (c *cable) save(names map[netns.ID]string) string {
 	where, ok := names[c.origin.ns.ID()]
-	if !ok || strings.ContainsAny(where, " \t") {
+	if !ok || c.origin.confined() || strings.ContainsAny(where, " \t") {
 		return ""
 	}
 	text := fmt.Sprintf("%s port=%d name=%s", c.locator, c.port().Number(), c.name)

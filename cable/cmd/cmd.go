@@ -3,9 +3,9 @@
 // plug and so ssh(1) do.
 //
 // The command is who laid the cable, and where he is: place.go tells what is asked about
-// him when he lays it, start.go how a thread goes there and what it starts, process.go how
-// that ends. A frame passes by ipnfs/lane/stream, through a socket that is both standard
-// input and output.
+// him when he lays it, start.go how a thread starts this program there, helper.go how that
+// becomes the command, process.go how it ends. A frame passes by ipnfs/lane/stream, through
+// a socket that is both standard input and output.
 package cmd
 
 import (

@@ -166,9 +166,11 @@ func TestEnvironment(t *testing.T) {
 func TestUlimits(t *testing.T) {
 	const limits = "Limit                     Soft Limit           Hard Limit           Units     \n" +
 		"Max open files            1024                 4096                 files     \n" +
+		"Max processes             10                   unlimited            processes \n" +
 		"Max stack size            8388608              unlimited            bytes     \n" +
 		"Max open files            $(reboot)            1                    files     \n"
 	const want = "ulimit -Sn 1024 2>/dev/null;ulimit -Hn 4096 2>/dev/null;" +
+		"ulimit -Sp 10 2>/dev/null||ulimit -Su 10 2>/dev/null;ulimit -Hp unlimited 2>/dev/null||ulimit -Hu unlimited 2>/dev/null;" +
 		"ulimit -Ss 8192 2>/dev/null;ulimit -Hs unlimited 2>/dev/null;ulimit -Hn 1 2>/dev/null;"
 	if got := ulimits(limits); got != want {
 		t.Errorf("%s", got)
@@ -204,4 +206,26 @@ func TestSandbox(t *testing.T) {
 	if err := l.AttachAs(by, "cmd://cat"); err == nil || !strings.Contains(err.Error(), "user namespace") {
 		t.Error(err)
 	}
+}
+
+// A user has so many commands at once, and the place of one that has ended is another's.
+func TestRunning(t *testing.T) {
+	uid := cabletest.Self(t).UID
+	l := cabletest.New(t)
+	l.Lay(t, "cmd://cat", "state=up")
+	for running.add(uid) == nil {
+	}
+	l.Lay(t, "cmd://cat", "commands already")
+	running.done(uid)
+	l.Await(t, "cmd1 port=3 state=up")
+	l.Remove(t, "cmd0")
+	l.Remove(t, "cmd1")
+	for range maxRunning - 2 {
+		running.done(uid)
+	}
+	bustest.WaitFor(t, "all to be over", func() bool {
+		running.mu.Lock()
+		defer running.mu.Unlock()
+		return len(running.of) == 0
+	})
 }

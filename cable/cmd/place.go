@@ -153,7 +153,11 @@ func ulimits(limits string) string {
 				} else if value != "unlimited" {
 					continue
 				}
-				fmt.Fprintf(&b, "ulimit -%s%s %s 2>/dev/null;", kind, o.option, value)
+				fmt.Fprintf(&b, "ulimit -%s%s %s 2>/dev/null", kind, o.option, value)
+				if o.option == "p" { // is of pipes in bash
+					fmt.Fprintf(&b, "||ulimit -%su %s 2>/dev/null", kind, value)
+				}
+				b.WriteByte(';')
 			}
 		}
 	}

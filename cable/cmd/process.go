@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 	"unicode"
 
@@ -31,22 +30,23 @@ type process struct {
 
 // wait waits for the end, ends what is left in the group, and tells how it went. Then
 // said ends, though others hold it.
-func (p *process) wait(child *os.Process, said *os.File) error {
+func (p *process) wait(said *os.File) error {
 	for unix.Waitid(unix.P_PID, p.pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
 	p.mu.Lock()
 	_ = unix.Kill(-p.pid, unix.SIGKILL)
-	state, err := child.Wait()
+	var status unix.WaitStatus
+	_, err := unix.Wait4(p.pid, &status, 0, nil)
 	p.reaped = true
 	p.mu.Unlock()
 	_ = said.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 	if err != nil {
 		return err
 	}
-	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+	if status.Signaled() {
 		return fail.Errorf(fail.Gone, "the command was ended by a signal: %v", status.Signal())
 	}
-	return fail.Errorf(fail.Gone, "the command exited with status %d", state.ExitCode())
+	return fail.Errorf(fail.Gone, "the command exited with status %d", status.ExitStatus())
 }
 
 // kill sends a signal to the group.

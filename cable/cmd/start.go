@@ -1,7 +1,7 @@
 package cmd
 
 import (
-	"fmt"
+	"encoding/json"
 	"os"
 	"syscall"
 
@@ -12,16 +12,23 @@ import (
 	"ipnfs/creds"
 )
 
-// start starts the command, whose standard input and output are socket, which it owns.
-// tell gets what it says, and ended why it has ended, once.
+// start starts the command, whose standard input and output are socket, which it owns. One
+// more is running until its thread has ended. tell gets what it says, and ended why it has ended, once.
 func (d *dialer) start(socket int, tell, ended func(error)) (*process, error) {
+	uid := d.place.origin.By.UID
+	if err := running.add(uid); err != nil {
+		_ = unix.Close(socket)
+		return nil, err
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
+		running.done(uid)
 		_ = unix.Close(socket)
 		return nil, err
 	}
 	life, hold, err := os.Pipe()
 	if err != nil {
+		running.done(uid)
 		r.Close()
 		w.Close()
 		_ = unix.Close(socket)
@@ -35,10 +42,11 @@ func (d *dialer) start(socket int, tell, ended func(error)) (*process, error) {
 	// The thread lives as long as the command: with it, that ends (PR_SET_PDEATHSIG), and
 	// with hold what else is in its group.
 	go func() {
+		defer running.done(uid)
 		_ = creds.OnOwnThread(func() error {
 			defer far.Close()
 			defer hold.Close()
-			child, err := d.spawn(far, w, life)
+			pid, err := d.spawn(far, w, life)
 			w.Close()
 			life.Close()
 			if err != nil {
@@ -46,14 +54,14 @@ func (d *dialer) start(socket int, tell, ended func(error)) (*process, error) {
 				started <- err
 				return nil
 			}
-			p.pid = child.Pid
+			p.pid = pid
 			started <- nil
 			said := make(chan struct{})
 			go func() {
 				defer close(said)
 				follow(r, tell)
 			}()
-			why := p.wait(child, r)
+			why := p.wait(r)
 			<-said
 			close(p.over)
 			ended(why)
@@ -70,92 +78,45 @@ func (d *dialer) start(socket int, tell, ended func(error)) (*process, error) {
 // for the end of ipnfs, however that comes, to end the group.
 const script = `{ read -r _ <&3; kill -KILL 0; } >/dev/null 2>&1 & exec 3<&-; exec /bin/sh -c "$0"`
 
-// spawn takes this thread to where the caller is, and starts the command there.
-func (d *dialer) spawn(far, stderr, life *os.File) (*os.Process, error) {
-	by := d.place.origin.By.Rights
+// spawn starts the helper, where the caller is but for what helper.go does itself. Until
+// it executes, the new process shares this one's memory, and this thread waits for it, with
+// all of Go: so until then it is nobody's but this process's, whom no user can stop.
+func (d *dialer) spawn(far, stderr, life *os.File) (pid int, err error) {
+	by, p := d.place.origin.By.Rights, d.place
 	if us := os.Geteuid(); us != 0 && uint32(us) != by.UID {
-		return nil, fail.Errorf(fail.Denied, "ipnfs runs as uid %d and cannot act for uid %d", us, by.UID)
+		return 0, fail.Errorf(fail.Denied, "ipnfs runs as uid %d and cannot act for uid %d", us, by.UID)
 	}
-	if err := d.place.take(); err != nil {
-		return nil, fail.Errorf(fail.Denied, "entering the namespaces of uid %d: %v", by.UID, err)
-	}
-	attr := &os.ProcAttr{
-		Dir: "/", Env: d.place.env, Files: []*os.File{far, far, stderr, life},
-		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
-	}
-	if err := confine(by, attr.Sys); err != nil {
-		return nil, fail.Errorf(fail.Denied, "the rights of uid %d: %v", by.UID, err)
-	}
-	start := func() (*os.Process, error) {
-		return os.StartProcess("/bin/sh", []string{"sh", "-c", d.place.limits + script, d.command}, attr)
-	}
-	if fd := d.place.cgroup; fd >= 0 {
-		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, fd
-		if p, err := start(); err == nil {
-			return p, nil
+	o := order{UID: by.UID, GID: by.GID, Groups: by.Groups, Effective: by.Effective, Mount: -1, Root: -1, Cgroup: -1}
+	files := []uintptr{far.Fd(), far.Fd(), stderr.Fd(), life.Fd()}
+	give := func(fd int, to *int) {
+		if fd >= 0 {
+			*to = len(files)
+			files = append(files, uintptr(fd))
 		}
-		attr.Sys.UseCgroupFD = false // not ours to give: he stays in that of this process
 	}
-	return start()
-}
-
-// take takes this thread into his namespaces and below his root directory.
-func (p *place) take() error {
-	if err := unix.Unshare(unix.CLONE_FS); err != nil {
-		return os.NewSyscallError("unshare", err)
-	}
-	unix.Umask(0o022)
-	if ns := p.origin.NS(); os.Geteuid() == 0 {
-		if err := unix.Setns(ns.FD(), unix.CLONE_NEWNET); err != nil {
-			return os.NewSyscallError("setns", err)
+	give(p.root, &o.Root)
+	give(p.cgroup, &o.Cgroup)
+	if os.Geteuid() == 0 {
+		if err := unix.Setns(p.origin.NS().FD(), unix.CLONE_NEWNET); err != nil {
+			return 0, where(by, err)
 		}
 	}
 	for _, n := range p.enter {
-		if err := unix.Setns(n.fd, n.flag); err != nil {
-			return os.NewSyscallError("setns", err)
+		if n.flag == unix.CLONE_NEWNS {
+			give(n.fd, &o.Mount)
+		} else if err := unix.Setns(n.fd, n.flag); err != nil {
+			return 0, where(by, err)
 		}
 	}
-	if os.Geteuid() != 0 {
-		return nil
+	text, err := json.Marshal(o)
+	if err != nil {
+		return 0, err
 	}
-	if err := unix.Fchdir(p.root); err != nil {
-		return os.NewSyscallError("fchdir", err)
-	}
-	return os.NewSyscallError("chroot", unix.Chroot("."))
+	return syscall.ForkExec("/proc/self/exe", []string{helperName, string(text), p.limits + script, d.command}, &syscall.ProcAttr{
+		Dir: "/", Env: p.env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
+	})
 }
 
-// confine sees to it that the command has his ids, and his capabilities at most: with
-// no_new_privs nothing that it executes has more than this thread. Ids of another are
-// taken on by the new process itself, as who has this thread's could signal it.
-func confine(by bus.Credentials, attr *syscall.SysProcAttr) error {
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("no_new_privs: %w", err)
-	}
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	if by.UID != 0 { // which leaves no capabilities
-		attr.Credential = &syscall.Credential{Uid: by.UID, Gid: by.GID}
-		for _, gid := range by.Groups {
-			attr.Credential.Groups = append(attr.Credential.Groups, uint32(gid))
-		}
-		return nil
-	}
-	if err := unix.Setgroups(by.Groups); err != nil { // of this thread alone
-		return os.NewSyscallError("setgroups", err)
-	}
-	gid := uintptr(by.GID)
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, gid, gid, gid); errno != 0 {
-		return os.NewSyscallError("setresgid", errno)
-	}
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var caps [2]unix.CapUserData
-	if err := unix.Capget(&header, &caps[0]); err != nil {
-		return os.NewSyscallError("capget", err)
-	}
-	for i := range caps {
-		caps[i].Permitted &= uint32(by.Effective >> (32 * i))
-		caps[i].Effective, caps[i].Inheritable = caps[i].Permitted, 0
-	}
-	return os.NewSyscallError("capset", unix.Capset(&header, &caps[0]))
+func where(by bus.Credentials, err error) error {
+	return fail.Errorf(fail.Denied, "entering the namespaces of uid %d: %v", by.UID, err)
 }
