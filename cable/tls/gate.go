@@ -59,14 +59,30 @@ var gates = struct {
 // enter adds a cable to the gate of its address, which is opened if it is not there.
 func enter(ctx context.Context, d *listener, o *cable.Origin) (*gate, error) {
 	at := place{o.By.UID, o.NS().ID(), d.address}
+	if g, err := join(at, d, nil); g != nil {
+		return g, err
+	}
+	// A user may let this wait for long, so no lock is held.
+	l, err := o.Listen(ctx, d.address)
+	if err != nil {
+		if g, err := join(at, d, nil); g != nil { // another of his was faster
+			return g, err
+		}
+		return nil, err
+	}
+	return join(at, d, l)
+}
+
+// join adds a cable to the gate of a place. If there is none one is made that listens by l,
+// or, if that is nil, none. Of l join is the owner.
+func join(at place, d *listener, l net.Listener) (*gate, error) {
 	gates.mu.Lock()
 	defer gates.mu.Unlock()
 	g := gates.list[at]
-	if g == nil {
-		l, err := o.Listen(ctx, d.address)
-		if err != nil {
-			return nil, err
-		}
+	switch {
+	case l == nil && g == nil:
+		return nil, nil
+	case g == nil:
 		g = &gate{place: at, listener: l, config: config(d.own), cert: d.own.Certificate[0]}
 		g.config.VerifyConnection = func(c tls.ConnectionState) error {
 			_, err := g.find(c.PeerCertificates)
@@ -74,6 +90,8 @@ func enter(ctx context.Context, d *listener, o *cable.Origin) (*gate, error) {
 		}
 		gates.list[at] = g
 		g.serving.Go(g.accept)
+	case l != nil:
+		_ = l.Close()
 	}
 	return g, g.add(d)
 }

@@ -1,0 +1,64 @@
+package tls
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"ipnfs/bus"
+	"ipnfs/bus/bustest"
+	"ipnfs/cable"
+	"ipnfs/words"
+)
+
+// A user whose threads hang keeps no cable of another's from listening.
+func TestHangingUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("this test needs root")
+	}
+	origins := make(chan *cable.Origin, 1)
+	cable.Register(cable.Scheme{Name: "origin", Open: func(_ words.Locator, o *cable.Origin) (cable.Dialer, error) {
+		origins <- o
+		return idle{}, nil
+	}})
+	m := newMember(t, "a")
+	by := self()
+	by.UID, by.Rights.UID = 54321, 54321
+	if err := bus.AttacherOf("cable").Attach(m.Net, by, "origin://x name=o"); err != nil {
+		t.Fatal(err)
+	}
+	defer m.detach("o")
+	o := <-origins
+	const threads = 8 // of a user at once
+	running, hang := make(chan bool), make(chan bool)
+	defer close(hang)
+	for range threads {
+		go func() { _ = o.Do(func() error { running <- true; <-hang; return nil }) }()
+	}
+	for range threads {
+		<-running
+	}
+	entering := make(chan bool)
+	go func() {
+		close(entering)
+		_, _ = enter(context.Background(), &listener{settings: settings{address: "127.0.0.1:1"}}, o)
+	}()
+	<-entering
+	addr := freeAddr(t)
+	m.lay("c", "tls-listen://%s?cert=%s&pin=%s", addr, m.file, m.pin)
+	bustest.WaitFor(t, "somebody to listen", func() bool {
+		gates.mu.Lock()
+		defer gates.mu.Unlock()
+		return len(gates.list) == 1
+	})
+}
+
+// idle is a Dialer that waits.
+type idle struct{}
+
+func (idle) Dial(ctx context.Context, _ *cable.Plug) (*cable.Link, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (idle) Close() {}
