@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"ipnfs/test/harness"
 )
 
@@ -70,10 +72,13 @@ func (x *machine) lay(t *testing.T, locator string) {
 // receive counts what comes on the network, until the daemon ends.
 func (x *machine) receive(t *testing.T) {
 	t.Helper()
-	door, err := os.Open(filepath.Join(x.lan, "port"))
+	// Without O_NONBLOCK the runtime does not poll it: a poll waits for a daemon that
+	// stands still, and all that is polled with it.
+	fd, err := unix.Open(filepath.Join(x.lan, "port"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	door := os.NewFile(uintptr(fd), "port")
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		buf := make([]byte, 1<<16)
