@@ -1,6 +1,6 @@
 // Command bench measures ipnfs beside its peers and prints Markdown tables for doc/performance.md.
 //
-//	go run ./test/bench -bin PATH/ipnfs [-part bus,switch,middle,doors,nats,rfc2889,hostile] [-only CANDIDATE,...] [-measure NAME,...]
+//	go run ./test/bench -bin PATH/ipnfs [-part bus,switch,middle,doors,nats,ipn,rfc2889,hostile] [-only CANDIDATE,...] [-measure NAME,...]
 //	                    [-rounds 5] [-seconds S] [-profile] [-json FILE]
 //
 // Part bus measures files: peers are a minimal C daemon on raw /dev/fuse (peers/fusehub.c),
@@ -18,6 +18,8 @@
 // Part doors measures the sockets of a network: peers are vde_switch and forwarders in C, and memcpy.
 //
 // Part nats measures networks that are joined by NATS; the peer is a program of nats.go.
+//
+// Part ipn measures two networks of a mount that a cable joins, beside one network.
 //
 // Part rfc2889 does RFC 2889's tests of a switch, once.
 //
@@ -61,6 +63,7 @@ var parts = []part{
 	{"middle", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames", "middle"}, (*session).middle},
 	{"doors", []string{"ip", "ss", "iperf3", "ping"}, []string{"packets", "copy", "frames"}, (*session).doors},
 	{"nats", []string{"nats-server"}, []string{"nats"}, (*session).nats},
+	{"ipn", []string{"ip", "ss", "iperf3", "ping"}, nil, (*session).ipn},
 	{"rfc2889", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames"}, (*session).rfc2889},
 	{"hostile", nil, nil, (*session).hostile},
 }

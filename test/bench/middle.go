@@ -67,23 +67,32 @@ func (b *session) startPlugs(l *lan) error {
 // startCopier: two networks of ipnfs, and a program that copies between their files of that name.
 func startCopier(file string) func(*session, *lan) error {
 	return func(b *session, l *lan) error {
-		if err := b.startNetwork(l); err != nil {
+		sides, err := b.startSides(l)
+		if err != nil {
 			return err
-		}
-		sides := [2]string{l.doors, filepath.Join(filepath.Dir(l.doors), "other")}
-		if err := os.Mkdir(sides[1], 0o755); err != nil {
-			return err
-		}
-		if err := write(sides[1], "policy", "switch"); err != nil {
-			return err
-		}
-		for i, h := range l.hosts {
-			if err := write(sides[i%2], "tap", "eth0 netns="+h.netns+" addr="+h.addr+"/24 up"); err != nil {
-				return err
-			}
 		}
 		return b.serve(l, always, b.tools["middle"], filepath.Join(sides[0], file), filepath.Join(sides[1], file))
 	}
+}
+
+// startSides: two networks of ipnfs with taps, and nothing between them.
+func (b *session) startSides(l *lan) (sides [2]string, err error) {
+	if err := b.startNetwork(l); err != nil {
+		return sides, err
+	}
+	sides = [2]string{l.doors, filepath.Join(filepath.Dir(l.doors), "other")}
+	if err := os.Mkdir(sides[1], 0o755); err != nil {
+		return sides, err
+	}
+	if err := write(sides[1], "policy", "switch"); err != nil {
+		return sides, err
+	}
+	for i, h := range l.hosts {
+		if err := write(sides[i%2], "tap", "eth0 netns="+h.netns+" addr="+h.addr+"/24 up"); err != nil {
+			return sides, err
+		}
+	}
+	return sides, nil
 }
 
 // always is for what need not be waited for: startLAN waits until hosts reach one another.

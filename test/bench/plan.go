@@ -69,6 +69,7 @@ var notes = map[string]string{
 	sectionDoors:   doorsNote,
 	sectionVhost:   vhostNote,
 	sectionNATS:    natsNote,
+	sectionIPN:     ipnNote,
 }
 
 var (
