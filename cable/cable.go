@@ -76,13 +76,13 @@ func open(n *bus.Network, by bus.Caller, line string) (*cable, error) {
 	c := &cable{
 		net: n, name: cmd.name, group: cmd.group, maxLen: cmd.maxLen, hops: cmd.scheme.Hops, locator: cmd.locator, origin: o,
 		first: make(chan struct{}), ready: make(chan struct{}), served: make(chan struct{}), done: make(chan struct{}),
+		status: status{state: "connecting", since: time.Now()},
 	}
 	if c.dialer, err = openDialer(cmd, o); err != nil {
 		o.close()
 		return nil, err
 	}
 	c.plug = &Plug{cable: c}
-	c.status.state, c.status.since = "connecting", time.Now()
 	if err := c.start(by, cmd.port); err != nil {
 		c.retire()
 		close(c.ready)

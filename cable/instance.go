@@ -63,6 +63,7 @@ func (c *cable) release() {
 	c.releaseLocked()
 }
 
+// +checklocks:registry.mu
 func (c *cable) releaseLocked() {
 	if registry.joined[c.joined] == c {
 		delete(registry.joined, c.joined)
