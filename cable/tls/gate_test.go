@@ -2,6 +2,7 @@ package tls
 
 import (
 	"context"
+	"net"
 	"os"
 	"testing"
 
@@ -31,7 +32,13 @@ func TestHangingUser(t *testing.T) {
 	o := <-origins
 	const threads = 8 // of a user at once
 	running, hang := make(chan bool), make(chan bool)
-	defer close(hang)
+	taken, err := net.Listen("tcp", "127.0.0.1:0") // so that it comes to nothing in the end
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	entered := make(chan bool)
+	defer func() { close(hang); <-entered }()
 	for range threads {
 		go func() { _ = o.Do(func() error { running <- true; <-hang; return nil }) }()
 	}
@@ -40,8 +47,11 @@ func TestHangingUser(t *testing.T) {
 	}
 	entering := make(chan bool)
 	go func() {
+		defer close(entered)
 		close(entering)
-		_, _ = enter(context.Background(), &listener{settings: settings{address: "127.0.0.1:1"}}, o)
+		if g, err := enter(context.Background(), &listener{settings: settings{address: taken.Addr().String()}}, o); err == nil {
+			t.Errorf("an address that is taken gives a gate: %v", g)
+		}
 	}()
 	<-entering
 	addr := freeAddr(t)
