@@ -98,7 +98,7 @@ func (d *dialer) Dial(_ context.Context, p *cable.Plug) (*cable.Link, error) {
 		go d.disconnect()
 	}}
 	o := bus.JoinOptions{Recv: recv, Send: send, Brings: true, MaxLen: p.Network().MTU(), Offload: true, Hops: true, Info: d.origin.By.Info}
-	o.Info.Kind, o.Info.Detail, o.Info.Since = "cable", "ipn://"+p.Network().Name(), time.Now()
+	o.Info.Kind, o.Info.Detail, o.Info.Since = "ipn", "ipn://"+p.Network().Name(), time.Now()
 	if _, err := n.Join(far, o); err != nil {
 		free()
 		return nil, err

@@ -32,7 +32,7 @@ func TestPasses(t *testing.T) {
 		}
 	}
 	info := n[1].Port(2).Info()
-	if c := info.Conns[0]; c.Kind != "cable" || c.Detail != "ipn://a" {
+	if c := info.Conns[0]; c.Kind != "ipn" || c.Detail != "ipn://a" {
 		t.Errorf("the port in b is %+v", c)
 	}
 }
