@@ -9,10 +9,16 @@ import (
 	"ipnfs/bus"
 )
 
-// gate stops the toil of a network until it is opened.
+// gate stops the toil of a network until it is opened. What was posted is done before:
+// while a network is being changed all its frames are toil.
 func (k *kernel) gate(network string) (open func()) {
-	ch := make(chan struct{})
-	k.fs.toil.add(k.fs.bus.Network(network), func() { <-ch })
+	ch, ready := make(chan struct{}), make(chan struct{})
+	n := k.fs.bus.Network(network)
+	n.Ports()
+	if !n.Ready(func() { close(ready) }) {
+		<-ready
+	}
+	k.fs.toil.add(n, func() { <-ch })
 	return func() { close(ch) }
 }
 
