@@ -36,22 +36,29 @@ func (n *Network) bypassLocked() {
 		if p == nil {
 			continue
 		}
-		for _, c := range p.conns {
-			if b, ok := c.ep.(Bypasser); ok {
-				_, found := slices.BinarySearch(mirrored, p.number)
-				b.Bypass(n.watchedLocked(p, found))
-			}
-		}
+		_, found := slices.BinarySearch(mirrored, p.number)
+		p.bypass(n.watchedLocked(p, found))
 	}
 }
 
-// mirroredLocked tells whether a port has a mirror.
+// bypassPortLocked is bypassLocked for one port.
 //
 // +checklocks:n.mu
-func (n *Network) mirroredLocked(p *Port) bool {
-	return slices.ContainsFunc(n.ports, func(other *Port) bool {
-		return other != nil && other.mirrored != nil && slices.Contains(*other.mirrored, p.number)
-	})
+func (n *Network) bypassPortLocked(p *Port) {
+	if n.bypassers.Load() > 0 {
+		p.bypass(n.watchedLocked(p, slices.ContainsFunc(n.ports, func(other *Port) bool {
+			return other != nil && other.mirrored != nil && slices.Contains(*other.mirrored, p.number)
+		})))
+	}
+}
+
+// bypass tells the port's Bypassers. The network's lock is held.
+func (p *Port) bypass(why string) {
+	for _, c := range p.conns {
+		if b, ok := c.ep.(Bypasser); ok {
+			b.Bypass(why)
+		}
+	}
 }
 
 // watchedLocked tells why all frames of a port must come to the network, or "".
@@ -63,6 +70,8 @@ func (n *Network) watchedLocked(p *Port, mirrored bool) string {
 		return "capture"
 	case mirrored:
 		return "mirror"
+	case len(p.conns) > 1: // others get what it gets
+		return "shared"
 	case p.stages != nil:
 		for rank, s := range p.stages {
 			if s != nil {

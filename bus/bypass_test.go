@@ -70,6 +70,12 @@ func TestBypass(t *testing.T) {
 	s.want(t, "the capture ended", "filter")
 	wantKind(t, "stage", c.Port().SetStage(bus.Filter, nil), 0)
 	s.want(t, "the stage went", "")
+	o := both
+	o.Number = c.Port().Number()
+	guest := l.JoinAs(t, &bustest.Recorder{}, o)
+	s.want(t, "another joined the port", "shared")
+	l.Leave(guest)
+	s.want(t, "he left", "")
 	wantKind(t, "policy", l.Net.SetPolicy(directed), 0)
 	s.want(t, "another policy", "")
 }

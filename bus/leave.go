@@ -122,6 +122,7 @@ func (n *Network) detachLocked(c *Conn) bool {
 	p.setConnsLocked(slices.Delete(slices.Clone(p.conns), i, i+1))
 	if len(p.conns) > 0 {
 		n.bus.returnPort()
+		n.bypassPortLocked(p)
 	} else {
 		if joiner, ok := n.policy.(policy.Joiner); ok {
 			joiner.Leave(p)
