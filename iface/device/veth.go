@@ -2,6 +2,7 @@ package device
 
 import (
 	"ipnfs/bus"
+	"ipnfs/bus/frame"
 	"ipnfs/lane"
 )
 
@@ -22,11 +23,23 @@ type Shortcut interface {
 
 // StartVeth makes a punt tap, c.Fds[0], a port of n: by it come the frames that c.Shortcut
 // did not forward.
-func StartVeth(n *bus.Network, c Config) (*Device, error) {
+func StartVeth(n *bus.Network, c Config) (*Device, error) { return startPunt(n, c, tapFits) }
+
+// StartSpliced is StartVeth for an interface beside which the host's end of the pair lies:
+// the frames leave by that interface.
+func StartSpliced(n *bus.Network, c Config) (*Device, error) { return startPunt(n, c, splicedFits) }
+
+// splicedFits is what fits the wire, the outermost tag apart.
+func splicedFits(mtu int) (maxLen int, freeTags frame.Tags) {
+	maxLen, _ = packetFits(mtu)
+	return maxLen, frame.CTag | frame.STag
+}
+
+func startPunt(n *bus.Network, c Config, fits fits) (*Device, error) {
 	q := &puntQueue{tapQueue{queue{fd: c.Fds[0]}}, c.Shortcut}
-	longest, _ := tapFits(c.MTU)
+	longest, _ := fits(c.MTU)
 	c.Shortcut.SetMaxLen(longest)
-	return join(n, c, tapFits, []lane.Source{{FD: q.fd, Driver: q}})
+	return join(n, c, fits, []lane.Source{{FD: q.fd, Driver: q}})
 }
 
 // puntQueue is the driver of a punt tap.
