@@ -10,6 +10,7 @@ import (
 	"ipnfs/creds"
 	"ipnfs/iface/link"
 	"ipnfs/iface/netns"
+	"ipnfs/iface/tun"
 )
 
 // tap is the holder of a tap.
@@ -277,7 +278,7 @@ func (t *tap) admit(owner, group *uint32) error {
 // next user must find it as if it were new: he may know no virtio-net headers.
 func (t *tap) release() {
 	if _, flags, err := queueState(t.control); err == nil && flags&unix.IFF_PERSIST != 0 {
-		_ = setOffloads(t.control, 0)
+		_ = tun.SetOffloads(t.control, 0)
 	}
 	_ = unix.Close(t.control)
 }
