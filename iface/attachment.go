@@ -71,7 +71,7 @@ type holder interface {
 }
 
 // startDevice makes descriptors a port of a network: device.StartTap, startVeth or
-// device.StartPacket.
+// startGrab.
 type startDevice func(*bus.Network, device.Config) (*device.Device, error)
 
 // start makes a, which holds an interface of ns, a port of its network.
