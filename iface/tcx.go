@@ -2,6 +2,7 @@ package iface
 
 import (
 	"errors"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -59,6 +60,21 @@ func newHider() (*ebpf.Program, error) {
 		License:      "BSD",
 	})
 }
+
+// haveTCX tells whether the kernel has TCX and lets this process use it. It leaves
+// nothing behind.
+var haveTCX = sync.OnceValue(func() bool {
+	const loopback = 1 // its index, in every namespace
+	if _, err := link.QueryPrograms(link.QueryOptions{Target: loopback, Attach: ebpf.AttachTCXIngress}); err != nil {
+		return false
+	}
+	program, err := newHider()
+	if err != nil {
+		return false
+	}
+	closeProgram(program)
+	return true
+})
 
 // isHider tells whether a program is that of hide, in whichever process.
 func isHider(info *ebpf.ProgramInfo) bool {
