@@ -320,8 +320,7 @@ func TestUsed(t *testing.T) {
 	l.settle()
 	for range 5 {
 		l.tick(8)
-		l.plane.use(l.follower().key(address{0, macOf(1)}), l.now.Sub(time.Now()))
-		_ = l.at(1).conn.Port().SetMirror(nil)
+		l.plane.use(l.follower().key(address{0, macOf(1)}), time.Until(l.now))
 		l.set("1/isolated=on", "1/isolated=off") // its port is revoked
 		l.settle()
 	}
