@@ -64,7 +64,8 @@ type attachment struct {
 
 // holder is what holds the interface besides the device's descriptors.
 type holder interface {
-	// locate finds the interface, wherever it is. ns is open.
+	// locate finds the interface, wherever it is. ns is open. The error is EPERM if it is
+	// out of sight; then f are of the daemon's end of it, if it has one.
 	locate() (ns *netns.NS, f link.Facts, err error)
 	// release ends the hold.
 	release()
