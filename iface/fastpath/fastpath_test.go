@@ -7,6 +7,7 @@ import (
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
 	"ipnfs/bus/frame"
+	"ipnfs/bus/policy"
 	"ipnfs/iface/plane"
 )
 
@@ -56,7 +57,7 @@ func TestOtherPorts(t *testing.T) {
 // tells why; and when it ends all goes by again.
 func TestStopsAtOnce(t *testing.T) {
 	const table = "policy broadcast forwards by no table"
-	policy := func(spec string) func(*lab) {
+	use := func(spec string) func(*lab) {
 		return func(l *lab) {
 			if err := l.Net.SetPolicy(spec); err != nil {
 				l.tb.Fatal(err)
@@ -78,8 +79,8 @@ func TestStopsAtOnce(t *testing.T) {
 		undo  func(*lab)
 	}{
 		"fastpath": {set("fastpath=off"), []string{"switch/fastpath is off", "switch/fastpath is off", "switch/fastpath is off"}, set("fastpath=on")},
-		"policy":   {policy("broadcast"), []string{table, table, table}, policy("switch")},
-		"same":     {policy("switch"), nil, func(*lab) {}},
+		"policy":   {use("broadcast"), []string{table, table, table}, use("switch")},
+		"same":     {use("switch"), nil, func(*lab) {}},
 		"filter":   {stage(&bustest.Gate{}), []string{"", "filter"}, stage(nil)},
 		"mirror":   {mirror(2), []string{"", "mirror"}, mirror()},
 		"capture": {func(l *lab) { stop = l.Net.Observe(&bustest.Watcher{}) }, []string{"capture", "capture", "capture"},
@@ -361,5 +362,56 @@ func TestTwoNetworks(t *testing.T) {
 	other.settle()
 	if out, _ := l.at(1).gate.decide(makeFrame(macOf(2), macOf(1))); out != nil || l.plane.len() != 2 {
 		t.Errorf("a frame goes to the other network, or not: %d entries", l.plane.len())
+	}
+}
+
+// Many stations at once go to the plane in pieces, more than the feed holds as well; and
+// from it.
+func TestMany(t *testing.T) {
+	for _, n := range []int{batch + 1, 5000} {
+		l := newLab(t, "switch", 2)
+		l.settle()
+		thaw := l.freeze()
+		l.at(1).send(toAll, macOf(n+1))
+		for i := range n {
+			l.at(2).send(toAll, macOf(i+1))
+		}
+		l.catch()
+		if got := l.plane.len(); got != n+1 {
+			t.Errorf("%d entries of %d", got, n+1)
+		}
+		for i := range n {
+			if out, _ := l.at(1).gate.decide(makeFrame(macOf(i+1), macOf(n+1))); out != l.at(2).gate {
+				t.Fatalf("station %d of %d is slow", i, n)
+			}
+		}
+		puts := l.plane.puts
+		l.set("fastpath=off", "fastpath=on")
+		l.catch()
+		if more := l.plane.puts - puts; more != n+1 {
+			t.Errorf("%d are put anew, of %d", more, n+1)
+		}
+		l.set("fdb=flush port=2")
+		l.catch()
+		if got := l.plane.len(); got != 1 {
+			t.Errorf("%d entries are left", got)
+		}
+		thaw()
+	}
+}
+
+// What the policy and the frame path call allocates nothing.
+func TestNoAllocation(t *testing.T) {
+	l := newLab(t, "switch", 2)
+	l.settle()
+	f, h := l.follower(), l.at(1)
+	if n := testing.AllocsPerRun(100, func() {
+		f.Revoke(1, 0)
+		f.Revoke(0, policy.AnyVLAN)
+		f.Wake()
+		f.Used(0, macOf(1), 1)
+		h.Carried(1)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
