@@ -15,9 +15,10 @@ import (
 	"ipnfs/iface/plane"
 )
 
-// havePlane tells whether the kernel will forward for veth, as far as can be told without
-// the plane: that is made for the first port only, so that who needs none has none.
-func havePlane() bool { return haveTun() && haveTCX() }
+// havePlane tells whether the kernel will forward for veth, as far as the rights of the
+// process tell. The plane itself is made for the first port, so that who needs none
+// has none.
+func havePlane() bool { return haveTun() && mayLoad() }
 
 // veth is the holder of one end of a pair, whose other end is in the plane.
 type veth struct {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -249,6 +250,51 @@ func TestVethNamespaceEnds(t *testing.T) {
 	hidden.Close()
 	l.wantList("veth")
 	nstest.Wait(t, "the ports to end", func() bool { return len(l.Net.Ports()) == 0 })
+}
+
+// Many come and go at once, while others look, in all ways that an interface can go.
+func TestVethMany(t *testing.T) {
+	l := newVeths(t)
+	const count = 24
+	var all sync.WaitGroup
+	for i := range count {
+		number, name := i+1, fmt.Sprintf("lnk%d", i)
+		deleted := func() error {
+			return l.ns.Do(func() error {
+				k, err := netlink.LinkByName(name)
+				if err != nil {
+					return err
+				}
+				return netlink.LinkDel(k)
+			})
+		}
+		all.Go(func() {
+			err := attach(l.Net, l.root, "veth", fmt.Sprintf("%s port=%d up", name, number))
+			if err == nil {
+				l.list("veth")
+				switch i % 4 {
+				case 0:
+					err = detach(l.Net, l.root, "veth", name)
+				case 1:
+					err = deleted()
+				case 2:
+					err = l.Net.RemovePort(number)
+				case 3: // at once, and who is first is first
+					all.Go(func() { _ = deleted() })
+					_ = l.Net.RemovePort(number)
+				}
+			}
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	all.Wait()
+	l.wantList("veth")
+	nstest.Wait(t, "the ports to end", func() bool { return len(l.Net.Ports()) == 0 })
+	for i := range count {
+		wantGone(t, l.ns, fmt.Sprintf("lnk%d", i))
+	}
 }
 
 // Nothing is left open.
