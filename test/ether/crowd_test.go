@@ -27,7 +27,7 @@ func TestCrowd(t *testing.T) {
 	errs := make([]error, crowd)
 	for i, h := range all {
 		attaching.Go(func() {
-			errs[i] = h.echo(fmt.Sprintf("eth0 addr=10.0.0.%d/24 up", i+1), l.Path(lan, "tap"))
+			errs[i] = h.Echo(fmt.Sprintf("eth0 addr=10.0.0.%d/24 up", i+1), l.Path(lan, "tap"))
 		})
 	}
 	attaching.Wait()

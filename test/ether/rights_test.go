@@ -23,7 +23,7 @@ func (h *host) as(uid uint32, command string) (string, error) {
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
-	err := h.ns.Do(cmd.Start)
+	err := h.NS.Do(cmd.Start)
 	if err == nil {
 		err = cmd.Wait()
 	}
@@ -43,16 +43,16 @@ func TestCallerInOtherNamespaces(t *testing.T) {
 	l := start(t)
 	h := newHost(t)
 	for _, command := range [][]string{
-		{"ip", "netns", "exec", h.name, "sh", "-c", "echo eth0 up > " + l.Path(lan, "tap")},
-		{"nsenter", "--net=/run/netns/" + h.name, "unshare", "--mount", "--pid", "--fork", "sh", "-c", "echo eth1 up > " + l.Path(lan, "tap")},
-		{"sh", "-c", "echo eth2 netns=" + h.name + " up > " + l.Path(lan, "tap")},
+		{"ip", "netns", "exec", h.Name, "sh", "-c", "echo eth0 up > " + l.Path(lan, "tap")},
+		{"nsenter", "--net=/run/netns/" + h.Name, "unshare", "--mount", "--pid", "--fork", "sh", "-c", "echo eth1 up > " + l.Path(lan, "tap")},
+		{"sh", "-c", "echo eth2 netns=" + h.Name + " up > " + l.Path(lan, "tap")},
 	} {
 		harness.NeedProgram(t, command[0])
-		run(t, command...)
+		harness.Exec(t, command...)
 	}
 	for i := range 3 {
 		name := fmt.Sprint("eth", i)
-		if !h.has(name) {
+		if !h.Has(name) {
 			t.Errorf("%s is not in the caller's namespace", name)
 		}
 		if _, err := os.Stat("/sys/class/net/" + name); err == nil && i > 0 {
@@ -76,12 +76,12 @@ func TestCallersWithoutRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	tap, grab := l.Path(lan, "tap"), l.Path(lan, "grab")
-	h.ip("tuntap add dev root0 mode tap")
-	h.ip("tuntap add dev other0 mode tap user 12345")
-	h.ip(fmt.Sprintf("tuntap add dev mine0 mode tap user %d", nobody))
+	h.IP("tuntap add dev root0 mode tap")
+	h.IP("tuntap add dev other0 mode tap user 12345")
+	h.IP(fmt.Sprintf("tuntap add dev mine0 mode tap user %d", nobody))
 	for _, c := range []struct{ line, file, in string }{
 		{"new0", tap, ""},
-		{"new0 netns=" + outside.name, tap, ""},
+		{"new0 netns=" + outside.Name, tap, ""},
 		{"new0 netns=1", tap, ""},
 		{"root0", tap, ""},
 		{"other0", tap, ""},
@@ -90,7 +90,7 @@ func TestCallersWithoutRights(t *testing.T) {
 		{"mine0 addr=10.0.0.1/24", tap, ""},
 		{"eth0", grab, ""},
 		{"lo", grab, ""},
-		{"v0 netns=" + outside.name, grab, ""},
+		{"v0 netns=" + outside.Name, grab, ""},
 		{"new0", tap, "unshare -Ur"},
 		{"new0", tap, "unshare -Urn"},
 		{"lo", grab, "unshare -Urn"},
@@ -113,7 +113,7 @@ func TestCallersWithoutRights(t *testing.T) {
 	if out, err := h.as(nobody, write("", "-mine0", tap)); err != nil {
 		t.Errorf("a user's own tap, to be taken off: %v, %q", err, out)
 	}
-	if !h.has("mine0") {
+	if !h.Has("mine0") {
 		t.Error("a tap that was there is gone")
 	}
 }
@@ -125,13 +125,13 @@ func TestNoHeaderFromFiles(t *testing.T) {
 	l := start(t)
 	h := newHost(t)
 	h.tap(l, "eth0")
-	h.in(func() error { return quiet("eth0") })
+	h.Quiet("eth0")
 	in, out := l.openPort(lan), h.wire("eth0")
 	header := []byte{1, 1, 0, 0, 1, 0, 34, 0, 16, 0} // NEEDS_CSUM, TCPv4, segments of 1 byte
 	in.send(append(header, frame(1, "with a header in front")...))
 	in.send(frame(2, "last"))
 	await(t, "the last frame", out, "last")
-	h.in(func() error {
+	h.In(func() error {
 		text, err := os.ReadFile("/proc/thread-self/net/dev")
 		if err != nil {
 			return err

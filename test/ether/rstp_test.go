@@ -51,21 +51,21 @@ func (r *ring) addNetwork(priority int) string {
 // addKernel adds a bridge of the kernel, with a station at a veth.
 func (r *ring) addKernel(priority int) *host {
 	k := newHost(r.t)
-	k.ip("link add br0 type bridge")
-	k.in(func() error { return quiet("br0") })
-	k.ip(fmt.Sprintf("link set br0 type bridge stp_state 1 priority %d %s", priority, kernelTimes))
-	k.ip("link set br0 up")
+	k.IP("link add br0 type bridge")
+	k.Quiet("br0")
+	k.IP(fmt.Sprintf("link set br0 type bridge stp_state 1 priority %d %s", priority, kernelTimes))
+	k.IP("link set br0 up")
 	h := newHost(r.t)
 	k.veth("station", h)
-	k.ip("link set station master br0")
+	k.IP("link set station master br0")
 	r.addStation(h)
 	r.kernels = append(r.kernels, k)
 	return k
 }
 
 func (r *ring) addStation(h *host) {
-	h.in(func() error { return quiet("eth0") })
-	h.ip("link set eth0 up")
+	h.Quiet("eth0")
+	h.IP("link set eth0 up")
 	r.stations = append(r.stations, h.wire("eth0"))
 }
 
@@ -73,17 +73,17 @@ func (r *ring) addStation(h *host) {
 // end. To cut it, one is no port any more, or there is no carrier.
 func (r *ring) joinNetworks(a, b string) {
 	between := newHost(r.t)
-	between.ip("link add va type veth peer name vb")
+	between.IP("link add va type veth peer name vb")
 	for _, name := range []string{"va", "vb"} {
-		between.in(func() error { return quiet(name) })
-		between.ip("link set " + name + " up")
+		between.Quiet(name)
+		between.IP("link set " + name + " up")
 	}
 	between.attach(r.lab, a, "grab", "va")
 	between.attach(r.lab, b, "grab", "vb")
 	if r.carrier {
 		r.links = append(r.links, edge{
-			func() { between.ip("link set va down") },
-			func() { between.ip("link set va up") },
+			func() { between.IP("link set va down") },
+			func() { between.IP("link set va up") },
 		})
 		return
 	}
@@ -98,12 +98,12 @@ func (r *ring) joinNetworks(a, b string) {
 func (r *ring) joinKernel(network string, k *host) {
 	name := fmt.Sprint("tap", len(r.links))
 	k.attach(r.lab, network, "tap", name)
-	k.in(func() error { return quiet(name) })
-	k.ip("link set " + name + " master br0")
-	k.ip("link set " + name + " up")
+	k.Quiet(name)
+	k.IP("link set " + name + " master br0")
+	k.IP("link set " + name + " up")
 	r.links = append(r.links, edge{
-		func() { k.ip("link set " + name + " nomaster") },
-		func() { k.ip("link set " + name + " master br0") },
+		func() { k.IP("link set " + name + " nomaster") },
+		func() { k.IP("link set " + name + " master br0") },
 	})
 }
 
@@ -161,7 +161,7 @@ func (r *ring) blocked() (n int) {
 	var states []string
 	for _, name := range r.networks {
 		for _, line := range strings.Split(harness.Get(r.t, r.Path(name, "switch", "stp")), "\n") {
-			states = append(states, field(line, "state"))
+			states = append(states, harness.Field(line, "state"))
 		}
 	}
 	for _, k := range r.kernels {
@@ -193,7 +193,7 @@ type bridgeLink struct {
 
 func (h *host) links() (list []bridgeLink) {
 	h.t.Helper()
-	if err := json.Unmarshal([]byte(h.ip("-d -j link show")), &list); err != nil {
+	if err := json.Unmarshal([]byte(h.IP("-d -j link show")), &list); err != nil {
 		h.t.Fatal(err)
 	}
 	return list
@@ -204,7 +204,7 @@ func (r *ring) roots() (list []string) {
 	for _, name := range r.networks {
 		for _, line := range strings.Split(harness.Get(r.t, r.Path(name, "switch", "stp")), "\n") {
 			if strings.HasPrefix(line, "tree ") {
-				list = append(list, field(line, "root"))
+				list = append(list, harness.Field(line, "root"))
 			}
 		}
 	}

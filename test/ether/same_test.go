@@ -24,11 +24,11 @@ var fabrics = []struct {
 // joinByKernel is the oracle: a bridge of the kernel between veth pairs.
 func joinByKernel(t *testing.T, p pair) {
 	bridge := newHost(t)
-	bridge.ip("link add br0 type bridge stp_state 0")
-	bridge.ip("link set br0 up")
+	bridge.IP("link add br0 type bridge stp_state 0")
+	bridge.IP("link set br0 up")
 	for i, h := range []*host{p.a, p.b} {
 		bridge.veth(fmt.Sprint("v", i), h)
-		bridge.ip(fmt.Sprintf("link set v%d master br0", i))
+		bridge.IP(fmt.Sprintf("link set v%d master br0", i))
 	}
 }
 
@@ -36,8 +36,8 @@ func joinByKernel(t *testing.T, p pair) {
 // hosts use, and eth0 at a host.
 func (h *host) veth(name string, other *host) {
 	h.t.Helper()
-	h.ip(fmt.Sprintf("link add %s mtu 9000 type veth peer name eth0 netns %s", name, other.name))
-	h.ip("link set " + name + " up")
+	h.IP(fmt.Sprintf("link add %s mtu 9000 type veth peer name eth0 netns %s", name, other.Name))
+	h.IP("link set " + name + " up")
 }
 
 func joinByTaps(t *testing.T, p pair) {

@@ -45,7 +45,7 @@ func TestStormCountsSegments(t *testing.T) {
 		}
 	}()
 	var storm net.Conn
-	p.a.in(func() (err error) {
+	p.a.In(func() (err error) {
 		d := net.Dialer{ControlContext: func(_ context.Context, _, _ string, raw syscall.RawConn) (err error) {
 			ctlErr := raw.Control(func(fd uintptr) {
 				err = unix.SetsockoptInt(int(fd), unix.SOL_UDP, unix.UDP_SEGMENT, segment)

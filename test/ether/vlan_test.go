@@ -21,10 +21,10 @@ func (l *lab) doors(t *testing.T) (names []string, doors []door) {
 	h, outside := newHost(t), newHost(t)
 	h.tap(l, "tap0") // port 1
 	outside.veth("v0", h)
-	h.ip("link set eth0 up")
+	h.IP("link set eth0 up")
 	outside.attach(l, lan, "grab", "v0") // port 2
 	for _, name := range []string{"tap0", "eth0"} {
-		h.in(func() error { return quiet(name) })
+		h.Quiet(name)
 	}
 	file := l.openPort(lan) // port 3
 	return []string{"tap", "veth", "file"}, []door{h.wire("tap0"), h.wire("eth0"), file}
