@@ -104,13 +104,13 @@ func TestAttachedWhereItBelongs(t *testing.T) {
 
 // Where ports begin without a VLAN for untagged frames, none passes: not when a
 // port joins, nor when the policy is written anew under load.
-func TestNoVLANAtFirst(t *testing.T) {
-	t.Parallel()
-	l := start(t)
+func TestNoVLANAtFirst(t *testing.T) { overWires(t, testNoVLANAtFirst) }
+
+func testNoVLANAtFirst(t *testing.T, l *lab) {
 	const policy = "switch vlan=on default_pvid=0"
 	l.set(lan, "policy="+policy)
 	h := newHost(t)
-	h.tap(l, "t0")
+	h.join(l, "t0")
 	h.Quiet("t0")
 	out, in := h.wire("t0"), l.openPort(lan)
 	flood(t, in.f, "from a file")

@@ -61,12 +61,12 @@ func checkReleased(t *testing.T, inside, outside *host) {
 }
 
 // A daemon that is killed leaves no device, no program, nothing.
-func TestKilled(t *testing.T) {
-	t.Parallel()
-	l := start(t)
+func TestKilled(t *testing.T) { overWires(t, testKilled) }
+
+func testKilled(t *testing.T, l *lab) {
 	a, b := newHost(t), newHost(t)
-	a.tap(l, "eth0")
-	b.tap(l, "eth0")
+	a.join(l, "eth0")
+	b.join(l, "eth0")
 	a.address(1, 1500)
 	b.address(2, 1500)
 	b.IP("tuntap add dev keep0 mode tap")
@@ -74,7 +74,7 @@ func TestKilled(t *testing.T) {
 	inside, outside := grabbedPair(t, l)
 	load(t, pair{a, b})
 	l.Kill(t)
-	harness.Eventually(t, "the taps to be gone", func() bool { return !a.Has("eth0") && !b.Has("eth0") })
+	harness.Eventually(t, "their interfaces to be gone", func() bool { return !a.Has("eth0") && !b.Has("eth0") })
 	if !b.Has("keep0") {
 		t.Error("a tap that was there before is gone")
 	}
@@ -96,7 +96,7 @@ func TestReleased(t *testing.T) {
 		l := start(t)
 		inside, outside := grabbedPair(t, l)
 		a := newHost(t)
-		a.tap(l, "eth0")
+		a.join(l, "eth0")
 		end(l, inside)
 		checkReleased(t, inside, outside)
 		if gone := !a.Has("eth0"); gone != (name == "network removed" || name == "daemon ended") {

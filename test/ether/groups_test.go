@@ -32,10 +32,10 @@ const (
 	groupPort = 5354
 )
 
-func startGroups(t *testing.T) *groupLab {
-	g := &groupLab{lab: start(t), a: newHost(t), q: newHost(t), k: newHost(t), h: newHost(t), outside: newHost(t), came: map[string]bool{}}
+func startGroups(t *testing.T, l *lab) *groupLab {
+	g := &groupLab{lab: l, a: newHost(t), q: newHost(t), k: newHost(t), h: newHost(t), outside: newHost(t), came: map[string]bool{}}
 	g.set(lan, "switch/snooping=on")
-	g.a.tap(g.lab, "eth0")
+	g.a.join(g.lab, "eth0")
 	g.a.address(1, 1500)
 	for name, value := range map[string]string{"mcast_solicit": "1", "retrans_time_ms": "10000"} { // it asks for a neighbour once
 		g.a.In(func() error { return os.WriteFile("/proc/sys/net/ipv6/neigh/eth0/"+name, []byte(value), 0) })
@@ -51,7 +51,7 @@ func startGroups(t *testing.T) *groupLab {
 	g.outside.attach(g.lab, lan, "grab", "v0")
 	g.uplink = g.portOf(lan, "grab", "v0", g.outside)
 	g.h.address(2, 1500)
-	g.q.tap(g.lab, "ask0")
+	g.q.join(g.lab, "ask0")
 	g.q.querier("ask0", 9)
 
 	var member *net.UDPConn
@@ -84,13 +84,13 @@ func startGroups(t *testing.T) *groupLab {
 	return g
 }
 
-// querier puts a tap into a bridge that asks for groups as often as Linux's can.
-func (h *host) querier(tap string, n int) {
+// querier puts an interface into a bridge that asks for groups as often as Linux's can.
+func (h *host) querier(name string, n int) {
 	h.t.Helper()
 	h.IP("link add br0 type bridge stp_state 0 mcast_snooping 1 mcast_query_use_ifaddr 1" +
 		" mcast_querier_interval 200 mcast_query_interval 100 mcast_query_response_interval 100 mcast_startup_query_interval 100")
 	h.IP(fmt.Sprintf("addr add 10.0.0.%d/24 dev br0", n))
-	h.IP("link set " + tap + " master br0 up")
+	h.IP("link set " + name + " master br0 up")
 	h.IP("link set br0 up")
 	h.IP("link set br0 type bridge mcast_querier 1")
 }
@@ -146,10 +146,11 @@ func (g *groupLab) settle(what string) {
 
 // Nobody is cut off from his groups, or from IPv6, who did not leave: whatever
 // happens to links, VLANs, ports, trees and queriers.
-func TestNobodyIsCutOff(t *testing.T) {
-	t.Parallel()
+func TestNobodyIsCutOff(t *testing.T) { overWires(t, testNobodyIsCutOff) }
+
+func testNobodyIsCutOff(t *testing.T, l *lab) {
 	harness.NeedProgram(t, "ping")
-	g := startGroups(t)
+	g := startGroups(t, l)
 	g.settle("at first")
 	port := func(settings ...string) {
 		for _, s := range settings {
@@ -172,13 +173,13 @@ func TestNobodyIsCutOff(t *testing.T) {
 		{"the PVID of the uplink is another for a moment", func() { port("pvid=30", "pvid=1") }},
 		{"VLANs are not looked at", func() { g.set(lan, "switch/vlan=off") }},
 		{"flush", func() { g.set(lan, "switch/groups=flush") }},
-		{"a tap joins", func() { other.tap(g.lab, "eth0") }},
-		{"a tap leaves", func() { other.attach(g.lab, lan, "tap", "-eth0") }},
+		{"a host joins", func() { other.join(g.lab, "eth0") }},
+		{"a host leaves", func() { other.attach(g.lab, lan, l.by, "-eth0") }},
 		{"a file is opened and closed", func() { g.open(lan).Close() }},
 		{"the uplink gets another port", func() {
 			file := g.open(lan)
 			g.outside.attach(g.lab, lan, "grab", "-v0")
-			other.tap(g.lab, "eth1")
+			other.join(g.lab, "eth1")
 			g.outside.attach(g.lab, lan, "grab", "v0")
 			file.Close()
 			g.uplink = g.portOf(lan, "grab", "v0", g.outside)
@@ -197,15 +198,15 @@ func TestNobodyIsCutOff(t *testing.T) {
 		}},
 		{"the querier's link goes and comes", func() {
 			g.q.IP("link set ask0 down")
-			g.awaitLine("tap", "ask0", "state=down")
+			g.awaitLine(l.by, "ask0", "state=down")
 			g.q.IP("link set ask0 up")
-			g.awaitLine("tap", "ask0", "state=up")
+			g.awaitLine(l.by, "ask0", "state=up")
 		}},
 		{"another querier", func() {
-			third.tap(g.lab, "ask1")
+			third.join(g.lab, "ask1")
 			third.querier("ask1", 3)
 		}},
-		{"and the one before goes", func() { g.q.attach(g.lab, lan, "tap", "-ask0") }},
+		{"and the one before goes", func() { g.q.attach(g.lab, lan, l.by, "-ask0") }},
 		{"a spanning tree begins", func() {
 			g.set(lan, "switch/stp=rstp")
 			harness.Eventually(t, "all ports to forward", func() bool {

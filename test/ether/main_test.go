@@ -34,7 +34,8 @@ func TestMain(m *testing.M) { harness.Main(m) }
 // lab is a mount with a network whose policy is switch.
 type lab struct {
 	*harness.Mounted
-	t *testing.T
+	t  *testing.T
+	by string // the file that gives hosts an interface: tap or veth
 }
 
 // lan is the network that most tests use.
@@ -52,9 +53,22 @@ func start(t *testing.T) *lab {
 			t.Fatal(err)
 		}
 	}
-	l := &lab{harness.MountOn(t, dir), t}
+	l := &lab{harness.MountOn(t, dir), t, "tap"}
 	l.network(lan)
 	return l
+}
+
+// overWires runs a test with hosts at taps, and with hosts at veths.
+func overWires(t *testing.T, f func(t *testing.T, l *lab)) {
+	t.Parallel()
+	for _, by := range []string{"tap", "veth"} {
+		t.Run(by, func(t *testing.T) {
+			t.Parallel()
+			l := start(t)
+			l.by = by
+			f(t, l)
+		})
+	}
 }
 
 // network makes a switch, with settings NAME=TEXT as its files take them.
@@ -85,7 +99,7 @@ func newHost(t *testing.T) *host {
 	return &host{harness.NewHost(t), t}
 }
 
-// attach writes a line to the file tap or grab of a network, from within the
+// attach writes a line to the file tap, veth or grab of a network, from within the
 // namespace.
 func (h *host) attach(l *lab, network, file, line string) {
 	h.t.Helper()
@@ -94,12 +108,12 @@ func (h *host) attach(l *lab, network, file, line string) {
 	}
 }
 
-// tap gives the namespace a tap of the network lan, up, and returns its port.
-func (h *host) tap(l *lab, line string) string {
+// join gives the namespace an interface of the network lan, up, and returns its port.
+func (h *host) join(l *lab, line string) string {
 	h.t.Helper()
-	h.attach(l, lan, "tap", line+" up")
+	h.attach(l, lan, l.by, line+" up")
 	name, _, _ := strings.Cut(line, " ")
-	return l.portOf(lan, "tap", name, h)
+	return l.portOf(lan, l.by, name, h)
 }
 
 // portOf finds the port of an interface in the list of tap, veth or grab.

@@ -36,7 +36,20 @@ var doors = []struct {
 	{"a tap", func(t *testing.T, b *bench) {
 		l := start(t)
 		b.grab(l, b.a, lan)
-		b.tap(l, b.b, lan)
+		b.attach(l, b.b, lan)
+	}},
+	{"a veth", func(t *testing.T, b *bench) {
+		l := start(t)
+		l.by = "veth"
+		b.grab(l, b.a, lan)
+		b.attach(l, b.b, lan)
+	}},
+	{"veths", func(t *testing.T, b *bench) {
+		l := start(t)
+		l.by = "veth"
+		b.attach(l, b.a, lan)
+		b.attach(l, b.b, lan)
+		b.stats = func() string { return harness.Get(t, l.Path(lan, "stats")) }
 	}},
 	{"a grabbed interface", func(t *testing.T, b *bench) {
 		l := start(t)
@@ -55,8 +68,8 @@ func (b *bench) grab(l *lab, h *host, network string) {
 	b.stats = func() string { return harness.Get(l.t, l.Path(network, "stats")) }
 }
 
-func (b *bench) tap(l *lab, h *host, network string) {
-	h.attach(l, network, "tap", "eth0")
+func (b *bench) attach(l *lab, h *host, network string) {
+	h.attach(l, network, l.by, "eth0")
 	b.places = append(b.places, place{h, "eth0"})
 }
 
@@ -66,7 +79,7 @@ func (b *bench) copied(t *testing.T, name string) {
 	l := start(t)
 	l.network("wan")
 	b.grab(l, b.a, lan)
-	b.tap(l, b.b, "wan")
+	b.attach(l, b.b, "wan")
 	var work sync.WaitGroup
 	var ends [2]*os.File
 	for i, network := range []string{lan, "wan"} {

@@ -25,8 +25,8 @@ func TestReservedAddresses(t *testing.T) {
 		}
 		l := start(t)
 		p := pair{newHost(t), newHost(t)}
-		p.a.tap(l, "eth0")
-		p.b.tap(l, "eth0")
+		p.a.attach(l, lan, "tap", "eth0")
+		p.b.attach(l, lan, "veth", "eth0")
 		l.set(lan, "switch/group_forward="+mask)
 
 		want, got := k.reserved(), p.reserved()

@@ -38,14 +38,14 @@ func write(within, line, file string) string {
 
 // A caller in a network and mount namespace of his own, as ip netns exec makes
 // them, gets the interface where he is.
-func TestCallerInOtherNamespaces(t *testing.T) {
-	t.Parallel()
-	l := start(t)
+func TestCallerInOtherNamespaces(t *testing.T) { overWires(t, testCallerInOtherNamespaces) }
+
+func testCallerInOtherNamespaces(t *testing.T, l *lab) {
 	h := newHost(t)
 	for _, command := range [][]string{
-		{"ip", "netns", "exec", h.Name, "sh", "-c", "echo eth0 up > " + l.Path(lan, "tap")},
-		{"nsenter", "--net=/run/netns/" + h.Name, "unshare", "--mount", "--pid", "--fork", "sh", "-c", "echo eth1 up > " + l.Path(lan, "tap")},
-		{"sh", "-c", "echo eth2 netns=" + h.Name + " up > " + l.Path(lan, "tap")},
+		{"ip", "netns", "exec", h.Name, "sh", "-c", "echo eth0 up > " + l.Path(lan, l.by)},
+		{"nsenter", "--net=/run/netns/" + h.Name, "unshare", "--mount", "--pid", "--fork", "sh", "-c", "echo eth1 up > " + l.Path(lan, l.by)},
+		{"sh", "-c", "echo eth2 netns=" + h.Name + " up > " + l.Path(lan, l.by)},
 	} {
 		harness.NeedProgram(t, command[0])
 		harness.Exec(t, command...)
@@ -58,8 +58,8 @@ func TestCallerInOtherNamespaces(t *testing.T) {
 		if _, err := os.Stat("/sys/class/net/" + name); err == nil && i > 0 {
 			t.Errorf("%s is in the daemon's namespace", name)
 		}
-		if l.portOf(lan, "tap", name, h) != fmt.Sprint(i+1) {
-			t.Errorf("%s is no port, or another: %s", name, harness.Get(t, l.Path(lan, "tap")))
+		if l.portOf(lan, l.by, name, h) != fmt.Sprint(i+1) {
+			t.Errorf("%s is no port, or another: %s", name, harness.Get(t, l.Path(lan, l.by)))
 		}
 	}
 }
@@ -75,7 +75,7 @@ func TestCallersWithoutRights(t *testing.T) {
 	if err := os.Chmod(l.Path(lan, "port"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	tap, grab := l.Path(lan, "tap"), l.Path(lan, "grab")
+	tap, veth, grab := l.Path(lan, "tap"), l.Path(lan, "veth"), l.Path(lan, "grab")
 	h.IP("tuntap add dev root0 mode tap")
 	h.IP("tuntap add dev other0 mode tap user 12345")
 	h.IP(fmt.Sprintf("tuntap add dev mine0 mode tap user %d", nobody))
@@ -83,6 +83,10 @@ func TestCallersWithoutRights(t *testing.T) {
 		{"new0", tap, ""},
 		{"new0 netns=" + outside.Name, tap, ""},
 		{"new0 netns=1", tap, ""},
+		{"new0", veth, ""},
+		{"new0 netns=" + outside.Name, veth, ""},
+		{"new0 netns=1", veth, ""},
+		{"new0", veth, "unshare -Urn"},
 		{"root0", tap, ""},
 		{"other0", tap, ""},
 		{"mine0 up", tap, ""}, // nor may he set it up
@@ -99,7 +103,7 @@ func TestCallersWithoutRights(t *testing.T) {
 			t.Errorf("%s to %s as a user %s: %v, %q", c.line, c.file, c.in, err, out)
 		}
 	}
-	if got := harness.Get(t, tap) + harness.Get(t, grab); got != "" {
+	if got := harness.Get(t, tap) + harness.Get(t, veth) + harness.Get(t, grab); got != "" {
 		t.Errorf("something was attached: %s", got)
 	}
 	// What root attached he cannot take off, what is his he can attach.
@@ -120,11 +124,11 @@ func TestCallersWithoutRights(t *testing.T) {
 
 // A file's writer cannot pass for a tap: what he writes is data, also if it
 // begins like a virtio-net header.
-func TestNoHeaderFromFiles(t *testing.T) {
-	t.Parallel()
-	l := start(t)
+func TestNoHeaderFromFiles(t *testing.T) { overWires(t, testNoHeaderFromFiles) }
+
+func testNoHeaderFromFiles(t *testing.T, l *lab) {
 	h := newHost(t)
-	h.tap(l, "eth0")
+	h.join(l, "eth0")
 	h.Quiet("eth0")
 	in, out := l.openPort(lan), h.wire("eth0")
 	header := []byte{1, 1, 0, 0, 1, 0, 34, 0, 16, 0} // NEEDS_CSUM, TCPv4, segments of 1 byte
@@ -139,7 +143,7 @@ func TestNoHeaderFromFiles(t *testing.T) {
 		for _, line := range strings.Split(string(text), "\n") {
 			if name, counts, _ := strings.Cut(strings.TrimSpace(line), ":"); name == "eth0" {
 				if got := strings.Fields(counts)[1]; got != "2" {
-					return fmt.Errorf("the tap received %s frames, want 2", got)
+					return fmt.Errorf("eth0 received %s frames, want 2", got)
 				}
 				return nil
 			}

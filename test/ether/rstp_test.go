@@ -36,12 +36,12 @@ type ring struct {
 // edge is a link of a ring: it can be cut and healed.
 type edge struct{ cut, heal func() }
 
-// addNetwork adds an ipnfs switch, with a station at a tap.
+// addNetwork adds an ipnfs switch, with a station at a tap or veth.
 func (r *ring) addNetwork(priority int) string {
 	name := fmt.Sprint("net", len(r.networks))
 	r.network(name, fmt.Sprintf("switch/stp=%s priority=%d", ipnfsTimes, priority))
 	h := newHost(r.t)
-	h.attach(r.lab, name, "tap", "eth0")
+	h.attach(r.lab, name, r.by, "eth0")
 	r.set(name, "ports/1/stp=edge=on")
 	r.addStation(h)
 	r.networks = append(r.networks, name)
@@ -93,11 +93,11 @@ func (r *ring) joinNetworks(a, b string) {
 	})
 }
 
-// joinKernel joins an ipnfs switch to a bridge of the kernel by a tap, which
+// joinKernel joins an ipnfs switch to a bridge of the kernel by a tap or veth, which
 // is a port of both.
 func (r *ring) joinKernel(network string, k *host) {
 	name := fmt.Sprint("tap", len(r.links))
-	k.attach(r.lab, network, "tap", name)
+	k.attach(r.lab, network, r.by, name)
 	k.Quiet(name)
 	k.IP("link set " + name + " master br0")
 	k.IP("link set " + name + " up")
@@ -247,11 +247,13 @@ func (r *ring) String() string {
 func TestRings(t *testing.T) {
 	t.Parallel()
 	rings := []*ring{
-		newRing(t, "three ipnfs", "iii", false),
-		newRing(t, "four ipnfs", "iiii", true),
-		newRing(t, "two ipnfs, one kernel", "iik", false),
-		newRing(t, "kernel's root, two ipnfs", "kii", true),
-		newRing(t, "two ipnfs, two kernels in turn", "ikik", false),
+		newRing(t, "tap", "three ipnfs", "iii", false),
+		newRing(t, "veth", "four ipnfs", "iiii", true),
+		newRing(t, "tap", "two ipnfs, one kernel", "iik", false),
+		newRing(t, "veth", "two ipnfs, one kernel", "iik", false),
+		newRing(t, "tap", "kernel's root, two ipnfs", "kii", true),
+		newRing(t, "veth", "kernel's root, two ipnfs", "kii", true),
+		newRing(t, "veth", "two ipnfs, two kernels in turn", "ikik", false),
 	}
 	converge(t, "as made", rings)
 	check := func(what string) {
@@ -296,9 +298,10 @@ func (r *ring) check(what string) {
 
 // newRing makes a ring of bridges, i of ipnfs and k of the kernel. The first
 // one is to be the root.
-func newRing(t *testing.T, name, bridges string, carrier bool) *ring {
+func newRing(t *testing.T, by, name, bridges string, carrier bool) *ring {
 	t.Helper()
-	r := &ring{lab: start(t), name: name, carrier: carrier}
+	r := &ring{lab: start(t), name: name + " by " + by, carrier: carrier}
+	r.by = by
 	type bridge struct {
 		network string
 		kernel  *host

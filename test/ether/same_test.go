@@ -15,9 +15,12 @@ var fabrics = []struct {
 	join func(t *testing.T, p pair)
 }{
 	{"kernel", joinByKernel},
-	{"taps", joinByTaps},
+	{"taps", joinBy("tap", "tap")},
+	{"veths", joinBy("veth", "veth")},
+	{"veth and tap", joinBy("veth", "tap")},
 	{"grabbed", joinByGrabs},
-	{"tap and grabbed", joinByBoth},
+	{"tap and grabbed", joinByBoth("tap")},
+	{"veth and grabbed", joinByBoth("veth")},
 	{"taps and files", joinByFiles},
 }
 
@@ -40,10 +43,13 @@ func (h *host) veth(name string, other *host) {
 	h.IP("link set " + name + " up")
 }
 
-func joinByTaps(t *testing.T, p pair) {
-	l := start(t)
-	p.a.tap(l, "eth0")
-	p.b.tap(l, "eth0")
+// joinBy has a network that the two join by these files.
+func joinBy(a, b string) func(*testing.T, pair) {
+	return func(t *testing.T, p pair) {
+		l := start(t)
+		p.a.attach(l, lan, a, "eth0")
+		p.b.attach(l, lan, b, "eth0")
+	}
 }
 
 // grabbed gives a host a veth whose other end the network grabs.
@@ -60,10 +66,12 @@ func joinByGrabs(t *testing.T, p pair) {
 	l.grabbed(p.b)
 }
 
-func joinByBoth(t *testing.T, p pair) {
-	l := start(t)
-	p.a.tap(l, "eth0")
-	l.grabbed(p.b)
+func joinByBoth(by string) func(*testing.T, pair) {
+	return func(t *testing.T, p pair) {
+		l := start(t)
+		p.a.attach(l, lan, by, "eth0")
+		l.grabbed(p.b)
+	}
 }
 
 // joinByFiles has two networks and a program between them, which copies from
@@ -102,7 +110,7 @@ func joinByFiles(t *testing.T, p pair) {
 }
 
 // What two hosts can do is the same through the kernel's bridge and through
-// ipnfs, with taps, grabbed interfaces and files: pings of all sizes, fragments,
+// ipnfs, with taps, veths, grabbed interfaces and files: pings of all sizes, fragments,
 // jumbo frames, TCP, UDP, super-frames, groups, and what does not work.
 func TestSameAsKernel(t *testing.T) {
 	harness.NeedRoot(t)
