@@ -131,7 +131,7 @@ var changes = []change{
 	{name: "vlan on", set: []string{"switch/vlan=on"}, to: "bc"},
 	{name: "vlan off", before: []string{"switch/vlan=on"}, set: []string{"switch/vlan=off"}, to: "bc"},
 	{name: "pvid", before: []string{"switch/vlan=on"}, set: []string{"ports/2/pvid=10"}, to: "c"},
-	{name: "pvid of the source", before: []string{"switch/vlan=on"}, set: []string{"ports/1/pvid=10"}, to: "", drop: "drop_nobody"},
+	{name: "pvid of the source", before: []string{"switch/vlan=on"}, set: []string{"ports/1/pvid=10"}, to: "", drop: "drop_vlan"},
 	{name: "no pvid of the source", before: []string{"switch/vlan=on"}, set: []string{"ports/1/pvid=0"}, to: "", drop: "drop_vlan"},
 	{name: "mirror", set: []string{"ports/3/mirror=1"}, to: "bc", path: "user mirror"},
 	{name: "mirror of the destination", set: []string{"ports/3/mirror=2"}, to: "bc", slow: true},

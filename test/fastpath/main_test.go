@@ -73,10 +73,10 @@ func newLAN(t *testing.T, m *harness.Mounted, name string, hosts int, settings .
 	l := &lan{Mounted: m, t: t, name: name}
 	m.Network(t, name)
 	harness.Set(t, "switch", m.Path(name, "policy"))
-	l.set(settings...)
 	for range hosts {
 		l.join()
 	}
+	l.set(settings...)
 	t.Cleanup(l.end)
 	return l
 }

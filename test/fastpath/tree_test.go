@@ -86,7 +86,8 @@ func TestTree(t *testing.T) {
 // A BPDU at a port with guard disables it: of frames that are sent when the port has done so
 // none passes.
 func TestGuard(t *testing.T) {
-	l := newLAN(t, mount(t), "guard", 3, "switch/stp=rstp", "ports/2/stp=edge=on guard=on", "ports/1/stp=edge=on", "ports/3/stp=edge=on")
+	l := newLAN(t, mount(t), "guard", 3,
+		"ports/1/stp=edge=on", "ports/2/stp=edge=on guard=on", "ports/3/stp=edge=on", "switch/stp=rstp")
 	a, b, c := l.hosts[0], l.hosts[1], l.hosts[2]
 	l.speak(a, b, c)
 	l.awaitAlone(a, b)
