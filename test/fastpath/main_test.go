@@ -110,8 +110,8 @@ func (l *lan) join() *host {
 	l.t.Helper()
 	h := &host{Host: harness.NewHost(l.t), l: l, port: len(l.hosts) + 1}
 	h.mac = address(h.port)
+	h.Quiet("default") // an interface has no IPv6 from its beginning, whatever its mtu
 	h.attach(fmt.Sprintf("eth0 mac=%s port=%d", net.HardwareAddr(h.mac[:]), h.port))
-	h.Quiet("eth0")
 	h.IP("link set eth0 up")
 	h.receiver = h.receive(l.t)
 	l.hosts = append(l.hosts, h)

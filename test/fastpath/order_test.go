@@ -27,7 +27,7 @@ func TestOrder(t *testing.T) {
 		{"as fast as can be, on one processor", [2]int{1, 1}, 0, 100},
 		{"as fast as can be, on two processors", [2]int{1, 2}, 0, 100},
 		{"as fast as can be, the daemon beside one", [2]int{2, 2}, 0, 0},
-		{"as fast as the daemon", [2]int{}, 60_000, 100},
+		{"as fast as the daemon", [2]int{}, 100_000, 100},
 		{"as fast as the daemon, on one processor", [2]int{1, 1}, 40_000, 100},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -41,7 +41,7 @@ func TestOrder(t *testing.T) {
 			counted := l.countFrom()
 			count := few(1_000_000)
 			if c.rate > 0 {
-				count = few(200_000)
+				count = few(5 * c.rate)
 			}
 			flow := func(fl byte, from, to *host, cpu int) *sender {
 				return from.start(traffic{
