@@ -10,6 +10,7 @@ import (
 	"ipnfs/creds"
 	"ipnfs/iface/link"
 	"ipnfs/iface/netns"
+	"ipnfs/iface/tun"
 )
 
 // tap is the holder of a tap.
@@ -68,14 +69,12 @@ func (a *attachment) openTap(c *caller, o *tapCommand, ns *netns.NS) error {
 
 // setUpTap does what the options ask, but for what cannot be undone.
 func (a *attachment) setUpTap(o *tapCommand, ns *netns.NS) error {
-	f := a.known()
-	var err error
-	if a.undo, err = link.Configure(ns, f, o.config); err != nil {
+	if err := a.configure(ns, o.config); err != nil {
 		return err
 	}
 	t := a.holder.(*tap)
 	a.last = func() error { return t.admit(o.owner, o.group) }
-	if o.persist && !f.Tun.Persist {
+	if o.persist && !a.known().Tun.Persist {
 		if err := unix.IoctlSetInt(t.control, unix.TUNSETPERSIST, 1); err != nil {
 			return fmt.Errorf("persist: %w", err)
 		}
@@ -85,10 +84,6 @@ func (a *attachment) setUpTap(o *tapCommand, ns *netns.NS) error {
 			_ = unix.IoctlSetInt(t.control, unix.TUNSETPERSIST, 0)
 		}
 	}
-	if f, err = link.At(ns, f.Index); err != nil {
-		return err
-	}
-	a.know(f)
 	return nil
 }
 
@@ -283,7 +278,7 @@ func (t *tap) admit(owner, group *uint32) error {
 // next user must find it as if it were new: he may know no virtio-net headers.
 func (t *tap) release() {
 	if _, flags, err := queueState(t.control); err == nil && flags&unix.IFF_PERSIST != 0 {
-		_ = setOffloads(t.control, 0)
+		_ = tun.SetOffloads(t.control, 0)
 	}
 	_ = unix.Close(t.control)
 }

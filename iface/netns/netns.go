@@ -88,23 +88,29 @@ var private struct {
 	ns *NS
 }
 
-// Private returns a namespace that nobody else is in nor finds by a name. It
-// is made at the first call and stays until the process ends; it must not be
-// closed.
+// Private returns a namespace as New makes it, the same at each call. It stays until
+// the process ends; it must not be closed.
 func Private() (*NS, error) {
 	private.Lock()
 	defer private.Unlock()
 	if private.ns != nil {
 		return private.ns, nil
 	}
-	err := onOwnThread(func() error {
+	ns, err := New()
+	private.ns = ns
+	return ns, err
+}
+
+// New makes a namespace that nobody else is in nor finds by a name.
+func New() (ns *NS, err error) {
+	err = onOwnThread(func() error {
 		err := unix.Unshare(unix.CLONE_NEWNET)
 		if err == nil {
-			private.ns, err = Current() // +checklocksignore: onOwnThread waits for it
+			ns, err = Current()
 		}
 		return err
 	})
-	return private.ns, err
+	return ns, err
 }
 
 // ID tells the namespace from others.

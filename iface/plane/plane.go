@@ -1,49 +1,94 @@
 // Package plane is what forwards in the kernel: one program and its maps for all
 // networks of the process, and the devices of each port. It decides nothing: all
 // that it knows others have put there, see package fastpath.
+//
+//   - plane.go: load it, once; probe.go: why there is none.
+//   - maps.go: what the program and the process share; table.go: where addresses are.
+//   - program.go: the path of a frame, in order; steps.go, size.go, tags.go: its steps.
+//   - slots.go: places and networks; port.go: a port, and how it is treated;
+//     devices.go: what it consists of.
+//   - counts.go: what went by a port; news.go: what the kernel tells of its devices.
+//
+// Nothing of it has a name outside of the process, is pinned, or is in a namespace that
+// others enter, but for the hosts' ends of the ports, which go with their other ends.
+// So nothing is left of a process that is killed.
 package plane
 
 import (
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
 	"ipnfs/iface/netns"
 )
 
 // Plane is the process's only one.
-type Plane struct{}
+type Plane struct {
+	ns      *netns.NS
+	ipv6    bool // cannot be switched off for all devices of ns at once
+	maps    *maps
+	program *ebpf.Program
+	rtnl    *netlink.Handle // of ns, for any thread
+	news    *news
+	slots   slots
+}
 
 // Load makes the plane when it is first called. The error says why this kernel, or this
 // process, cannot have one, in a few words.
-func Load() (*Plane, error) { panic("not yet") }
+var Load = sync.OnceValues(load)
+
+func load() (p *Plane, err error) {
+	p = &Plane{}
+	defer func() {
+		if err != nil {
+			p.unload()
+			p, err = nil, explain(err)
+		}
+	}()
+	if p.ns, err = netns.New(); err != nil {
+		return nil, err
+	}
+	err = p.ns.Do(func() error {
+		p.ipv6 = switchOffIPv6() != nil
+		if p.rtnl, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+			return err
+		}
+		p.news, err = openNews()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if p.maps, err = newMaps(); err != nil {
+		return nil, err
+	}
+	p.slots.init(p.maps.slots)
+	if p.program, err = newProgram(p.maps.steps()); err != nil {
+		return nil, err
+	}
+	return p, p.probe()
+}
+
+// unload gives back what load has made so far.
+func (p *Plane) unload() {
+	if p.program != nil {
+		_ = p.program.Close()
+	}
+	if p.maps != nil {
+		p.maps.close()
+	}
+	if p.news != nil {
+		p.news.close()
+	}
+	if p.rtnl != nil {
+		p.rtnl.Close()
+	}
+	if p.ns != nil {
+		p.ns.Close()
+	}
+}
 
 // NS is the private namespace that the daemon's ends of ports lie in.
-func (p *Plane) NS() *netns.NS { panic("not yet") }
-
-// NewNetwork returns a number for a network, which its keys have. FreeNetwork gives it back.
-func (p *Plane) NewNetwork() (id uint32, err error) { panic("not yet") }
-
-// FreeNetwork gives a number back. All entries of the network were deleted.
-func (p *Plane) FreeNetwork(id uint32) { panic("not yet") }
-
-// Key tells an address of a network.
-type Key struct {
-	Network uint32
-	VLAN    uint16
-	MAC     [6]byte
-}
-
-// Entry says where an address is: at the port of that slot, as was found when the
-// port had that mark.
-type Entry struct {
-	Slot   int
-	Mark   uint32
-	Tagged bool // frames to it leave with the tag of the port and the VLAN
-}
-
-// Put stores entries; a key that is there gets the new one. It fails if the table is full.
-func (p *Plane) Put(keys []Key, entries []Entry) error { panic("not yet") }
-
-// Delete takes keys out, as far as they are there.
-func (p *Plane) Delete(keys []Key) { panic("not yet") }
-
-// Used tells when a frame from an address last went by the plane: in nanoseconds of
-// CLOCK_MONOTONIC, to about a second; 0: never, or it is not there.
-func (p *Plane) Used(k Key) (when int64) { panic("not yet") }
+func (p *Plane) NS() *netns.NS { return p.ns }

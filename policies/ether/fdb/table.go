@@ -28,11 +28,12 @@ const BaseSize = minSlots * slotSize
 // any thread; which of them take the lock is said in the package comment.
 type Table struct {
 	// What every frame reads.
-	array   atomic.Pointer[slots]
-	horizon atomic.Uint32 // entries stamped before this second have aged out
-	damping atomic.Uint32 // seconds
-	room    atomic.Int64  // entries there may be: limit, or fewer while memory lacks
-	_       [64]byte      // what follows is written more often
+	array     atomic.Pointer[slots]
+	horizon   atomic.Uint32 // entries stamped before this second have aged out
+	damping   atomic.Uint32 // seconds
+	room      atomic.Int64  // entries there may be: limit, or fewer while memory lacks
+	elsewhere Elsewhere     // see Ask; nil: nobody
+	_         [64]byte      // what follows is written more often
 
 	live    atomic.Int64 // entries; changed under mu
 	limit   atomic.Int64
@@ -141,20 +142,31 @@ func (t *Table) Ageing() uint32 {
 // forgotten; 0: never. It holds at once for the entries that are there.
 func (t *Table) SetAgeing(seconds uint32) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.ageing = seconds
+	t.mu.Unlock()
 	t.setHorizon()
 }
 
-// setHorizon works out which stamps are too old, under mu.
+// setHorizon puts in force which stamps are too old. Before that the stamps of those
+// who were heard elsewhere are made the true ones: nobody finds them too old.
+func (t *Table) setHorizon() {
+	t.mu.Lock()
+	h := t.tooOld()
+	t.mu.Unlock()
+	t.refresh(h)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.horizon.Store(min(h, t.tooOld())) // the ageing time may be another now
+}
+
+// tooOld works out which stamps are.
 //
 // +checklocks:t.mu
-func (t *Table) setHorizon() {
-	h, now := uint32(0), t.now.Load()
-	if t.ageing != 0 && now > t.ageing {
-		h = now - t.ageing
+func (t *Table) tooOld() uint32 {
+	if now := t.now.Load(); t.ageing != 0 && now > t.ageing {
+		return now - t.ageing
 	}
-	t.horizon.Store(h)
+	return 0
 }
 
 // Stats returns the counters.

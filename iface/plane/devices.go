@@ -1,0 +1,142 @@
+package plane
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"ipnfs/iface/netns"
+	"ipnfs/iface/tun"
+)
+
+// A port is made of three devices: a pair of which one end is the host's, and the punt tap,
+// whose descriptor is the process's way to and from the port. The program is at the two
+// that are in the plane's namespace, and finds the one by the other's index: that of the
+// pair is even, that of the tap the next.
+//
+//	host: eth0 == s1 -> [program] -> s2 == eth0 :host
+//	                        |    \-> f1 -> process, what it does not forward
+//	process -> f2 -> [program] ----> s2
+const (
+	hostMTU  = 1500       // as that of any new device
+	pairMTU  = 65535      // the most: the kernel drops what is longer than the receiver's
+	tapMTU   = 65535 - 14 // likewise
+	tapQueue = 4096       // frames that wait for the process
+
+	addrGenModeNone = 1 // IN6_ADDR_GEN_MODE_NONE of linux/if_link.h
+)
+
+func pairIndex(slot int) int { return 2 * slot }
+func tapIndex(slot int) int  { return 2*slot + 1 }
+
+// makeDevices makes those of a port. The program is there before they are up.
+func (p *Plane) makeDevices(slot int, host *netns.NS, name string) (tap int, err error) {
+	err = p.ns.Do(func() error {
+		if tap, err = makeTap(slot); err != nil {
+			return err
+		}
+		return p.makePair(slot, host, name)
+	})
+	if err != nil {
+		p.removeDevices(slot, tap)
+		return -1, err
+	}
+	return tap, nil
+}
+
+// makeTap works in the namespace of the calling thread, as all below it.
+func makeTap(slot int) (fd int, err error) {
+	fd, err = tun.Open()
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.IoctlSetPointerInt(fd, unix.TUNSETIFINDEX, tapIndex(slot)); err != nil {
+		return fd, err
+	}
+	if err := tun.Attach(fd, fmt.Sprintf("f%d", slot), 0); err != nil {
+		return fd, err
+	}
+	return fd, tun.SetOffloads(fd, tun.Offloads)
+}
+
+// makePair makes the pair and gets it and the tap going.
+func (p *Plane) makePair(slot int, host *netns.NS, name string) error {
+	pair := netlink.NewVeth(netlink.NewLinkAttrs())
+	pair.Index, pair.Name, pair.MTU = pairIndex(slot), fmt.Sprintf("s%d", slot), pairMTU
+	pair.PeerName, pair.PeerNamespace, pair.PeerMTU = name, netlink.NsFd(host.FD()), hostMTU
+	if err := p.rtnl.LinkAdd(pair); err != nil {
+		return err
+	}
+	tap := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: tapIndex(slot)}}
+	if err := p.rtnl.LinkSetMTU(tap, tapMTU); err != nil {
+		return err
+	}
+	if err := p.rtnl.LinkSetTxQLen(tap, tapQueue); err != nil {
+		return err
+	}
+	// A queue before that of the tap itself would hide from the program what the tap drops.
+	none := &netlink.GenericQdisc{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: tap.Index, Parent: netlink.HANDLE_ROOT}, QdiscType: "noqueue"}
+	if err := p.rtnl.QdiscReplace(none); err != nil {
+		return err
+	}
+	for _, l := range []netlink.Link{pair, tap} {
+		if err := p.start(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start puts the program at a device and sets it up. Nothing but the program uses it: it
+// has no address, and sends nothing by itself.
+func (p *Plane) start(l netlink.Link) error {
+	index := l.Attrs().Index
+	if p.ipv6 {
+		err := p.rtnl.LinkSetIP6AddrGenMode(l, addrGenModeNone)
+		if err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
+			return err
+		}
+	}
+	// The device holds it, so that no descriptor has to.
+	err := link.RawAttachProgram(link.RawAttachProgramOptions{Target: index, Program: p.program, Attach: ebpf.AttachTCXIngress})
+	if err != nil {
+		return err
+	}
+	return p.rtnl.LinkSetUp(l)
+}
+
+// removeDevices removes those of a port, as far as they are there. When it returns no
+// frame is on its way by them.
+func (p *Plane) removeDevices(slot, tap int) {
+	for _, index := range []int{tapIndex(slot), pairIndex(slot)} {
+		_ = p.rtnl.LinkDel(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: index}})
+	}
+	if tap >= 0 {
+		_ = unix.Close(tap)
+	}
+}
+
+// occupied tells whether there are devices with the indexes of a slot.
+func (p *Plane) occupied(slot int) bool {
+	for _, index := range []int{tapIndex(slot), pairIndex(slot)} {
+		if _, err := p.rtnl.LinkByIndex(index); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// switchOffIPv6 keeps new devices of the namespace of the calling thread from greeting
+// others on their link. It fails where the settings cannot be written.
+func switchOffIPv6() error {
+	err := os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // there is none
+	}
+	return err
+}
