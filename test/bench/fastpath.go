@@ -17,9 +17,11 @@ const (
 // knownNote is of both of them.
 const knownNote = "Hosts, figures and \"x\" as in Switch; so many addresses are in each switch's table as static entries, a quarter of them at each " +
 	"host. bridge: the kernel's, with veth pairs. ipnfs: a veth in each host, by which the kernel forwards known addresses. ipnfs-tap: a " +
-	"tap in each; before: the same of an older version. ipnfs-user: a veth in each, `switch/fastpath` off, so that all goes by the daemon. One CPU, two CPUs: iperf3 -A. CPU: of the whole machine."
+	"tap in each; before: the same of an older version. ipnfs-user: a veth in each, `switch/fastpath` off, so that all goes by the " +
+	"daemon. One CPU, two CPUs: iperf3 -A. CPU: of the whole machine."
 
-// fastSwitches are the candidates; ratios are to the first. Each has so many addresses in its table.
+// fastSwitches are the candidates; ratios are to the first. Each has so many addresses in its
+// table.
 func fastSwitches(addresses int) []netSwitch {
 	return []netSwitch{
 		{"bridge", nil, filled((*session).startBridge, addresses)},
@@ -113,8 +115,8 @@ func veths(settings ...string) func(*session, *lan) error {
 	}
 }
 
-// lacksVeth says why veths of ipnfs are not measured: the kernel forwards nothing of theirs here. It is empty if
-// they are.
+// lacksVeth says why veths of ipnfs are not measured: the kernel forwards nothing of theirs here.
+// It is empty if they are.
 func (b *session) lacksVeth() string {
 	if b.bin == "" {
 		return "no -bin"

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// filled is a start that puts so many more addresses into the switch's table, in turn at its hosts' ports.
+// filled is a start that puts so many more addresses into the switch's table, in turn at its hosts'
+// ports.
 func filled(start func(*session, *lan) error, addresses int) func(*session, *lan) error {
 	return func(b *session, l *lan) error {
 		if err := start(b, l); err != nil {
