@@ -18,7 +18,7 @@ func init() {
 	register("the ends of veth pairs that are ports of the network", havePlane,
 		&attacher{kind: "veth", start: startVeth, open: openVeth})
 	register("the other network interfaces that are ports of the network", nil,
-		&attacher{kind: "grab", start: device.StartPacket, open: openGrab})
+		&attacher{kind: "grab", start: startGrab, open: openGrab})
 }
 
 func register(summary string, can func() bool, a *attacher) {

@@ -64,14 +64,15 @@ type attachment struct {
 
 // holder is what holds the interface besides the device's descriptors.
 type holder interface {
-	// locate finds the interface, wherever it is. ns is open.
+	// locate finds the interface, wherever it is. ns is open. The error is EPERM if it is
+	// out of sight; then f are of the daemon's end of it, if it has one.
 	locate() (ns *netns.NS, f link.Facts, err error)
 	// release ends the hold.
 	release()
 }
 
 // startDevice makes descriptors a port of a network: device.StartTap, startVeth or
-// device.StartPacket.
+// startGrab.
 type startDevice func(*bus.Network, device.Config) (*device.Device, error)
 
 // start makes a, which holds an interface of ns, a port of its network.

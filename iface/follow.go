@@ -29,6 +29,9 @@ func (a *attachment) follow(moved bool) {
 			if !was {
 				a.event("link-moved", "netns=unknown")
 			}
+			if f.Index > 0 {
+				a.device.SetLink(f.Carrier)
+			}
 			return
 		}
 		if err != nil {

@@ -20,8 +20,10 @@ import (
 // and MTU. An outermost tag does not count. What fits reaches the kernel.
 func TestMTU(t *testing.T) {
 	l := newLab(t)
-	veth, _ := nstest.Veth(t, l.ns)
+	veth, far := nstest.Veth(t, l.ns)
 	nstest.Change(t, l.ns, veth, netlink.LinkSetUp)
+	nstest.Change(t, l.ns, far, func(k netlink.Link) error { return netlink.LinkSetMTU(k, 9000) })
+	nstest.Change(t, l.ns, far, netlink.LinkSetUp)
 	tap := nstest.Name()
 	l.attach("tap", tap+" up")
 	l.attach("grab", veth)

@@ -23,7 +23,7 @@ func (a *attachment) makeVeth(name string, ns *netns.NS) error {
 	}
 	v := &veth{plane: pl, port: port}
 	a.holder, a.shortcut = v, fastpath.New(port)
-	if v.watch, _, err = link.Observe(pl.NS(), port.Index(), plugged{a}); err != nil {
+	if v.watch, _, err = link.Observe(pl.NS(), port.Index(), &plugged{a: a}); err != nil {
 		return err
 	}
 	fd, err := unix.FcntlInt(uintptr(port.Tap()), unix.F_DUPFD_CLOEXEC, 0)

@@ -3,6 +3,7 @@ package iface
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -96,9 +97,10 @@ func startVeth(n *bus.Network, c device.Config) (*device.Device, error) {
 	return device.StartVeth(n, c)
 }
 
-// locate is holder's. The kernel tells the index of the other end, and by which id
+// locate is holder's. The kernel tells the index of the host's end, and by which id
 // the plane's namespace knows that one's.
 func (v *veth) locate() (*netns.NS, link.Facts, error) {
+	hidden := -1
 	for range looks {
 		end, err := link.At(v.plane.NS(), v.port.Index())
 		switch {
@@ -106,24 +108,27 @@ func (v *veth) locate() (*netns.NS, link.Facts, error) {
 			return nil, link.Facts{}, err
 		case end.PeerNS < 0:
 			return nil, link.Facts{}, unix.ENODEV // its namespace ends
+		case end.PeerNS == hidden:
+			return nil, end, unix.EPERM
 		}
 		ns, err := netns.Numbered(v.plane.NS(), end.PeerNS)
 		if errors.Is(err, unix.ESRCH) {
-			err = unix.EPERM // nobody can show it to us
+			hidden = end.PeerNS // unless it has gone on meanwhile
+			continue
 		}
 		if err != nil {
 			return nil, link.Facts{}, err
 		}
 		f, err := link.At(ns, end.Peer)
-		if err == nil && f.Kind == "veth" {
+		if err == nil {
 			return ns, f, nil
 		}
 		ns.Close()
-		if err != nil && !errors.Is(err, unix.ENODEV) {
+		if !errors.Is(err, unix.ENODEV) {
 			return nil, link.Facts{}, err
 		}
 	}
-	return nil, link.Facts{}, unix.EPERM
+	return nil, link.Facts{}, unix.EPERM // it is moved all the time
 }
 
 // release is holder's. The pair ends, if it has not.
@@ -135,21 +140,31 @@ func (v *veth) release() {
 }
 
 // plugged is the link.Listener of the daemon's end of a's pair. It hears when the pair
-// has ended, and whether there is a carrier, also while the other end is out of sight.
-type plugged struct{ a *attachment }
+// has ended, and while the other end is out of sight, whether there is a carrier: moving
+// that end takes it away.
+type plugged struct {
+	a       *attachment
+	looking atomic.Bool // somebody is about to look where the other end is
+}
 
-var _ link.Listener = plugged{}
+var _ link.Listener = (*plugged)(nil)
 
-// Changed is link.Listener's. Moving the other end takes its carrier away.
-func (p plugged) Changed(f link.Facts) {
+// Changed is link.Listener's.
+func (p *plugged) Changed(link.Facts) {
 	p.a.mu.Lock()
 	away := p.a.away
 	p.a.mu.Unlock()
-	if away {
-		p.a.device.SetLink(f.Carrier)
-		p.a.Left(false)
+	if away && !p.looking.Swap(true) {
+		go p.look()
 	}
 }
 
+func (p *plugged) look() {
+	p.a.following.Lock() // until a look that is under way has ended
+	p.looking.Store(false)
+	p.a.following.Unlock()
+	p.a.follow(false)
+}
+
 // Left is link.Listener's.
-func (p plugged) Left(bool) { p.a.Left(false) }
+func (p *plugged) Left(bool) { p.a.Left(false) }

@@ -33,7 +33,8 @@ type Config struct {
 type Device struct {
 	*lane.Endpoint
 	fits     fits
-	shortcut Shortcut // nil: none
+	shortcut Shortcut   // nil: none
+	punt     *puntQueue // its driver if it has a Shortcut
 }
 
 // fits tells the longest frame in bytes that may go out of an interface of that
@@ -54,7 +55,7 @@ func join(n *bus.Network, c Config, fits fits, sources []lane.Source) (*Device, 
 	if err != nil {
 		return nil, err
 	}
-	return &Device{e, fits, c.Shortcut}, nil
+	return &Device{Endpoint: e, fits: fits, shortcut: c.Shortcut}, nil
 }
 
 // Port returns the device's port.
@@ -62,7 +63,12 @@ func (d *Device) Port() *bus.Port { return d.Conn().Port() }
 
 // SetLink says whether the interface can pass frames: it is up and has a
 // carrier.
-func (d *Device) SetLink(up bool) { d.Conn().SetLink(up) }
+func (d *Device) SetLink(up bool) {
+	if d.punt != nil {
+		d.punt.down.Store(!up)
+	}
+	d.Conn().SetLink(up)
+}
 
 // SetMTU changes Config.MTU.
 func (d *Device) SetMTU(bytes int) {

@@ -1,6 +1,8 @@
 package device
 
 import (
+	"sync/atomic"
+
 	"ipnfs/bus"
 	"ipnfs/bus/frame"
 	"ipnfs/lane"
@@ -36,19 +38,37 @@ func splicedFits(mtu int) (maxLen int, freeTags frame.Tags) {
 }
 
 func startPunt(n *bus.Network, c Config, fits fits) (*Device, error) {
-	q := &puntQueue{tapQueue{queue{fd: c.Fds[0]}}, c.Shortcut}
+	q := &puntQueue{tapQueue: tapQueue{queue{fd: c.Fds[0]}}, shortcut: c.Shortcut}
 	longest, _ := fits(c.MTU)
 	c.Shortcut.SetMaxLen(longest)
-	return join(n, c, fits, []lane.Source{{FD: q.fd, Driver: q}})
+	d, err := join(n, c, fits, []lane.Source{{FD: q.fd, Driver: q}})
+	if err == nil {
+		d.punt = q
+	}
+	return d, err
 }
 
 // puntQueue is the driver of a punt tap.
 type puntQueue struct {
 	tapQueue
 	shortcut Shortcut
+	// down: what is written gets nowhere. The kernel tells that of the host's end of a pair
+	// only, and not of the interface beside it.
+	down atomic.Bool
 }
 
 var _ lane.Carrier = (*puntQueue)(nil)
+
+// Write is lane.Driver's.
+func (q *puntQueue) Write(t *lane.Turn, frames []frame.Frame) (taken int, err error) {
+	if q.down.Load() {
+		for i := range frames {
+			t.Lost(&frames[i])
+		}
+		return len(frames), nil
+	}
+	return q.tapQueue.Write(t, frames)
+}
 
 // Carried is lane.Carrier's.
 func (q *puntQueue) Carried(frames int) { q.shortcut.Carried(frames) }

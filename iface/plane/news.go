@@ -86,8 +86,8 @@ func (n *news) close() {
 // ask asks a device. It returns false if there is none with that index.
 func (n *news) ask(index int) (s deviceStats, there bool) {
 	request := nl.NewNetlinkRequest(unix.RTM_GETSTATS, 0)
-	request.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: n.question}
 	request.AddData(statsRequest(index))
+	request.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: n.question}
 	answers, err := request.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWSTATS)
 	if err != nil || len(answers) != 1 || len(answers[0]) < sizeofStats {
 		return s, false

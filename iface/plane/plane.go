@@ -6,7 +6,7 @@
 //   - maps.go: what the program and the process share; table.go: where addresses are.
 //   - program.go: the path of a frame, in order; steps.go, size.go, tags.go: its steps.
 //   - slots.go: places and networks; port.go: a port, and how it is treated;
-//     devices.go: what it consists of.
+//     devices.go, remove.go: what it consists of.
 //   - counts.go: what went by a port; news.go: what the kernel tells of its devices.
 //
 // Nothing of it has a name outside of the process, is pinned, or is in a namespace that
@@ -31,6 +31,7 @@ type Plane struct {
 	maps    *maps
 	program *ebpf.Program
 	rtnl    *netlink.Handle // of ns, for any thread
+	remover *remover
 	news    *news
 	slots   slots
 }
@@ -53,6 +54,9 @@ func load() (p *Plane, err error) {
 	err = p.ns.Do(func() error {
 		p.ipv6 = switchOffIPv6() != nil
 		if p.rtnl, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+			return err
+		}
+		if p.remover, err = openRemover(p.rtnl); err != nil {
 			return err
 		}
 		p.news, err = openNews()
@@ -81,6 +85,9 @@ func (p *Plane) unload() {
 	}
 	if p.news != nil {
 		p.news.close()
+	}
+	if p.remover != nil {
+		p.remover.socket.Close()
 	}
 	if p.rtnl != nil {
 		p.rtnl.Close()

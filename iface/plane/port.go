@@ -133,7 +133,8 @@ func (p *Port) Carried(n int) {
 // Close ends the port with all its devices.
 func (p *Port) Close() {
 	p.Revoke() // of a device that has gone nothing is counted
-	p.plane.removeDevices(p.slot, p.tap)
+	p.plane.remover.remove(p.slot)
+	closeTap(p.tap)
 	counts := p.Counts()
 	p.mu.Lock()
 	p.closed, p.final = true, counts

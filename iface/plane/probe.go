@@ -34,7 +34,7 @@ func explain(err error) error {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return fail.Errorf(fail.Denied, "ipnfs may not load programs or make interfaces here, which takes CAP_SYS_ADMIN and CAP_NET_ADMIN: %v", err)
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
-		return fail.Errorf(fail.Unsupported, "this kernel lacks TCX (Linux 6.6, CONFIG_NET_XGRESS), veth or the bpf system call: %v", err)
+		return fail.Errorf(fail.Unsupported, "this kernel lacks veth, the ingress qdisc, its bpf filters or what these call (CONFIG_VETH, NET_SCH_INGRESS, NET_CLS_BPF): %v", err)
 	}
 	return fail.Errorf(fail.Unsupported, "%v", err)
 }

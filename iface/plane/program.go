@@ -45,7 +45,7 @@ const tagPresent = 1 << 16
 const (
 	skbLen, skbVLANPresent, skbVLANTCI, skbVLANProto       = 0, 20, 24, 28
 	skbIndex, skbData, skbDataEnd, skbGSOSize              = 40, 76, 80, 176
-	tcxDrop                                          int32 = 2 // TCX_DROP of linux/bpf.h
+	actDrop                                          int32 = 2 // TC_ACT_SHOT of linux/pkt_cls.h
 )
 
 // steps are the program, in order.
@@ -66,11 +66,14 @@ func (m *maps) steps() []asm.Instructions {
 	}
 }
 
+// programName is what the program and its filters are called. The kernel takes 15 bytes.
+const programName = "ipnfs_forward"
+
 // newProgram loads a program. It needs no right to call functions that the kernel has
 // under the GPL only.
 func newProgram(steps []asm.Instructions) (*ebpf.Program, error) {
 	return ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name:         "ipnfs_forward",
+		Name:         programName,
 		Type:         ebpf.SchedCLS,
 		Instructions: slices.Concat(steps...),
 		License:      "BSD",

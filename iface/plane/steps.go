@@ -207,7 +207,7 @@ func (m *maps) punt() asm.Instructions {
 func (m *maps) overrun() asm.Instructions {
 	return slices.Concat(step("overrun", m.cell(onSlot)...), count(countOverrun, lengthThen()),
 		step("drop",
-			asm.Mov.Imm(asm.R0, tcxDrop),
+			asm.Mov.Imm(asm.R0, actDrop),
 			asm.Return(),
 		))
 }
