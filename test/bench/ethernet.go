@@ -70,13 +70,15 @@ func (b *session) compare(candidates []netSwitch, list func(columns []string) []
 	for _, s := range present {
 		columns = append(columns, s.name)
 	}
-	tests := slices.DeleteFunc(list(columns), func(t test) bool { return !b.measure.match(t.name()) })
+	unwanted := func(t test) bool { return !b.measure.match(t.name()) }
+	tests := slices.DeleteFunc(list(columns), unwanted)
 	for round := range b.options.rounds {
 		b.switchRound(round, present, tests)
 	}
-	for _, once := range more {
-		b.switchRound(0, present, once(columns))
-		tests = append(tests, once(columns)...)
+	for _, list := range more {
+		once := slices.DeleteFunc(list(columns), unwanted)
+		b.switchRound(0, present, once)
+		tests = append(tests, once...)
 	}
 	if b.ctx.Err() == nil {
 		fmt.Print(b.report(tests, float64(b.tcpSeconds())))
