@@ -15,7 +15,7 @@ const (
 // Their notes.
 var (
 	switchNote = fmt.Sprintf("Hosts in network namespaces, MTU 1500, nothing pinned. bridge: the kernel's, with veth pairs. vde: vde_switch "+
-		"with its own taps. ovs-tap-tso: Open vSwitch's datapath in user space, taps with TSO. TCP: iperf3, the kernel's default congestion "+
+		"with its own taps. ovs-tap-tso: Open vSwitch's datapath in user space, taps with TSO. ipnfs: taps; -veth, -grab: by these files. TCP: iperf3, the kernel's default congestion "+
 		"control. CPU: busy time of all CPUs together; \"switch\": of the switch's own processes. Frames: packet sockets, one direction, up to 64 "+
 		"frames a call; the highest rate of which at most 0.1 %% is lost; sizes count the FCS, which is not sent. Ping: %d, every %s s; it "+
 		"counts whole microseconds. \"x\": median of the ratios to the bridge in the same round.", pings, pingInterval)
@@ -59,7 +59,11 @@ func (b *session) ethernet() {
 	if b.profile {
 		more = append(more, profileTests)
 	}
-	b.compare(switches, switchTests, more...)
+	candidates := slices.Clone(switches)
+	if b.chosen("ipnfs-veth") && b.lacksVeth() != "" {
+		candidates = slices.DeleteFunc(candidates, func(s netSwitch) bool { return s.name == "ipnfs-veth" })
+	}
+	b.compare(candidates, switchTests, more...)
 }
 
 // compare does the tests with all candidates in each round, and more tests once, and reports.

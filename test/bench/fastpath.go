@@ -64,9 +64,6 @@ func tcpRows(title string) []row {
 // fastpath is the part of that name.
 func (b *session) fastpath() {
 	why := b.lacksVeth()
-	if why != "" {
-		fmt.Printf("Absent in the tables of the fast path: all veths of ipnfs (%s).\n\n", why)
-	}
 	none := func([]string) []test { return nil }
 	chapters := []struct {
 		candidates  []netSwitch
@@ -115,9 +112,16 @@ func veths(settings ...string) func(*session, *lan) error {
 	}
 }
 
-// lacksVeth says why veths of ipnfs are not measured: the kernel forwards nothing of theirs here.
-// It is empty if they are.
-func (b *session) lacksVeth() string {
+// lacksVeth tries whether veths of ipnfs can be measured. If not, since the kernel forwards nothing
+// of theirs here, it reports and returns why.
+func (b *session) lacksVeth() (why string) {
+	if why = b.tryVeth(); why != "" {
+		fmt.Printf("Absent: all veths of ipnfs (%s).\n\n", why)
+	}
+	return why
+}
+
+func (b *session) tryVeth() (why string) {
 	if b.bin == "" {
 		return "no -bin"
 	}
@@ -133,7 +137,7 @@ func (b *session) lacksVeth() string {
 	if err != nil {
 		return err.Error()
 	}
-	_, why, _ := strings.Cut(string(text), "path=user")
+	_, why, _ = strings.Cut(string(text), "path=user")
 	why, _, found := strings.Cut(why, "\n")
 	if found {
 		return "path=user" + why

@@ -23,6 +23,7 @@ var switches = []netSwitch{
 	{"vde", []string{"vde_switch"}, (*session).startVDE},
 	{"ovs-tap-tso", []string{"ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-vsctl"}, (*session).startOVS},
 	{"ipnfs-grab", nil, (*session).startGrab},
+	{"ipnfs-veth", nil, veths()},
 	{"ipnfs", nil, (*session).startIPNFS},
 }
 
