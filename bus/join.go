@@ -109,6 +109,10 @@ func (n *Network) joinLocked(c *Conn, p *Port, o JoinOptions) {
 	if joiner, ok := n.policy.(policy.Joiner); ok && len(p.conns) == 1 {
 		joiner.Join(p)
 	}
+	if _, ok := c.ep.(Bypasser); ok {
+		n.bypassers.Add(1)
+	}
+	n.bypassPortLocked(p)
 	if n.listening.Load() > 0 {
 		info := ConnInfo{o.Info, o.Recv, o.Send}
 		n.eventLocked("port-joined", "port=%d kind=%s rights=%s uid=%d pid=%d comm=%s",

@@ -50,6 +50,9 @@ func (n *Network) closeLocked(c *Conn) {
 	}
 	c.closed = true
 	left := n.detachLocked(c)
+	if _, ok := c.ep.(Bypasser); ok {
+		n.bypassers.Add(-1)
+	}
 	n.park.forget(c)
 	if i := slices.Index(n.leaving, c); i >= 0 {
 		n.leaving = slices.Delete(n.leaving, i, i+1)
@@ -119,6 +122,7 @@ func (n *Network) detachLocked(c *Conn) bool {
 	p.setConnsLocked(slices.Delete(slices.Clone(p.conns), i, i+1))
 	if len(p.conns) > 0 {
 		n.bus.returnPort()
+		n.bypassPortLocked(p)
 	} else {
 		if joiner, ok := n.policy.(policy.Joiner); ok {
 			joiner.Leave(p)
@@ -134,6 +138,9 @@ func (n *Network) detachLocked(c *Conn) bool {
 // +checklocks:n.mu
 func (n *Network) freePortLocked(p *Port) {
 	n.ports[p.number-1] = nil
+	if p.mirrored != nil {
+		n.bypassLocked()
+	}
 	n.lowest = min(n.lowest, p.number-1)
 	n.used--
 	n.bus.returnPort()

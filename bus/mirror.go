@@ -50,6 +50,7 @@ func (p *Port) SetMirror(numbers []int) error {
 		p.mirrored = &list
 	}
 	n.invalidateLocked()
+	n.bypassLocked()
 	n.eventLocked("mirror", "port=%d of=%s", p.number, strings.ReplaceAll(strings.Trim(fmt.Sprint(list), "[]"), " ", ","))
 	n.mu.Unlock()
 	n.ease() // who waits for room at a mirror need not any more

@@ -35,6 +35,7 @@ type Network struct {
 	observers atomic.Pointer[[]Observer] // nil: none
 	ticks     atomic.Bool                // the policy is a Ticker
 	ticking   atomic.Bool                // Tick is at it
+	bypassers atomic.Int32               // conns whose endpoint is a Bypasser
 
 	// These are written under mu, but the name: that is under Bus.mu.
 	name  atomic.Pointer[string]
@@ -287,6 +288,7 @@ func (n *Network) startPolicyLocked(p policy.Policy, spec string, done func()) {
 			joiner.Join(port)
 		}
 	}
+	n.bypassLocked()
 }
 
 // +checklocks:n.mu

@@ -44,9 +44,10 @@ func (n *Network) observe(change func([]Observer) []Observer) {
 	}
 	if all = change(all); len(all) == 0 {
 		n.observers.Store(nil)
-		return
+	} else {
+		n.observers.Store(&all)
 	}
-	n.observers.Store(&all)
+	n.bypassLocked()
 }
 
 // showCarried shows frames i to j to those who want to see them.

@@ -84,6 +84,7 @@ func (p *Port) SetStage(rank Rank, s Stage) error {
 			old.Leave(c)
 		}
 	}
+	n.bypassLocked()
 	n.mu.Unlock()
 	n.after() // who waits for room may go elsewhere now
 	return nil

@@ -116,15 +116,21 @@ type Passed struct {
 	Frames, Bytes           uint64 // sent
 	Received, ReceivedBytes uint64
 	Lost                    uint64 // meant for the port, but its device did not take them
+	Overrun, OverrunBytes   uint64 // sent, but lost on their way here
 }
 
-// Add counts what went by elsewhere since it was last called. What comes after
-// the connection has left is counted nowhere.
+// Add counts what went by elsewhere since it was last called. What turns out to have
+// been counted wrongly is taken back by numbers below zero, modulo 1<<64. What comes
+// after the connection has left is counted nowhere.
 func (c *Conn) Add(p Passed) {
-	c.out.frames.Add(p.Frames)
-	c.out.bytes.Add(p.Bytes)
+	c.out.frames.Add(p.Frames + p.Overrun)
+	c.out.bytes.Add(p.Bytes + p.OverrunBytes)
+	c.out.barred[frame.DropOverrun].Add(p.Overrun)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if back := -p.Received; int64(back) > 0 && c.got.delivered < back {
+		return // they were counted before a reset
+	}
 	c.got.offered += p.Received + p.Lost
 	c.got.delivered += p.Received
 	c.got.deliveredBytes += p.ReceivedBytes
@@ -158,6 +164,7 @@ func (c *Conn) stats(reset bool) Stats {
 // Stats returns the counters of the network, those of ports that have left
 // included.
 func (n *Network) Stats() Stats {
+	n.countPassed(nil)
 	n.lock()
 	defer n.mu.Unlock()
 	s := n.departed
@@ -184,6 +191,7 @@ func (n *Network) Stats() Stats {
 
 // ResetStats sets all counters of the network and its ports to zero.
 func (n *Network) ResetStats() {
+	n.countPassed(nil)
 	n.lock()
 	defer n.mu.Unlock()
 	n.departed = Stats{}
@@ -198,6 +206,7 @@ func (n *Network) ResetStats() {
 
 // Stats returns the counters of the port since it got its number.
 func (p *Port) Stats() Stats {
+	p.net.countPassed(p)
 	p.net.lock()
 	defer p.net.mu.Unlock()
 	var s Stats
@@ -214,6 +223,7 @@ func (p *Port) Stats() Stats {
 // ResetStats sets the port's counters to zero; the network's keep the sum.
 func (p *Port) ResetStats() {
 	n := p.net
+	n.countPassed(p)
 	n.lock()
 	defer n.mu.Unlock()
 	for _, c := range p.conns {

@@ -14,7 +14,7 @@ func TestStatsNames(t *testing.T) {
 		names = append(names, line.Name)
 	}
 	want := "frames bytes refused_too_long offered received received_bytes queued queued_bytes drop_nobody " +
-		"drop_full drop_displaced drop_memory drop_too_long drop_left drop_device drop_vlan drop_stp drop_storm drop_isolated drop_filtered drop_malformed drop_loop"
+		"drop_full drop_displaced drop_memory drop_too_long drop_left drop_device drop_vlan drop_stp drop_storm drop_isolated drop_filtered drop_malformed drop_loop drop_overrun"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("scripts know the names\n%s, now they are\n%s", want, got)
 	}

@@ -15,8 +15,10 @@ import (
 func init() {
 	register("the taps that are ports of the network", haveTun,
 		&attacher{kind: "tap", start: device.StartTap, open: openTap})
+	register("the ends of veth pairs that are ports of the network", havePlane,
+		&attacher{kind: "veth", start: startVeth, open: openVeth})
 	register("the other network interfaces that are ports of the network", nil,
-		&attacher{kind: "grab", start: device.StartPacket, open: openGrab})
+		&attacher{kind: "grab", start: startGrab, open: openGrab})
 }
 
 func register(summary string, can func() bool, a *attacher) {
@@ -28,7 +30,7 @@ func register(summary string, can func() bool, a *attacher) {
 // haveTun tells whether taps can be made.
 func haveTun() bool { return unix.Access("/dev/net/tun", unix.F_OK) == nil }
 
-// attacher serves one file.
+// attacher serves one file, tap, veth or grab of a network.
 type attacher struct {
 	kind  string
 	start startDevice

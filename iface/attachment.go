@@ -9,6 +9,7 @@ import (
 
 	"ipnfs/bus"
 	"ipnfs/iface/device"
+	"ipnfs/iface/fastpath"
 	"ipnfs/iface/link"
 	"ipnfs/iface/netns"
 )
@@ -32,6 +33,10 @@ type attachment struct {
 	// Set before start.
 	join bus.JoinOptions // which port, and how it is set up
 	pins bool            // it keeps the namespace alive that it was attached in
+	// shortcut is how the kernel forwards for it; nil: not at all, noPlane says why not
+	// if it might.
+	shortcut *fastpath.Port
+	noPlane  string
 
 	// Set by start, and not changed after ready is closed.
 	fds  []int        // that the device does not own yet
@@ -59,14 +64,15 @@ type attachment struct {
 
 // holder is what holds the interface besides the device's descriptors.
 type holder interface {
-	// locate finds the interface, wherever it is. ns is open.
+	// locate finds the interface, wherever it is. ns is open. The error is EPERM if it is
+	// out of sight; then f are of the daemon's end of it, if it has one.
 	locate() (ns *netns.NS, f link.Facts, err error)
 	// release ends the hold.
 	release()
 }
 
-// startDevice makes descriptors a port of a network: device.StartTap or
-// device.StartPacket.
+// startDevice makes descriptors a port of a network: device.StartTap, startVeth or
+// startGrab.
 type startDevice func(*bus.Network, device.Config) (*device.Device, error)
 
 // start makes a, which holds an interface of ns, a port of its network.
@@ -75,10 +81,11 @@ func (a *attachment) start(start startDevice, ns *netns.NS) error {
 	info.Kind, info.Detail, info.Since = a.kind, a.known().Name, time.Now()
 	a.join.Info = info
 	var err error
-	a.device, err = start(a.net, device.Config{
-		Fds: a.fds, MTU: a.known().MTU, Join: a.join, Ended: func(string) { a.end(lost) },
-	})
-	if err != nil {
+	c := device.Config{Fds: a.fds, MTU: a.known().MTU, Join: a.join, Ended: func(string) { a.end(lost) }}
+	if a.shortcut != nil {
+		c.Shortcut = a.shortcut
+	}
+	if a.device, err = start(a.net, c); err != nil {
 		return err
 	}
 	a.fds = nil
@@ -91,6 +98,20 @@ func (a *attachment) start(start startDevice, ns *netns.NS) error {
 		}
 	}
 	return a.publish()
+}
+
+// configure tells the interface what it was made with, and asks what it is then.
+func (a *attachment) configure(ns *netns.NS, c link.Config) error {
+	f := a.known()
+	var err error
+	if a.undo, err = link.Configure(ns, f, c); err != nil {
+		return err
+	}
+	if f, err = link.At(ns, f.Index); err != nil {
+		return err
+	}
+	a.know(f)
+	return nil
 }
 
 // observe watches the interface where it is now.
@@ -178,6 +199,9 @@ func (a *attachment) clear(why cause) {
 	if a.device != nil {
 		if why != detached {
 			a.tellEnd(why)
+		}
+		if a.shortcut != nil {
+			a.shortcut.Leave()
 		}
 		a.device.Close()
 	}

@@ -2,6 +2,7 @@ package iface
 
 import (
 	"os/user"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -26,6 +27,14 @@ type tapCommand struct {
 	queues  int
 }
 
+// vethCommand is what a line for veth asks.
+type vethCommand struct {
+	port   bus.JoinOptions
+	name   string
+	netns  string // empty: the caller's own
+	config link.Config
+}
+
 // grabCommand is what a line for grab asks.
 type grabCommand struct {
 	port  bus.JoinOptions
@@ -34,7 +43,7 @@ type grabCommand struct {
 	share bool   // "copy": the host goes on seeing the frames
 }
 
-// Limits of a tap. What it carries, with the Ethernet header, is at most 65535
+// Limits of a tap, and of a veth, which has one behind it. What it carries, with the Ethernet header, is at most 65535
 // bytes (drivers/net/tun.c), and IPv4 needs 68 (RFC 791).
 const (
 	minMTU    = 68
@@ -45,26 +54,48 @@ const (
 func parseTap(command string) (*tapCommand, error) {
 	c := &tapCommand{queues: 1}
 	var err error
-	c.name, c.port, err = parse(command, words.Options{
-		words.One("netns", &c.netns, words.Text),
-		{Key: "mac", Value: true, Set: func(value string) error {
-			mac, err := words.MAC("mac", value)
-			c.config.MAC = mac[:]
-			return err
-		}},
-		words.One("mtu", &c.config.MTU, words.Between(minMTU, maxMTU)),
-		{Key: "addr", Value: true, Many: true, Set: func(value string) error {
-			p, err := words.CIDR("addr", value)
-			c.config.Addrs = append(c.config.Addrs, p)
-			return err
-		}},
-		words.Flag("up", &c.config.Up),
+	c.name, c.port, err = parse(command, append(madeOptions(&c.netns, &c.config),
 		words.One("owner", &c.owner, parseUser),
 		words.One("group", &c.group, parseGroup),
 		words.Flag("persist", &c.persist),
 		words.One("queues", &c.queues, words.Between(1, maxQueues)),
-	})
+	))
 	return c, err
+}
+
+// ofTapsAlone are the options of tap that veth does not take.
+var ofTapsAlone = []string{"owner", "group", "persist", "queues"}
+
+func parseVeth(command string) (*vethCommand, error) {
+	c := &vethCommand{}
+	var err error
+	c.name, c.port, err = parse(command, madeOptions(&c.netns, &c.config))
+	for _, s := range c.port.Setup {
+		if slices.Contains(ofTapsAlone, s.Name) {
+			return nil, fail.Errorf(fail.Invalid, "%s is an option of tap: a veth is nobody's, ends with its port, and needs no queues. It takes %s", s.Name, c.port.Words)
+		}
+	}
+	return c, err
+}
+
+// madeOptions are those of an interface that is made: where it is to be, and what it
+// is told.
+func madeOptions(where *string, config *link.Config) words.Options {
+	return words.Options{
+		words.One("netns", where, words.Text),
+		{Key: "mac", Value: true, Set: func(value string) error {
+			mac, err := words.MAC("mac", value)
+			config.MAC = mac[:]
+			return err
+		}},
+		words.One("mtu", &config.MTU, words.Between(minMTU, maxMTU)),
+		{Key: "addr", Value: true, Many: true, Set: func(value string) error {
+			p, err := words.CIDR("addr", value)
+			config.Addrs = append(config.Addrs, p)
+			return err
+		}},
+		words.Flag("up", &config.Up),
+	}
 }
 
 func parseGrab(command string) (*grabCommand, error) {

@@ -1,6 +1,7 @@
 package iface
 
 import (
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 // The options that a refusal of an unknown one tells.
 const (
 	tapUsage  = "port=, name=, netns=, mac=, mtu=, addr=, up, owner=, group=, persist, queues="
+	vethUsage = "port=, name=, netns=, mac=, mtu=, addr=, up"
 	grabUsage = "port=, name=, netns=, copy"
 )
 
@@ -40,6 +42,37 @@ func TestParseTap(t *testing.T) {
 	}
 	if c, err := parseTap("tap0 owner=root group=root"); err != nil || *c.owner != 0 || *c.group != 0 {
 		t.Errorf("names are read as %+v, %v", c, err)
+	}
+}
+
+func TestParseVeth(t *testing.T) {
+	for command, want := range map[string]vethCommand{
+		"eth0":             {name: "eth0"},
+		"eth0 netns=/a=b":  {name: "eth0", netns: "/a=b"},
+		"eth0 up mtu=9000": {name: "eth0", config: link.Config{Up: true, MTU: 9000}},
+		"eth0 mac=02:00:00:00:00:01 addr=10.0.0.1/24 addr=fd00::1/64": {name: "eth0", config: link.Config{
+			MAC: []byte{2, 0, 0, 0, 0, 1}, Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("fd00::1/64")},
+		}},
+	} {
+		want.port = bus.JoinOptions{Make: true, Alone: true, Words: vethUsage}
+		if got, err := parseVeth(command); err != nil || !reflect.DeepEqual(*got, want) {
+			t.Errorf("%q is read as %+v, %v; want %+v", command, got, err, want)
+		}
+	}
+	// What only a tap has is refused, and says so.
+	for _, option := range []string{"owner=5", "group=root", "persist", "queues=2"} {
+		_, err := parseVeth("eth0 up " + option)
+		if fail.KindOf(err) != fail.Invalid || !strings.Contains(err.Error(), "is an option of tap") || !strings.Contains(err.Error(), vethUsage) {
+			t.Errorf("%s: error %v", option, err)
+		}
+	}
+	for command, kind := range map[string]fail.Kind{
+		"": fail.Invalid, "eth%d": fail.Invalid, "eth0 mtu=67": fail.Range, "eth0 mtu=65522": fail.Range,
+		"eth0 mac=01:00:00:00:00:01": fail.Invalid, "eth0 addr=10.0.0.1": fail.Invalid, "eth0 up up": fail.Invalid,
+	} {
+		if _, err := parseVeth(command); fail.KindOf(err) != kind {
+			t.Errorf("%q: error %v of kind %d, want kind %d", command, err, fail.KindOf(err), kind)
+		}
 	}
 }
 

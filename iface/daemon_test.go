@@ -18,8 +18,8 @@ import (
 // things and then wait, as a daemon does: FILE COMMAND, one a line.
 const daemonCommands = "IPNFS_TEST_DAEMON"
 
-// daemon is what that process does. It answers each line with the first of its
-// taps.
+// daemon is what that process does. It answers each line, a FILE, with the first that
+// is attached by that.
 func daemon(commands string) {
 	b := bus.New(bus.DefaultLimits())
 	n, err := b.Create("lan", "broadcast", bus.Access{}, bus.Access{})
@@ -36,7 +36,7 @@ func daemon(commands string) {
 	}
 	fmt.Println("ready")
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		first, _, _ := strings.Cut(bus.AttacherOf("tap").List(n), "\n")
+		first, _, _ := strings.Cut(bus.AttacherOf(in.Text()).List(n), "\n")
 		fmt.Println(first)
 	}
 }

@@ -1,5 +1,5 @@
 // Package iface makes network interfaces ports of a network. It serves the
-// files tap and grab: it registers a bus.Attacher for each.
+// files tap, veth and grab: it registers a bus.Attacher for each.
 //
 //   - command.go, option.go: what may be written to the files.
 //   - caller.go: who wrote it, and what he may do; turn.go: one
@@ -8,10 +8,12 @@
 //   - attachment.go: one interface that is a port, from attach to its end;
 //     follow.go when it moves, report.go what is told of it.
 //   - tap.go, maketap.go, queue.go: taps.
+//   - veth.go, makeveth.go: ends of veth pairs.
 //   - grab.go, packet.go, tcx.go: grabbed interfaces.
 //
 // Beside it, netns finds namespaces and works in them, link tells of interfaces
-// and watches them, and device carries the frames.
+// and watches them, and device carries the frames. What the kernel forwards by itself
+// is in plane, and what it may, in fastpath.
 //
 // # Taps
 //
@@ -28,6 +30,15 @@
 // A tap that persists gets its offloads cleared when it is released. If the
 // process is killed it keeps them, and a next user who knows no virtio-net
 // headers must clear them himself (TUNSETOFFLOAD), as QEMU does.
+//
+// # Veths
+//
+// One end of a pair is the host's, and the other one lies in the plane's namespace, beside
+// the tap by which we get what the kernel does not forward. That end is ours for sure: it
+// goes when the other one goes, has a carrier when that one is up, and tells the index of
+// that one and the id of its namespace. So the host's end is found wherever it was moved,
+// if a name or a process shows us the namespace of that id; and its end is noticed also
+// where none does. Nothing of ours keeps alive the namespace that it is in.
 //
 // # Rights
 //

@@ -23,9 +23,15 @@ func (a *attachment) follow(moved bool) {
 		ns, f, err := a.holder.locate()
 		if errors.Is(err, unix.EPERM) {
 			a.mu.Lock()
+			was := a.away
 			a.away = true
 			a.mu.Unlock()
-			a.event("link-moved", "netns=unknown")
+			if !was {
+				a.event("link-moved", "netns=unknown")
+			}
+			if f.Index > 0 {
+				a.device.SetLink(f.Carrier)
+			}
 			return
 		}
 		if err != nil {
@@ -48,7 +54,7 @@ func (a *attachment) follow(moved bool) {
 // returns false if it has gone on from there.
 func (a *attachment) moveTo(ns *netns.NS, f link.Facts) bool {
 	a.mu.Lock()
-	same := a.ns == ns.ID() && a.facts.Index == f.Index
+	same := !a.away && a.ns == ns.ID() && a.facts.Index == f.Index
 	a.mu.Unlock()
 	if same {
 		return true

@@ -6,7 +6,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ipnfs/bus"
 	"ipnfs/bus/fail"
+	"ipnfs/iface/device"
+	"ipnfs/iface/fastpath"
 	"ipnfs/iface/link"
 	"ipnfs/iface/netns"
 )
@@ -18,6 +21,7 @@ type grabbed struct {
 	control int // a duplicate of the socket; -1: none
 	index   int
 	hidden  io.Closer // nil: the host sees the frames too
+	beside  *beside   // nil: its frames come by the socket
 }
 
 // openGrab is attacher.open.
@@ -50,7 +54,7 @@ func (a *attachment) grab(o *grabCommand, ns *netns.NS) error {
 	}
 	h := &grabbed{control: -1, index: f.Index}
 	a.holder, a.pins = h, true
-	return ns.Do(func() error {
+	err = ns.Do(func() error {
 		fd, err := openPacket(f.Index)
 		if err != nil {
 			return err
@@ -61,14 +65,52 @@ func (a *attachment) grab(o *grabCommand, ns *netns.NS) error {
 		}
 		if o.share {
 			a.options = " copy"
-			if _, err := ingress(f.Index); fail.KindOf(err) != 0 {
-				return err
+			_, err = ingress(f.Index)
+			if fail.KindOf(err) == 0 {
+				err = nil // without TCX nobody has grabbed it
 			}
-		} else if h.hidden, err = hide(f.Index); err != nil {
 			return err
 		}
-		return bindPacket(fd, f.Index)
+		h.hidden, err = hide(f.Index)
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	if o.share {
+		a.noPlane = "copy"
+	} else if err := a.splice(h, ns); err != nil {
+		a.noPlane = err.Error()
+	}
+	if h.beside != nil {
+		return nil
+	}
+	return ns.Do(func() error { return bindPacket(a.fds[0], f.Index) })
+}
+
+// splice lets the kernel forward for the interface, so that its frames do not come by
+// the socket, which keeps it promiscuous still. If that cannot be nothing has changed.
+func (a *attachment) splice(h *grabbed, ns *netns.NS) error {
+	b, err := newBeside(ns, a.known(), a)
+	if err != nil {
+		return err
+	}
+	fd, err := unix.FcntlInt(uintptr(b.port.Tap()), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		b.close()
+		return err
+	}
+	closeAll(a.fds)
+	h.beside, a.fds, a.shortcut = b, []int{fd}, fastpath.New(b.port)
+	return nil
+}
+
+// startGrab is attacher.start.
+func startGrab(n *bus.Network, c device.Config) (*device.Device, error) {
+	if c.Shortcut == nil {
+		return device.StartPacket(n, c)
+	}
+	return device.StartSpliced(n, c)
 }
 
 // findGrab finds the interface, which must be one that a bridge would take
@@ -120,6 +162,9 @@ func (g *grabbed) locate() (*netns.NS, link.Facts, error) {
 
 // release is holder's.
 func (g *grabbed) release() {
+	if g.beside != nil {
+		g.beside.close()
+	}
 	if g.hidden != nil {
 		_ = g.hidden.Close()
 	}

@@ -61,7 +61,7 @@ func TestPortOptions(t *testing.T) {
 	if _, err := l.Net.Reserve(7); err != nil {
 		t.Fatal(err)
 	}
-	for file, name := range map[string]string{"tap": "lnk0", "grab": veth} {
+	for file, name := range map[string]string{"tap": "lnk0", "veth": "lnk0", "grab": veth} {
 		for _, port := range []string{"7", "12"} {
 			number := map[string]int{"7": 7, "12": 12}[port]
 			line := l.attach(file, name+" port="+port+" pvid=10 vlans=20,30-31 name=uplink storm=broadcast=5 storm=multicast=6 stp=edge=off")
@@ -113,6 +113,7 @@ func TestPortOptionsRefused(t *testing.T) {
 		"name=" + strings.Repeat("x", 129): fail.Range,
 	} {
 		l.want(kind, l.root, "tap", "lnk0 up "+options)
+		l.want(kind, l.root, "veth", "lnk0 up "+options)
 		l.want(kind, l.root, "grab", veth+" "+options)
 	}
 	if lines := events.Lines(); len(lines) != 0 {
@@ -178,6 +179,9 @@ func TestReservedPortWaits(t *testing.T) {
 	nstest.Delete(name)
 	ns.Close()
 	check("its namespace ended")
+	l.attach("veth", "lnk0 port=7")
+	nstest.Change(t, l.ns, "lnk0", netlink.LinkDel)
+	check("a veth, deleted")
 	veth, _ := nstest.Veth(t, l.ns)
 	l.attach("grab", veth+" port=7")
 	nstest.Change(t, l.ns, veth, netlink.LinkDel)

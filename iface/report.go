@@ -21,6 +21,9 @@ func (a *attachment) Changed(f link.Facts) {
 	}
 	if f.MTU != before.MTU {
 		a.device.SetMTU(f.MTU)
+		if v, ok := a.holder.(*veth); ok {
+			v.resized(f.MTU)
+		}
 		a.event("link-mtu", "mtu=%d", f.MTU)
 	}
 	switch was, is := state(before), state(f); {
@@ -53,6 +56,7 @@ func (a *attachment) event(name, format string, args ...any) {
 
 // line is what List shows.
 func (a *attachment) line(names map[netns.ID]string) string {
+	path := a.path()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var b strings.Builder
@@ -66,7 +70,23 @@ func (a *attachment) line(names map[netns.ID]string) string {
 	if f.Tun.Persist {
 		b.WriteString(" persist")
 	}
+	b.WriteString(path)
 	return b.String()
+}
+
+// path is how frames go, as List shows it; empty: never but by user space.
+func (a *attachment) path() string {
+	why := a.noPlane
+	switch {
+	case a.shortcut != nil:
+		why = a.shortcut.Path()
+	case why == "":
+		return ""
+	}
+	if why == "" {
+		return " path=kernel"
+	}
+	return " path=user " + fail.Quote(why)
 }
 
 // label is how a namespace is shown: by its name, or else by its number.

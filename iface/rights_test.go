@@ -87,6 +87,9 @@ func TestRights(t *testing.T) {
 	for _, command := range []string{veth, veth + " copy", "lnkmine", "lnknone", "lo netns=/etc/shadow"} {
 		l.want(fail.Denied, u, "grab", command)
 	}
+	for _, command := range []string{"lnknew", veth, "lnkmine", "lnknew netns=/etc/shadow"} {
+		l.want(fail.Denied, u, "veth", command)
+	}
 	l.want(fail.Denied, outside(u), "tap", "lnkmine")
 	if got := facts(t, l.ns, "lnkmine"); fmt.Sprint(got) != fmt.Sprint(before) {
 		t.Errorf("refusals left %+v of %+v", got, before)

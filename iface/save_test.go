@@ -26,6 +26,7 @@ func TestSave(t *testing.T) {
 	for file, c := range map[string]struct{ name, command, port, options string }{
 		"tap": {"lnk0", " mac=02:00:00:00:00:01 pvid=10 addr=10.9.9.1/24 storm=broadcast=5 name=uplink addr=10.9.9.2/24 mtu=1400 up queues=2",
 			" port=1", " mac=02:00:00:00:00:01 addr=10.9.9.1/24 addr=10.9.9.2/24 mtu=1400 up queues=2"},
+		"veth": {"lnk0", " addr=10.9.9.1/24 port=5 isolated=on mtu=1400 up", " port=5", " addr=10.9.9.1/24 mtu=1400 up"},
 		"grab": {veth, " copy isolated=on port=7 netns=" + l.host, " port=7", " copy"},
 	} {
 		l.attach(file, c.name+c.command)

@@ -69,14 +69,12 @@ func (a *attachment) openTap(c *caller, o *tapCommand, ns *netns.NS) error {
 
 // setUpTap does what the options ask, but for what cannot be undone.
 func (a *attachment) setUpTap(o *tapCommand, ns *netns.NS) error {
-	f := a.known()
-	var err error
-	if a.undo, err = link.Configure(ns, f, o.config); err != nil {
+	if err := a.configure(ns, o.config); err != nil {
 		return err
 	}
 	t := a.holder.(*tap)
 	a.last = func() error { return t.admit(o.owner, o.group) }
-	if o.persist && !f.Tun.Persist {
+	if o.persist && !a.known().Tun.Persist {
 		if err := unix.IoctlSetInt(t.control, unix.TUNSETPERSIST, 1); err != nil {
 			return fmt.Errorf("persist: %w", err)
 		}
@@ -86,10 +84,6 @@ func (a *attachment) setUpTap(o *tapCommand, ns *netns.NS) error {
 			_ = unix.IoctlSetInt(t.control, unix.TUNSETPERSIST, 0)
 		}
 	}
-	if f, err = link.At(ns, f.Index); err != nil {
-		return err
-	}
-	a.know(f)
 	return nil
 }
 

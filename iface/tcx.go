@@ -2,6 +2,7 @@ package iface
 
 import (
 	"errors"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -35,14 +36,19 @@ func hide(index int) (link.Link, error) {
 		if err != nil {
 			return nil, explain(err)
 		}
-		l, err := link.AttachTCX(link.TCXOptions{
-			Interface: index, Program: program, Attach: ebpf.AttachTCXIngress,
-			Anchor: link.Head(), ExpectedRevision: others.Revision,
-		})
+		l, err := attachFirst(program, index, ebpf.AttachTCXIngress, others.Revision)
 		if !errors.Is(err, unix.ESTALE) { // another program came or went meanwhile
 			return l, explain(err)
 		}
 	}
+}
+
+// attachFirst attaches a program before all others at an interface, if the list of these
+// is the revision still; 0: any.
+func attachFirst(p *ebpf.Program, index int, where ebpf.AttachType, revision uint64) (link.Link, error) {
+	return link.AttachTCX(link.TCXOptions{
+		Interface: index, Program: p, Attach: where, Anchor: link.Head(), ExpectedRevision: revision,
+	})
 }
 
 // newHider loads the program of hide.
@@ -54,6 +60,16 @@ func newHider() (*ebpf.Program, error) {
 		License:      "BSD",
 	})
 }
+
+// mayLoad tells whether the kernel lets this process load programs for network devices.
+var mayLoad = sync.OnceValue(func() bool {
+	program, err := newHider()
+	if err != nil {
+		return false
+	}
+	closeProgram(program)
+	return true
+})
 
 // isHider tells whether a program is that of hide, in whichever process.
 func isHider(info *ebpf.ProgramInfo) bool {

@@ -67,7 +67,7 @@ func TestUserDaemon(t *testing.T) {
 		first := true
 		return func() string {
 			if !first {
-				fmt.Fprintln(in)
+				fmt.Fprintln(in, "tap")
 			}
 			first = false
 			line, err := lines.ReadString('\n')
@@ -81,6 +81,7 @@ func TestUserDaemon(t *testing.T) {
 		"takes root":            "tap lnknew",
 		"an option of tap":      "tap lnkmine up",
 		"grabbing an interface": "grab lnkmine",
+		"making an interface":   "veth lnknew",
 	} {
 		if got := run(commands)(); !strings.Contains(got, text) {
 			t.Errorf("%s: %s", commands, got)

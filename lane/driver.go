@@ -50,6 +50,14 @@ type Source struct {
 	Bulk bool
 }
 
+// Carrier is a Driver that wants to know when what it read has gone to all its
+// receivers, or was dropped: how many frames that were, after each Read that brought some and
+// before the next. What waits in a receiver's queue has gone.
+type Carrier interface {
+	Driver
+	Carried(frames int)
+}
+
 // ErrMore is returned by a Read that has more frames at hand than room, of which
 // its descriptor tells nothing, such as the rest of what it read from a pipe. Read
 // is called again when others had their turn.

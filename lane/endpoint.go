@@ -22,6 +22,8 @@ type Config struct {
 	// port was removed, or a source ended, as reason says. All is closed by then.
 	// It must not call Close.
 	Ended func(reason string)
+	// As is what joins in Start, if it is not the endpoint itself: one that embeds it.
+	As func(*Endpoint) bus.Endpoint
 }
 
 // Endpoint is what is attached to a port by sources.
@@ -47,7 +49,11 @@ func Start(n *bus.Network, c Config, o bus.JoinOptions) (*Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := n.Join(e, o); err != nil {
+	var as bus.Endpoint = e
+	if c.As != nil {
+		as = c.As(e)
+	}
+	if _, err := n.Join(as, o); err != nil {
 		e.leave()
 		return nil, err
 	}

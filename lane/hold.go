@@ -47,6 +47,7 @@ func (s *source) park() {
 // unpark is the turn after what was parked was sent, or the port has gone.
 func (s *source) unpark() {
 	s.held, s.parked = nil, false
+	s.tellCarried()
 	s.want(in, 0)
 	s.readMore()
 }

@@ -32,6 +32,7 @@ type source struct {
 	more   bool        // the driver has frames at hand, see ErrMore
 	queued bool        // it stands in lane.again
 	burst  int         // frames to read at once
+	due    int         // frames that a Carrier is to be told of
 	round  int         // lane.round when it was last read
 }
 
@@ -80,8 +81,20 @@ func (s *source) goOn(t *Turn) {
 		s.unpark()
 	default:
 		s.carry(&s.held.Batch)
+		s.tellCarried()
 		s.readMore()
 	}
+}
+
+// tellCarried tells a Carrier of what was read last, if nothing of it is held.
+func (s *source) tellCarried() {
+	if s.due == 0 || s.held != nil {
+		return
+	}
+	if d, ok := s.Driver.(Carrier); ok {
+		d.Carried(s.due)
+	}
+	s.due = 0
 }
 
 // read reads a burst and sends it. A descriptor that hung up, and has nothing
@@ -101,6 +114,8 @@ func (s *source) read(t *Turn, hungUp bool) {
 		}
 	}
 	b.Reset()
+	s.due = got
+	s.tellCarried()
 	s.adapt(asked, got, min(most, burstBytes*got/max(1, bytes)))
 	s.more = err == ErrMore
 	switch {

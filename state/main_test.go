@@ -133,7 +133,7 @@ func full() Network {
 		Name: "lan", Dir: bus.Access{Mode: 0o2750, UID: 5, GID: 6}, Door: bus.Access{Mode: 0o764, UID: 7, GID: 8},
 		Settings: parse("mtu: 1500", "queue: 10", "overflow: block", "maxports: 2000", "persist: 0", "linktype: raw"),
 		Policy:   "switch ageing=60 vlan=on",
-		Values: parse("ageing: 61", "fdb_max: 1000", "damping: 3", "group_forward: 0x4000", "vlan: on", "default_pvid: 9",
+		Values: parse("ageing: 61", "fdb_max: 1000", "damping: 3", "group_forward: 0x4000", "fastpath: off", "vlan: on", "default_pvid: 9",
 			"snooping: on", "fast_leave: on", "vlans: add 20 name=", "vlans: add 30 name=b\u00fcro",
 			"stp: per-vlan priority=4096 hello=1 max_age=10 forward_delay=8 tx_hold=3 mac=02:00:00:00:00:99"),
 		Ports: []Port{

@@ -52,6 +52,7 @@ echo 61 >lan/switch/ageing
 echo 1000 >lan/switch/fdb_max
 echo 3 >lan/switch/damping
 echo 0x4000 >lan/switch/group_forward
+echo off >lan/switch/fastpath
 echo 9 >lan/switch/default_pvid
 echo on >lan/switch/snooping
 echo on >lan/switch/fast_leave

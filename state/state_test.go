@@ -133,7 +133,7 @@ var (
 		"broadcast":      {},
 		bustest.FakeName: {"limit": {"0", "7"}, "mute": {"+3", "+4", "-3"}},
 		"switch": {
-			"ageing": {"0", "5"}, "fdb_max": {"1000"}, "damping": {"7"}, "group_forward": {"2"}, "vlan": {"on", "off"}, "default_pvid": {"0", "5"},
+			"ageing": {"0", "5"}, "fdb_max": {"1000"}, "damping": {"7"}, "group_forward": {"2"}, "fastpath": {"on", "off"}, "vlan": {"on", "off"}, "default_pvid": {"0", "5"},
 			"snooping": {"on", "off"}, "fast_leave": {"on"}, "vlans": {"add 5", "add 6 name=x", "add 6 name=y", "del 5", "del 6"},
 			"stp": {"off", "rstp", "per-vlan", "priority=4096", "hello=1 mac=02:00:00:00:00:05"},
 			"fdb": {"add 02:00:00:00:00:01 port=1", "add 02:00:00:00:00:02 port=2 vlan=6", "add 02:00:00:00:00:03 port=9 vlan=0", "del 02:00:00:00:00:01"},

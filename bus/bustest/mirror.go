@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"ipnfs/bus"
 	"ipnfs/bus/fail"
@@ -19,6 +20,7 @@ type Mirror struct {
 	wakes chan struct{}
 	all   atomic.Uint64
 	marks sync.Map // of ports: *atomic.Uint64
+	used  sync.Map // by address: heard
 
 	mu       sync.Mutex
 	ports    map[int]marked[policy.FeedPort]
@@ -28,6 +30,12 @@ type Mirror struct {
 type address struct {
 	vlan uint16
 	mac  [6]byte
+}
+
+// heard is when an address was, and where.
+type heard struct {
+	port int
+	when time.Time
 }
 
 type marked[T any] struct {
@@ -69,6 +77,19 @@ func (m *Mirror) Wake() {
 	case m.wakes <- struct{}{}:
 	default:
 	}
+}
+
+// Used tells what Use noted.
+func (m *Mirror) Used(vlan uint16, mac [6]byte, port int) (when time.Time, ok bool) {
+	if at, there := m.used.Load(address{vlan, mac}); there && at.(heard).port == port {
+		return at.(heard).when, true
+	}
+	return when, false
+}
+
+// Use notes that a frame from an address came by a port past the policy.
+func (m *Mirror) Use(vlan uint16, mac [6]byte, port int, when time.Time) {
+	m.used.Store(address{vlan, mac}, heard{port, when})
 }
 
 // Wakes gets something after Wake.
@@ -176,7 +197,7 @@ func (m *Mirror) Decide(in int, data []byte) (to int, edit frame.Edit, ok bool) 
 		return 0, edit, false
 	}
 	out, ok := m.port(dst.Port)
-	if !ok || from.Isolated && out.Isolated {
+	if !ok || from.Isolated && out.Isolated || from.Apart != "" || out.Apart != "" {
 		return 0, edit, false
 	}
 	if !from.VLANs || dst.Tagged && tagged && inside == vlan && out.TPID == from.TPID {

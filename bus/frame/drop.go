@@ -12,10 +12,11 @@ const (
 	DropFiltered                  // the destination is where the frame came from, or not to be forwarded to
 	DropMalformed                 // no such frame can be, or its header lies
 	DropLoop                      // it has passed as many cables as a frame may
+	DropOverrun                   // its sender was faster than it could be brought here
 	Drops                         // how many there are, none included
 )
 
-var dropNames = [Drops]string{"", "vlan", "stp", "storm", "isolated", "filtered", "malformed", "loop"}
+var dropNames = [Drops]string{"", "vlan", "stp", "storm", "isolated", "filtered", "malformed", "loop", "overrun"}
 
 // String is the reason's name, as counters have it.
 func (d Drop) String() string { return dropNames[d] }

@@ -33,6 +33,10 @@ type (
 		// Wake says that there are changes where there were none. It may be called
 		// from Forward and under a policy's lock: it must not block, nor call back.
 		Wake()
+		// Used tells when a frame from an address of a VLAN last came by a port without
+		// the policy, ok: it is known to have. It may be called from Forward and under a
+		// policy's lock: it takes a microsecond or so, and calls nothing back.
+		Used(vlan uint16, mac [6]byte, port int) (when time.Time, ok bool)
 	}
 
 	// Feed is what a follower asks. Its methods may be called from any thread,
@@ -45,16 +49,13 @@ type (
 		// Station tells where frames to an address of a VLAN go now, if that is
 		// known and they may go there.
 		Station(vlan uint16, mac [6]byte) (Station, bool)
-		// Stations lists the stations at a port, 0: at all. It is as long as the
-		// table.
+		// Stations lists the stations at a port, 0: at all, in no order, and some
+		// perhaps twice. It is as long as the table.
 		Stations(port int) []Station
 		// Ports lists the ports that are there, by number.
 		Ports() []FeedPort
 		// Port tells how a port takes part now, if it is there.
 		Port(number int) (FeedPort, bool)
-		// Touch says that a frame of a station came by the port at that time, so
-		// that it does not age out. A time to come is now.
-		Touch(vlan uint16, mac [6]byte, port int, when time.Time)
 		// Ended tells whether the policy is not in force any more. Then everything
 		// has been revoked.
 		Ended() bool
@@ -82,6 +83,7 @@ type (
 	// FeedPort is how a port takes part.
 	FeedPort struct {
 		Port     Port
+		Apart    string // why all its frames are for Policy.Forward; empty: they are not
 		Isolated bool
 		VLANs    bool   // tags are looked at; else all frames are in VLAN 0 and stay as they are
 		PVID     uint16 // VLAN of untagged frames, 0: none

@@ -14,6 +14,8 @@ type Config struct {
 	// Shared: somebody else has the descriptor of a tap, too, and may make it block.
 	// Then each call says that it must not (Linux 5.11).
 	Shared bool
+	// Shortcut forwards some of the device's frames: StartVeth. nil: nothing does.
+	Shortcut Shortcut
 	// MTU is the interface's, in bytes: frames that go out and do not fit it are
 	// lost. One that is to be cut counts as what it is cut to.
 	MTU int
@@ -30,7 +32,9 @@ type Config struct {
 // Device is a port of a network whose frames come from and go to the kernel.
 type Device struct {
 	*lane.Endpoint
-	fits fits
+	fits     fits
+	shortcut Shortcut   // nil: none
+	punt     *puntQueue // its driver if it has a Shortcut
 }
 
 // fits tells the longest frame in bytes that may go out of an interface of that
@@ -43,11 +47,15 @@ func join(n *bus.Network, c Config, fits fits, sources []lane.Source) (*Device, 
 	o := c.Join
 	o.Recv, o.Send, o.Offload = true, true, true
 	o.MaxLen, o.FreeTags = fits(c.MTU)
-	e, err := lane.Start(n, lane.Config{Sources: sources, Lossy: true, Ended: c.Ended}, o)
+	l := lane.Config{Sources: sources, Lossy: true, Ended: c.Ended}
+	if c.Shortcut != nil {
+		l.As = func(e *lane.Endpoint) bus.Endpoint { return shortened{e, c.Shortcut} }
+	}
+	e, err := lane.Start(n, l, o)
 	if err != nil {
 		return nil, err
 	}
-	return &Device{e, fits}, nil
+	return &Device{Endpoint: e, fits: fits, shortcut: c.Shortcut}, nil
 }
 
 // Port returns the device's port.
@@ -55,10 +63,18 @@ func (d *Device) Port() *bus.Port { return d.Conn().Port() }
 
 // SetLink says whether the interface can pass frames: it is up and has a
 // carrier.
-func (d *Device) SetLink(up bool) { d.Conn().SetLink(up) }
+func (d *Device) SetLink(up bool) {
+	if d.punt != nil {
+		d.punt.down.Store(!up)
+	}
+	d.Conn().SetLink(up)
+}
 
 // SetMTU changes Config.MTU.
 func (d *Device) SetMTU(bytes int) {
 	maxLen, _ := d.fits(bytes)
 	d.Conn().SetMaxLen(maxLen)
+	if d.shortcut != nil {
+		d.shortcut.SetMaxLen(maxLen)
+	}
 }

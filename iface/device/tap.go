@@ -49,8 +49,12 @@ func (q *tapQueue) Read(t *lane.Turn, room int) (frames int, err error) {
 		piece := &t.Iovecs[0]
 		*piece = unix.Iovec{Base: &buf[0], Len: uint64(len(buf))}
 		n, errno := q.call(unix.SYS_PREADV2, piece, 1)
+		if errno == unix.EINVAL {
+			dropOdd(t)
+			return 1, nil
+		}
 		if errno != 0 {
-			return 0, q.failed(t, errno)
+			return 0, q.failed(errno)
 		}
 		accept(t, buf[:n])
 		return 1, nil
@@ -60,18 +64,26 @@ func (q *tapQueue) Read(t *lane.Turn, room int) (frames int, err error) {
 	}
 	var errno unix.Errno
 	for i, n := range ring.Submit() {
-		if n <= 0 { // a frame may have come after the read that found none
+		switch {
+		case n > 0: // also after a read that found none
+			accept(t, t.Buffer(i)[:n])
+		case unix.Errno(-n) == unix.EINVAL:
+			dropOdd(t)
+		default:
 			errno = unix.Errno(-n)
 			continue
 		}
-		accept(t, t.Buffer(i)[:n])
 		frames++
 	}
-	return frames, q.failed(t, errno)
+	return frames, q.failed(errno)
 }
 
+// dropOdd counts a super-frame that no virtio-net header can tell of, such as SCTP's:
+// the read that it fails loses it.
+func dropOdd(t *lane.Turn) { t.Drop(frame.DropMalformed, 0) }
+
 // failed tells which error of a read ends the tap.
-func (q *tapQueue) failed(t *lane.Turn, errno unix.Errno) error {
+func (q *tapQueue) failed(errno unix.Errno) error {
 	switch errno {
 	case unix.EOPNOTSUPP:
 		if q.flags != 0 {
@@ -79,8 +91,6 @@ func (q *tapQueue) failed(t *lane.Turn, errno unix.Errno) error {
 		}
 		q.noRing.Store(true)
 	case 0, unix.EAGAIN, unix.EINTR:
-	case unix.EINVAL: // a super-frame that no virtio-net header can tell of, such as SCTP's; it is lost
-		t.Drop(frame.DropMalformed, 0)
 	default: // EBADFD: the interface was deleted
 		return errno
 	}

@@ -26,6 +26,8 @@ type Facts struct {
 	Ethernet bool             // its frames are Ethernet's (ARPHRD_ETHER)
 	Loopback bool
 	Master   int // index of the bridge, bond or VRF that it belongs to; 0: none
+	Peer     int // index of the other end of a veth, or of what it lies on; 0: none
+	PeerNS   int // the id that Peer's namespace has in this one; -1: the same, or it ends
 	Tun      Tun // if Kind is "tun"
 }
 

@@ -58,6 +58,33 @@ func TestGet(t *testing.T) {
 	}
 }
 
+// Each end of a veth tells where the other one is.
+func TestPeer(t *testing.T) {
+	_, ns := nstest.New(t)
+	_, other := nstest.New(t)
+	a, b := nstest.Veth(t, ns)
+	want := func(id int) {
+		t.Helper()
+		where := ns
+		if id != own {
+			where = other
+		}
+		one, err := Get(ns, a)
+		two, err2 := Get(where, b)
+		if err != nil || err2 != nil || one.Peer != two.Index || two.Peer != one.Index || one.PeerNS != id {
+			t.Errorf("the ends are %+v, %v and %+v, %v; want one in namespace %d", one, err, two, err2, id)
+		}
+	}
+	want(own)
+	const id = 4711
+	nstest.In(t, ns, func() error { return netlink.SetNetNsIdByFd(other.FD(), id) })
+	nstest.Change(t, ns, b, func(l netlink.Link) error { return netlink.LinkSetNsFd(l, other.FD()) })
+	want(id)
+	if lo, err := Get(ns, "lo"); err != nil || lo.Peer != 0 || lo.PeerNS != own {
+		t.Errorf("lo: %+v, %v", lo, err)
+	}
+}
+
 func equal(a, b Facts) bool {
 	a.MAC, b.MAC = nil, nil
 	return a.Index == b.Index && a.Name == b.Name && a.MTU == b.MTU && a.Up == b.Up && a.Carrier == b.Carrier &&

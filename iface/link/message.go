@@ -26,6 +26,7 @@ func parse(b []byte) (f Facts, ok bool) {
 	f.Up = flags&unix.IFF_UP != 0
 	f.Carrier = f.Up && flags&unix.IFF_LOWER_UP != 0
 	f.Tun.Owner, f.Tun.Group = Nobody, Nobody
+	f.PeerNS = own
 	for kind, v := range attributes(b[unix.SizeofIfInfomsg:]) {
 		switch kind {
 		case unix.IFLA_IFNAME:
@@ -42,6 +43,10 @@ func parse(b []byte) (f Facts, ok bool) {
 			f.MTU = int(number(v))
 		case unix.IFLA_MASTER:
 			f.Master = int(number(v))
+		case unix.IFLA_LINK:
+			f.Peer = int(number(v))
+		case unix.IFLA_LINK_NETNSID:
+			f.PeerNS = int(int32(number(v)))
 		case unix.IFLA_LINKINFO:
 			f.parseInfo(v)
 		}

@@ -22,7 +22,7 @@ import (
 //	process -> f2 -> [program] ----> s2
 const (
 	hostMTU  = 1500       // as that of any new device
-	pairMTU  = 65535      // the most: the kernel drops what is longer than the receiver's
+	longMTU  = 65535      // the most that a pair can have: see SetLong
 	tapMTU   = 65535 - 14 // likewise
 	tapQueue = 4096       // frames that wait for the process
 
@@ -72,7 +72,7 @@ func makeTap(slot int) (fd int, err error) {
 
 func (p *Plane) makePair(slot int, host *netns.NS, name string) error {
 	pair := netlink.NewVeth(netlink.NewLinkAttrs())
-	pair.Index, pair.Name, pair.MTU = pairIndex(slot), fmt.Sprintf("s%d", slot), pairMTU
+	pair.Index, pair.Name, pair.MTU = pairIndex(slot), fmt.Sprintf("s%d", slot), ShortMTU
 	pair.PeerName, pair.PeerNamespace, pair.PeerMTU = name, netlink.NsFd(host.FD()), hostMTU
 	return p.rtnl.LinkAdd(pair)
 }
@@ -153,4 +153,18 @@ func switchOffIPv6() error {
 		return nil // there is none
 	}
 	return err
+}
+
+// ShortMTU is the MTU of the daemon's end, and so of what it takes of the host's. A native
+// XDP program at the host's end allows about that (veth_xdp_set in drivers/net/veth.c).
+const ShortMTU = 3490
+
+// SetLong lets the daemon's end take whatever the host's end sends, which has a longer MTU
+// than ShortMTU, or again not. It must not be called after Close.
+func (p *Port) SetLong(long bool) error {
+	mtu := ShortMTU
+	if long {
+		mtu = longMTU
+	}
+	return p.plane.rtnl.LinkSetMTU(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: p.Index()}}, mtu)
 }

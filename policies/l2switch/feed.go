@@ -1,8 +1,6 @@
 package l2switch
 
 import (
-	"time"
-
 	"ipnfs/bus/policy"
 	"ipnfs/policies/ether/fdb"
 	"ipnfs/policies/ether/stp"
@@ -42,13 +40,13 @@ func (f source) station(vlan uint16, mac [6]byte, number int) (policy.Station, b
 
 // Stations is policy.Feed's.
 func (f source) Stations(port int) (list []policy.Station) {
-	for _, e := range f.s.fdb.Entries() {
+	f.s.fdb.Each(func(e fdb.Entry) {
 		if port == 0 || port == e.Port {
 			if to, ok := f.station(e.VLAN, e.MAC, e.Port); ok {
 				list = append(list, to)
 			}
 		}
-	}
+	})
 	return list
 }
 
@@ -70,12 +68,27 @@ func (f source) Port(number int) (policy.FeedPort, bool) {
 }
 
 func (f source) port(p *port) policy.FeedPort {
-	c := p.config.Load()
-	return policy.FeedPort{Port: p.bus, Isolated: c.isolated, VLANs: f.s.mode.Load().vlans, PVID: c.PVID, TPID: c.TPID}
+	c, m := p.config.Load(), f.s.mode.Load()
+	to := policy.FeedPort{Port: p.bus, Isolated: c.isolated, VLANs: m.vlans, PVID: c.PVID, TPID: c.TPID}
+	if m.apart {
+		to.Apart = "switch/fastpath is off"
+	}
+	return to
 }
 
-// Touch is policy.Feed's.
-func (f source) Touch(vlan uint16, mac [6]byte, port int, when time.Time) {
-	then := min(f.s.since(when), f.s.now.Load())
-	f.s.fdb.Touch(fdb.MakeKey(vlan, mac), port, seconds(then))
+// elsewhere is where a follower lets frames pass.
+type elsewhere struct{ s *Switch }
+
+var _ fdb.Elsewhere = elsewhere{}
+
+// Any is fdb.Elsewhere's.
+func (e elsewhere) Any() bool { return e.s.feed.Followed() }
+
+// Used is fdb.Elsewhere's, in the fdb's clock.
+func (e elsewhere) Used(k fdb.Key, port int) (uint32, bool) {
+	when, ok := e.s.feed.Used(k.VLAN(), k.MAC(), port)
+	if !ok {
+		return 0, false
+	}
+	return seconds(min(e.s.since(when), e.s.now.Load())), true
 }

@@ -85,6 +85,8 @@ func TestRevokedAtOnce(t *testing.T) {
 		event  func(l *lab)
 	}{
 		{"1/isolated=on", nil, nil, nil},
+		{"fastpath=off", nil, nil, nil},
+		{"ageing=2", nil, nil, nil},
 		{"fdb=flush", nil, nil, nil},
 		{"fdb=flush port=2", nil, nil, nil},
 		{"fdb=del " + macOf(1).String(), nil, nil, nil},
@@ -149,6 +151,10 @@ func TestRevokedAtOnce(t *testing.T) {
 			t.Errorf("%s: the mirror still sends, %s", c.do, got)
 		}
 		m.Catch()
+		if c.do == "fastpath=off" {
+			l.set("fastpath=on")
+			m.Catch()
+		}
 		l.agree(m, c.do, macOf(1), macOf(2), macOf(3))
 		l.join(bus.JoinOptions{})
 		speak()
@@ -299,17 +305,45 @@ func TestFollowerDecides(t *testing.T) {
 	}
 }
 
-// A station whose frames pass elsewhere does not age out.
-func TestTouchedFromOutside(t *testing.T) {
-	l := newLab(t, Name+" ageing=10", 2)
+// A station whose frames pass elsewhere neither ages out nor moves under damping, and its
+// age is the true one.
+func TestUsedElsewhere(t *testing.T) {
+	l := newLab(t, Name+" ageing=10 damping=3", 3)
 	m := l.follow()
 	l.at(1).say(toAll, "x")
 	l.at(2).say(toAll, "x")
 	l.tick(8)
-	m.Feed().Touch(0, macOf(1), 1, l.now.Add(time.Hour)) // which is now
-	m.Feed().Touch(0, macOf(2), 1, l.now)                // it is not there
+	m.Use(0, macOf(1), 1, l.now)
+	m.Use(0, macOf(2), 1, l.now) // it is not there
+	l.want("fdb", entry(macOf(1), 0, 1, 0)+entry(macOf(2), 0, 2, 8))
 	l.tick(8)
 	l.want("fdb", entry(macOf(1), 0, 1, 8))
+	m.Use(0, macOf(1), 1, l.now.Add(time.Hour)) // which is now
+	l.at(3).send(makeFrame(toAll, macOf(1), "x"))
+	l.want("fdb", entry(macOf(1), 0, 1, 0))
+	m.Use(0, macOf(1), 1, l.now)
+	l.tick(4)
+	l.at(3).send(makeFrame(toAll, macOf(1), "x"))
+	l.want("fdb", entry(macOf(1), 0, 3, 0))
+}
+
+// A follower does nothing while he is not to, and begins again.
+func TestApart(t *testing.T) {
+	l := newLab(t, Name, 2)
+	m := l.follow()
+	l.at(1).say(toAll, "x")
+	l.at(2).say(toAll, "x")
+	l.set("fastpath=off")
+	m.Catch()
+	data := makeFrame(macOf(2), macOf(1), "x")
+	if _, _, ok := m.Decide(1, data); ok {
+		t.Error("off: the mirror sends")
+	}
+	l.set("fastpath=on")
+	m.Catch()
+	if _, _, ok := m.Decide(1, data); !ok {
+		t.Error("on again: the mirror sends nothing")
+	}
 }
 
 // A policy that is replaced has nothing to follow, and says so; what the follower

@@ -21,13 +21,18 @@ func (s *Switch) Knobs() []policy.Knob {
 		s.number("ageing", 0, maxAgeing,
 			func() int { return int(s.fdb.Ageing()) }, func(v int) {
 				s.fdb.SetAgeing(uint32(v))
-				s.feed.Resync() // what is too old now goes at the next Tick
+				s.feed.Revoke(0, policy.AnyVLAN) // from what is too old now
 			}),
 		s.number("fdb_max", 1, fdb.MaxLimit,
 			func() int { return s.fdb.Limit() }, func(v int) { s.fdb.SetLimit(v) }),
 		s.number("damping", 0, maxAgeing,
 			func() int { return int(s.fdb.Damping()) }, func(v int) { s.fdb.SetDamping(uint32(v)) }),
 		s.groupForwardKnob(),
+		{
+			Name: "fastpath",
+			Get:  func() string { return words.FormatOnOff(!s.mode.Load().apart) },
+			Set:  s.setFastpath,
+		},
 		{
 			Name: "vlan",
 			Get:  func() string { return words.FormatOnOff(s.mode.Load().vlans) },
@@ -77,6 +82,21 @@ func (s *Switch) setVLANs(value string) error {
 	s.fdb.Flush()
 	s.groups.Flush()
 	s.feed.Revoke(0, policy.AnyVLAN)
+	return nil
+}
+
+// setFastpath lets others repeat what the switch decides, or does not.
+func (s *Switch) setFastpath(value string) error {
+	on, err := words.OnOff("fastpath", value)
+	if err != nil || on == !s.mode.Load().apart {
+		return err
+	}
+	s.updateMode(func(m *mode) { m.apart = !on })
+	if on {
+		s.feed.Resync()
+	} else {
+		s.feed.Revoke(0, policy.AnyVLAN)
+	}
 	return nil
 }
 

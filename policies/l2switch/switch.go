@@ -69,6 +69,7 @@ type mode struct {
 	isolation bool // some port is isolated
 	storms    bool // some port has a rate
 	snooping  bool
+	apart     bool // nobody repeats what the switch decides
 
 	groupForward uint16 // reserved addresses that are forwarded, by their last byte
 }
@@ -156,6 +157,7 @@ func New(args map[string]string) (policy.Policy, error) {
 	}
 	s.fdb, s.groups = fdb.New(fdb.DefaultLimit, &s.mem), snoop.New(snoop.DefaultLimit, &s.mem)
 	s.fdb.Watch(func(k fdb.Key) { s.feed.Changed(k.VLAN(), k.MAC()) })
+	s.fdb.Ask(elsewhere{s})
 	s.spanning.init()
 	s.mode.Store(&mode{})
 	s.fdb.SetAgeing(fdb.DefaultAgeing)

@@ -37,6 +37,7 @@ func (s *Switch) costOfFDB() int { return s.fdb.Len() * (lineOfFDB + int(unsafe.
 
 func (s *Switch) readFDB() string {
 	var b strings.Builder
+	s.fdb.Refresh()
 	entries := s.fdb.Entries()
 	b.Grow(len(entries) * lineOfFDB)
 	for i, e := range entries {

@@ -49,13 +49,13 @@ func TestAttachedWhereItBelongs(t *testing.T) {
 	}
 
 	a, g, peer := newHost(t), newHost(t), newHost(t)
-	a.ip("tuntap add dev t0 mode tap")
-	a.in(func() error { return quiet("t0") })
-	a.ip("link set t0 up")
+	a.IP("tuntap add dev t0 mode tap")
+	a.Quiet("t0")
+	a.IP("link set t0 up")
 	g.veth("v0", peer)
-	g.ip("link set v0 up")
-	peer.in(func() error { return quiet("eth0") })
-	peer.ip("link set eth0 up")
+	g.IP("link set v0 up")
+	peer.Quiet("eth0")
+	peer.IP("link set eth0 up")
 	tap, veth := a.wire("t0"), peer.wire("eth0")
 	stops := []func(){
 		flood(t, first.f, "of VLAN 1"),
@@ -104,14 +104,14 @@ func TestAttachedWhereItBelongs(t *testing.T) {
 
 // Where ports begin without a VLAN for untagged frames, none passes: not when a
 // port joins, nor when the policy is written anew under load.
-func TestNoVLANAtFirst(t *testing.T) {
-	t.Parallel()
-	l := start(t)
+func TestNoVLANAtFirst(t *testing.T) { overWires(t, testNoVLANAtFirst) }
+
+func testNoVLANAtFirst(t *testing.T, l *lab) {
 	const policy = "switch vlan=on default_pvid=0"
 	l.set(lan, "policy="+policy)
 	h := newHost(t)
-	h.tap(l, "t0")
-	h.in(func() error { return quiet("t0") })
+	h.join(l, "t0")
+	h.Quiet("t0")
 	out, in := h.wire("t0"), l.openPort(lan)
 	flood(t, in.f, "from a file")
 	flood(t, out.file, "from a tap")

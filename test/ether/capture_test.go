@@ -27,7 +27,7 @@ func (h *host) capture(words ...string) *capture {
 		h.t.Fatal(err)
 	}
 	cmd.Stderr = cmd.Stdout
-	h.in(cmd.Start)
+	h.In(cmd.Start)
 	var reader sync.WaitGroup
 	reader.Go(func() {
 		for lines := bufio.NewScanner(pipe); lines.Scan(); {

@@ -51,7 +51,7 @@ func load(t *testing.T, p pair) (stop func() int64) {
 	return stop
 }
 
-// awaitLine waits until the list of tap or grab shows a line that has all the
+// awaitLine waits until the list of tap, veth or grab shows a line that has all the
 // words; no words: until there is no line of that name.
 func (l *lab) awaitLine(file, name string, words ...string) {
 	l.t.Helper()
@@ -73,52 +73,52 @@ func (l *lab) awaitLine(file, name string, words ...string) {
 
 // An interface that is set down, renamed, moved or deleted while others are
 // busy shows that, and disturbs nobody.
-func TestChangesUnderLoad(t *testing.T) {
-	t.Parallel()
-	l := start(t)
+func TestChangesUnderLoad(t *testing.T) { overWires(t, testChangesUnderLoad) }
+
+func testChangesUnderLoad(t *testing.T, l *lab) {
 	a, b, c, d := newHost(t), newHost(t), newHost(t), newHost(t)
-	a.tap(l, "eth0")
-	b.tap(l, "eth0")
-	c.tap(l, "c0")
+	a.join(l, "eth0")
+	b.join(l, "eth0")
+	c.join(l, "c0")
 	wire := newHost(t)
-	wire.ip("link add v0 type veth peer name v1")
-	wire.ip("link set v1 up")
-	wire.ip("link set v0 up")
+	wire.IP("link add v0 type veth peer name v1")
+	wire.IP("link set v1 up")
+	wire.IP("link set v0 up")
 	wire.attach(l, lan, "grab", "v0")
 	a.address(1, 1500)
 	b.address(2, 1500)
 	stop := load(t, pair{a, b})
 
-	c.ip("link set c0 down")
-	l.awaitLine("tap", "c0", "state=down")
-	c.ip("link set c0 up")
-	l.awaitLine("tap", "c0", "state=up")
-	c.ip("link set c0 mtu 1000")
-	l.awaitLine("tap", "c0", "mtu=1000")
-	c.ip("link set c0 down")
-	c.ip("link set c0 name renamed")
-	c.ip("link set renamed up")
-	l.awaitLine("tap", "renamed", "state=up")
-	l.awaitLine("tap", "c0")
-	c.ip("link set renamed netns " + d.name)
-	d.ip("link set renamed up")
-	l.awaitLine("tap", "renamed", "netns="+d.name)
-	d.ip("link del renamed")
-	l.awaitLine("tap", "renamed")
+	c.IP("link set c0 down")
+	l.awaitLine(l.by, "c0", "state=down")
+	c.IP("link set c0 up")
+	l.awaitLine(l.by, "c0", "state=up")
+	c.IP("link set c0 mtu 1000")
+	l.awaitLine(l.by, "c0", "mtu=1000")
+	c.IP("link set c0 down")
+	c.IP("link set c0 name renamed")
+	c.IP("link set renamed up")
+	l.awaitLine(l.by, "renamed", "state=up")
+	l.awaitLine(l.by, "c0")
+	c.IP("link set renamed netns " + d.Name)
+	d.IP("link set renamed up")
+	l.awaitLine(l.by, "renamed", "netns="+d.Name)
+	d.IP("link del renamed")
+	l.awaitLine(l.by, "renamed")
 
-	wire.ip("link set v1 down")
+	wire.IP("link set v1 down")
 	l.awaitLine("grab", "v0", "state=no-carrier")
-	wire.ip("link set v1 up")
+	wire.IP("link set v1 up")
 	l.awaitLine("grab", "v0", "state=up")
-	wire.ip("link set v0 down")
-	wire.ip("link set v0 name renamed")
-	wire.ip("link set renamed up")
+	wire.IP("link set v0 down")
+	wire.IP("link set v0 name renamed")
+	wire.IP("link set renamed up")
 	l.awaitLine("grab", "renamed", "state=up")
-	wire.ip("link del renamed")
+	wire.IP("link del renamed")
 	l.awaitLine("grab", "renamed")
 
 	harness.Eventually(t, "the ports of what was deleted to end", func() bool {
-		return strings.Count(harness.Get(t, l.Path(lan, "tap")), "\n") == 1
+		return strings.Count(harness.Get(t, l.Path(lan, l.by)), "\n") == 1
 	})
 	// Beside the load a queue of a kernel may be full: one that is lost says nothing.
 	harness.Eventually(t, "a ping between the others to be answered", func() bool {
@@ -132,14 +132,14 @@ func TestChangesUnderLoad(t *testing.T) {
 }
 
 // What is in use can be deleted: those who talk to it do not suffer.
-func TestDeletedInUse(t *testing.T) {
-	t.Parallel()
-	l := start(t)
+func TestDeletedInUse(t *testing.T) { overWires(t, testDeletedInUse) }
+
+func testDeletedInUse(t *testing.T, l *lab) {
 	var descriptors []string // after the first round, with what is opened once and for all
 	for round := range 10 {
 		a, b := newHost(t), newHost(t)
-		a.tap(l, "eth0")
-		b.tap(l, "eth0")
+		a.join(l, "eth0")
+		b.join(l, "eth0")
 		a.address(1, 1500)
 		b.address(2, 1500)
 		stop := load(t, pair{a, b})
@@ -147,10 +147,10 @@ func TestDeletedInUse(t *testing.T) {
 		if round%2 == 1 {
 			deleted, other = b, a
 		}
-		deleted.ip("link del eth0")
+		deleted.IP("link del eth0")
 		stop()
-		other.attach(l, lan, "tap", "-eth0")
-		l.awaitLine("tap", "eth0")
+		other.attach(l, lan, l.by, "-eth0")
+		l.awaitLine(l.by, "eth0")
 		if round == 0 {
 			descriptors = l.Descriptors(t)
 		}

@@ -13,11 +13,11 @@ import (
 // crowd is how many hosts there are at once.
 const crowd = 64
 
-// 64 taps in 64 namespaces, made at once: each reaches the next one, and the
+// 64 interfaces in 64 namespaces, made at once: each reaches the next one, and the
 // first one all others.
-func TestCrowd(t *testing.T) {
-	t.Parallel()
-	l := start(t)
+func TestCrowd(t *testing.T) { overWires(t, testCrowd) }
+
+func testCrowd(t *testing.T, l *lab) {
 	harness.NeedProgram(t, "ping")
 	all := make([]*host, crowd)
 	for i := range all {
@@ -27,7 +27,7 @@ func TestCrowd(t *testing.T) {
 	errs := make([]error, crowd)
 	for i, h := range all {
 		attaching.Go(func() {
-			errs[i] = h.echo(fmt.Sprintf("eth0 addr=10.0.0.%d/24 up", i+1), l.Path(lan, "tap"))
+			errs[i] = h.Echo(fmt.Sprintf("eth0 addr=10.0.0.%d/24 up", i+1), l.Path(lan, l.by))
 		})
 	}
 	attaching.Wait()
@@ -36,8 +36,8 @@ func TestCrowd(t *testing.T) {
 			t.Fatalf("host %d: %v", i+1, err)
 		}
 	}
-	if list := strings.Split(harness.Get(t, l.Path(lan, "tap")), "\n"); len(list) != crowd {
-		t.Errorf("%d taps are listed, want %d", len(list), crowd)
+	if list := strings.Split(harness.Get(t, l.Path(lan, l.by)), "\n"); len(list) != crowd {
+		t.Errorf("%d are listed, want %d", len(list), crowd)
 	}
 	if ports, err := os.ReadDir(l.Path(lan, "ports")); err != nil || len(ports) != crowd {
 		t.Errorf("there are %d ports, want %d: %v", len(ports), crowd, err)

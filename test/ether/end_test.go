@@ -15,7 +15,7 @@ import (
 // promiscuous tells whether it takes what is not for it.
 func (h *host) programs(name string) (n int) {
 	h.t.Helper()
-	h.in(func() error {
+	h.In(func() error {
 		i, err := net.InterfaceByName(name)
 		if err != nil {
 			return err
@@ -35,7 +35,7 @@ func grabbedPair(t *testing.T, l *lab) (inside, outside *host) {
 	inside, outside = newHost(t), newHost(t)
 	inside.veth("v0", outside)
 	outside.address(1, 1500)
-	inside.ip("addr add 10.0.0.2/24 dev v0")
+	inside.IP("addr add 10.0.0.2/24 dev v0")
 	if got := ping("10.0.0.2", "56")(pair{a: outside}, 0); got != "answered" {
 		t.Fatalf("ping before the grab: %s", got)
 	}
@@ -52,7 +52,7 @@ func grabbedPair(t *testing.T, l *lab) (inside, outside *host) {
 func checkReleased(t *testing.T, inside, outside *host) {
 	t.Helper()
 	harness.Eventually(t, "the interface to be released", func() bool { return inside.programs("v0") == 0 })
-	if text := inside.ip("-d link show v0"); !strings.Contains(text, "promiscuity 0 ") {
+	if text := inside.IP("-d link show v0"); !strings.Contains(text, "promiscuity 0 ") {
 		t.Errorf("the interface is still promiscuous: %s", text)
 	}
 	if got := ping("10.0.0.2", "56")(pair{a: outside}, 0); got != "answered" {
@@ -61,21 +61,21 @@ func checkReleased(t *testing.T, inside, outside *host) {
 }
 
 // A daemon that is killed leaves no device, no program, nothing.
-func TestKilled(t *testing.T) {
-	t.Parallel()
-	l := start(t)
+func TestKilled(t *testing.T) { overWires(t, testKilled) }
+
+func testKilled(t *testing.T, l *lab) {
 	a, b := newHost(t), newHost(t)
-	a.tap(l, "eth0")
-	b.tap(l, "eth0")
+	a.join(l, "eth0")
+	b.join(l, "eth0")
 	a.address(1, 1500)
 	b.address(2, 1500)
-	b.ip("tuntap add dev keep0 mode tap")
+	b.IP("tuntap add dev keep0 mode tap")
 	b.attach(l, lan, "tap", "keep0")
 	inside, outside := grabbedPair(t, l)
 	load(t, pair{a, b})
 	l.Kill(t)
-	harness.Eventually(t, "the taps to be gone", func() bool { return !a.has("eth0") && !b.has("eth0") })
-	if !b.has("keep0") {
+	harness.Eventually(t, "their interfaces to be gone", func() bool { return !a.Has("eth0") && !b.Has("eth0") })
+	if !b.Has("keep0") {
 		t.Error("a tap that was there before is gone")
 	}
 	checkReleased(t, inside, outside)
@@ -86,18 +86,20 @@ func TestKilled(t *testing.T) {
 func TestReleased(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(l *lab, inside *host){
-		"taken off":       func(l *lab, inside *host) { inside.attach(l, lan, "grab", "-v0") },
-		"port removed":    func(l *lab, _ *host) { run(l.t, "rmdir", l.Path(lan, "ports", "1")) },
-		"network removed": func(l *lab, _ *host) { run(l.t, "sh", "-c", "rmdir "+l.Path(lan, "ports")+"/* && rmdir "+l.Path(lan)) },
-		"daemon ended":    func(l *lab, _ *host) { l.End(l.t) },
+		"taken off":    func(l *lab, inside *host) { inside.attach(l, lan, "grab", "-v0") },
+		"port removed": func(l *lab, _ *host) { harness.Exec(l.t, "rmdir", l.Path(lan, "ports", "1")) },
+		"network removed": func(l *lab, _ *host) {
+			harness.Exec(l.t, "sh", "-c", "rmdir "+l.Path(lan, "ports")+"/* && rmdir "+l.Path(lan))
+		},
+		"daemon ended": func(l *lab, _ *host) { l.End(l.t) },
 	} {
 		l := start(t)
 		inside, outside := grabbedPair(t, l)
 		a := newHost(t)
-		a.tap(l, "eth0")
+		a.join(l, "eth0")
 		end(l, inside)
 		checkReleased(t, inside, outside)
-		if gone := !a.has("eth0"); gone != (name == "network removed" || name == "daemon ended") {
+		if gone := !a.Has("eth0"); gone != (name == "network removed" || name == "daemon ended") {
 			t.Errorf("%s: the other tap is gone: %v", name, gone)
 		}
 	}

@@ -32,30 +32,30 @@ const (
 	groupPort = 5354
 )
 
-func startGroups(t *testing.T) *groupLab {
-	g := &groupLab{lab: start(t), a: newHost(t), q: newHost(t), k: newHost(t), h: newHost(t), outside: newHost(t), came: map[string]bool{}}
+func startGroups(t *testing.T, l *lab) *groupLab {
+	g := &groupLab{lab: l, a: newHost(t), q: newHost(t), k: newHost(t), h: newHost(t), outside: newHost(t), came: map[string]bool{}}
 	g.set(lan, "switch/snooping=on")
-	g.a.tap(g.lab, "eth0")
+	g.a.join(g.lab, "eth0")
 	g.a.address(1, 1500)
 	for name, value := range map[string]string{"mcast_solicit": "1", "retrans_time_ms": "10000"} { // it asks for a neighbour once
-		g.a.in(func() error { return os.WriteFile("/proc/sys/net/ipv6/neigh/eth0/"+name, []byte(value), 0) })
+		g.a.In(func() error { return os.WriteFile("/proc/sys/net/ipv6/neigh/eth0/"+name, []byte(value), 0) })
 	}
-	g.k.ip("link add br0 type bridge stp_state 0 mcast_snooping 0")
-	g.k.ip("link set br0 up")
+	g.k.IP("link add br0 type bridge stp_state 0 mcast_snooping 0")
+	g.k.IP("link set br0 up")
 	g.k.veth("member", g.h)
-	g.k.ip("link add up0 type veth peer name v0 netns " + g.outside.name)
+	g.k.IP("link add up0 type veth peer name v0 netns " + g.outside.Name)
 	for _, name := range []string{"member", "up0"} {
-		g.k.ip("link set " + name + " master br0 up")
+		g.k.IP("link set " + name + " master br0 up")
 	}
-	g.outside.ip("link set v0 up")
+	g.outside.IP("link set v0 up")
 	g.outside.attach(g.lab, lan, "grab", "v0")
 	g.uplink = g.portOf(lan, "grab", "v0", g.outside)
 	g.h.address(2, 1500)
-	g.q.tap(g.lab, "ask0")
+	g.q.join(g.lab, "ask0")
 	g.q.querier("ask0", 9)
 
 	var member *net.UDPConn
-	g.h.in(func() error {
+	g.h.In(func() error {
 		i, err := net.InterfaceByName("eth0")
 		if err == nil {
 			member, err = net.ListenMulticastUDP("udp4", i, &net.UDPAddr{IP: net.ParseIP(memberOf), Port: groupPort})
@@ -84,15 +84,15 @@ func startGroups(t *testing.T) *groupLab {
 	return g
 }
 
-// querier puts a tap into a bridge that asks for groups as often as Linux's can.
-func (h *host) querier(tap string, n int) {
+// querier puts an interface into a bridge that asks for groups as often as Linux's can.
+func (h *host) querier(name string, n int) {
 	h.t.Helper()
-	h.ip("link add br0 type bridge stp_state 0 mcast_snooping 1 mcast_query_use_ifaddr 1" +
+	h.IP("link add br0 type bridge stp_state 0 mcast_snooping 1 mcast_query_use_ifaddr 1" +
 		" mcast_querier_interval 200 mcast_query_interval 100 mcast_query_response_interval 100 mcast_startup_query_interval 100")
-	h.ip(fmt.Sprintf("addr add 10.0.0.%d/24 dev br0", n))
-	h.ip("link set " + tap + " master br0 up")
-	h.ip("link set br0 up")
-	h.ip("link set br0 type bridge mcast_querier 1")
+	h.IP(fmt.Sprintf("addr add 10.0.0.%d/24 dev br0", n))
+	h.IP("link set " + name + " master br0 up")
+	h.IP("link set br0 up")
+	h.IP("link set br0 type bridge mcast_querier 1")
 }
 
 var ages = regexp.MustCompile(`(?m) [0-9]+$`)
@@ -117,7 +117,7 @@ func (g *groupLab) probe(what string) {
 		defer g.mu.Unlock()
 		return g.came[body]
 	})
-	g.a.ip("-6 neigh flush dev eth0")
+	g.a.IP("-6 neigh flush dev eth0")
 	if got := ping("fd00::2", "56")(pair{a: g.a}, 1500); got != "answered" {
 		g.t.Fatalf("%s: ping fd00::2: %s\n%s", what, got, g.groups())
 	}
@@ -146,10 +146,11 @@ func (g *groupLab) settle(what string) {
 
 // Nobody is cut off from his groups, or from IPv6, who did not leave: whatever
 // happens to links, VLANs, ports, trees and queriers.
-func TestNobodyIsCutOff(t *testing.T) {
-	t.Parallel()
+func TestNobodyIsCutOff(t *testing.T) { overWires(t, testNobodyIsCutOff) }
+
+func testNobodyIsCutOff(t *testing.T, l *lab) {
 	harness.NeedProgram(t, "ping")
-	g := startGroups(t)
+	g := startGroups(t, l)
 	g.settle("at first")
 	port := func(settings ...string) {
 		for _, s := range settings {
@@ -162,9 +163,9 @@ func TestNobodyIsCutOff(t *testing.T) {
 		change func()
 	}{
 		{"the carrier of the uplink goes and comes", func() {
-			g.k.ip("link set up0 down")
+			g.k.IP("link set up0 down")
 			g.awaitLine("grab", "v0", "state=no-carrier")
-			g.k.ip("link set up0 up")
+			g.k.IP("link set up0 up")
 			g.awaitLine("grab", "v0", "state=up")
 		}},
 		{"VLANs are looked at", func() { g.set(lan, "switch/vlan=on") }},
@@ -172,40 +173,40 @@ func TestNobodyIsCutOff(t *testing.T) {
 		{"the PVID of the uplink is another for a moment", func() { port("pvid=30", "pvid=1") }},
 		{"VLANs are not looked at", func() { g.set(lan, "switch/vlan=off") }},
 		{"flush", func() { g.set(lan, "switch/groups=flush") }},
-		{"a tap joins", func() { other.tap(g.lab, "eth0") }},
-		{"a tap leaves", func() { other.attach(g.lab, lan, "tap", "-eth0") }},
+		{"a host joins", func() { other.join(g.lab, "eth0") }},
+		{"a host leaves", func() { other.attach(g.lab, lan, l.by, "-eth0") }},
 		{"a file is opened and closed", func() { g.open(lan).Close() }},
 		{"the uplink gets another port", func() {
 			file := g.open(lan)
 			g.outside.attach(g.lab, lan, "grab", "-v0")
-			other.tap(g.lab, "eth1")
+			other.join(g.lab, "eth1")
 			g.outside.attach(g.lab, lan, "grab", "v0")
 			file.Close()
 			g.uplink = g.portOf(lan, "grab", "v0", g.outside)
 		}},
 		{"the member moves to another port", func() {
-			g.k.ip("link add up1 type veth peer name v1 netns " + g.outside.name)
-			g.k.ip("link set up1 up")
-			g.outside.ip("link set v1 up")
+			g.k.IP("link add up1 type veth peer name v1 netns " + g.outside.Name)
+			g.k.IP("link set up1 up")
+			g.outside.IP("link set v1 up")
 			g.outside.attach(g.lab, lan, "grab", "v1")
 			g.settle("another uplink")
-			g.k.ip("link set up0 nomaster")
-			g.k.ip("link set up1 master br0")
+			g.k.IP("link set up0 nomaster")
+			g.k.IP("link set up1 master br0")
 			if got := ping("10.0.0.1", "56")(pair{a: g.h}, 1500); got != "answered" { // it says where it is
 				t.Fatalf("ping of the member: %s", got)
 			}
 		}},
 		{"the querier's link goes and comes", func() {
-			g.q.ip("link set ask0 down")
-			g.awaitLine("tap", "ask0", "state=down")
-			g.q.ip("link set ask0 up")
-			g.awaitLine("tap", "ask0", "state=up")
+			g.q.IP("link set ask0 down")
+			g.awaitLine(l.by, "ask0", "state=down")
+			g.q.IP("link set ask0 up")
+			g.awaitLine(l.by, "ask0", "state=up")
 		}},
 		{"another querier", func() {
-			third.tap(g.lab, "ask1")
+			third.join(g.lab, "ask1")
 			third.querier("ask1", 3)
 		}},
-		{"and the one before goes", func() { g.q.attach(g.lab, lan, "tap", "-ask0") }},
+		{"and the one before goes", func() { g.q.attach(g.lab, lan, l.by, "-ask0") }},
 		{"a spanning tree begins", func() {
 			g.set(lan, "switch/stp=rstp")
 			harness.Eventually(t, "all ports to forward", func() bool {

@@ -36,7 +36,20 @@ var doors = []struct {
 	{"a tap", func(t *testing.T, b *bench) {
 		l := start(t)
 		b.grab(l, b.a, lan)
-		b.tap(l, b.b, lan)
+		b.attach(l, b.b, lan)
+	}},
+	{"a veth", func(t *testing.T, b *bench) {
+		l := start(t)
+		l.by = "veth"
+		b.grab(l, b.a, lan)
+		b.attach(l, b.b, lan)
+	}},
+	{"veths", func(t *testing.T, b *bench) {
+		l := start(t)
+		l.by = "veth"
+		b.attach(l, b.a, lan)
+		b.attach(l, b.b, lan)
+		b.stats = func() string { return harness.Get(t, l.Path(lan, "stats")) }
 	}},
 	{"a grabbed interface", func(t *testing.T, b *bench) {
 		l := start(t)
@@ -55,8 +68,8 @@ func (b *bench) grab(l *lab, h *host, network string) {
 	b.stats = func() string { return harness.Get(l.t, l.Path(network, "stats")) }
 }
 
-func (b *bench) tap(l *lab, h *host, network string) {
-	h.attach(l, network, "tap", "eth0")
+func (b *bench) attach(l *lab, h *host, network string) {
+	h.attach(l, network, l.by, "eth0")
 	b.places = append(b.places, place{h, "eth0"})
 }
 
@@ -66,7 +79,7 @@ func (b *bench) copied(t *testing.T, name string) {
 	l := start(t)
 	l.network("wan")
 	b.grab(l, b.a, lan)
-	b.tap(l, b.b, "wan")
+	b.attach(l, b.b, "wan")
 	var work sync.WaitGroup
 	var ends [2]*os.File
 	for i, network := range []string{lan, "wan"} {
@@ -114,15 +127,15 @@ func (b *bench) tunnel(t *testing.T) (nets []string) {
 		made := true
 		for n, h := range []*host{b.a, b.b} {
 			words := strings.NewReplacer(".N", fmt.Sprint(".", n+1), ".M", fmt.Sprint(".", 2-n), ":N", fmt.Sprint(":", n+1), ":M", fmt.Sprint(":", 2-n)).Replace(kind)
-			if out, err := h.try(append([]string{"ip", "link", "add", name, "type"}, strings.Fields(words)...)...); err != nil {
+			if out, err := h.Try(append([]string{"ip", "link", "add", name, "type"}, strings.Fields(words)...)...); err != nil {
 				if !strings.Contains(out, "not supported") && !strings.Contains(out, "Unknown device type") {
 					t.Fatalf("ip link add %s type %s: %s", name, words, out)
 				}
 				made = false
 				break
 			}
-			h.ip(fmt.Sprintf("addr add fd%02d::%d/64 dev %s nodad", i+10, n+1, name))
-			h.ip("link set " + name + " up")
+			h.IP(fmt.Sprintf("addr add fd%02d::%d/64 dev %s nodad", i+10, n+1, name))
+			h.IP("link set " + name + " up")
 		}
 		if made {
 			nets = append(nets, fmt.Sprintf("fd%02d::", i+10))
@@ -137,7 +150,7 @@ func (b *bench) tunnel(t *testing.T) (nets []string) {
 // network, and tells whether they arrived.
 func (b *bench) exchange(prefix string, size int) error {
 	var server net.Listener
-	b.b.in(func() (err error) {
+	b.b.In(func() (err error) {
 		server, err = net.Listen("tcp", "["+prefix+"2]:0")
 		if strings.Contains(prefix, ".") {
 			server, err = net.Listen("tcp", prefix+"2:0")
@@ -199,7 +212,7 @@ func mismatch(a, b []byte) int {
 // toggles lists what ethtool can switch at an interface, and how it is now.
 func (p place) toggles(t *testing.T) (names []string, on map[string]bool) {
 	t.Helper()
-	out, err := p.try("ethtool", "-k", p.name)
+	out, err := p.Try("ethtool", "-k", p.name)
 	if err != nil {
 		t.Fatalf("ethtool -k %s: %s", p.name, out)
 	}
@@ -224,7 +237,7 @@ func (p place) flip(t *testing.T, on map[string]bool, names []string, back bool)
 	for _, name := range names {
 		argv = append(argv, name, map[bool]string{true: "on", false: "off"}[on[name] == back])
 	}
-	if out, err := p.try(argv...); err != nil && !strings.Contains(out, "Could not change any") {
+	if out, err := p.Try(argv...); err != nil && !strings.Contains(out, "Could not change any") {
 		t.Fatalf("%s: %s", strings.Join(argv, " "), out)
 	}
 }
@@ -277,7 +290,7 @@ func TestOffloads(t *testing.T) {
 							err = b.datagrams()
 						}
 						if err != nil {
-							t.Errorf("%s of %s in %s changed, network %s: %v\n%s", strings.Join(set, " and "), p.name, p.host.name, prefix, err, b.stats())
+							t.Errorf("%s of %s in %s changed, network %s: %v\n%s", strings.Join(set, " and "), p.name, p.host.Name, prefix, err, b.stats())
 						}
 					}
 					p.flip(t, on, set, true)

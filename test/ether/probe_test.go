@@ -28,12 +28,12 @@ type pair struct{ a, b *host }
 // address gives a host its addresses, and nothing else to say of itself.
 func (h *host) address(n, mtu int) {
 	h.t.Helper()
-	h.ip(fmt.Sprintf("link set eth0 mtu %d", mtu))
-	h.ip(fmt.Sprintf("addr add 10.0.0.%d/24 brd + dev eth0", n))
-	h.ip(fmt.Sprintf("addr add fd00::%d/64 dev eth0 nodad", n))
-	h.ip("link set eth0 up")
-	h.ip("route add 224.0.0.0/4 dev eth0")
-	h.in(func() error { // that an address is nobody's is to be known soon
+	h.IP(fmt.Sprintf("link set eth0 mtu %d", mtu))
+	h.IP(fmt.Sprintf("addr add 10.0.0.%d/24 brd + dev eth0", n))
+	h.IP(fmt.Sprintf("addr add fd00::%d/64 dev eth0 nodad", n))
+	h.IP("link set eth0 up")
+	h.IP("route add 224.0.0.0/4 dev eth0")
+	h.In(func() error { // that an address is nobody's is to be known soon
 		return os.WriteFile("/proc/sys/net/ipv4/neigh/eth0/retrans_time_ms", []byte("50"), 0)
 	})
 }
@@ -80,7 +80,7 @@ var patience = strconv.Itoa(int(harness.Deadline.Seconds()))
 // ping sends one echo request and tells how it ends.
 func ping(to, size string, options ...string) func(pair, int) string {
 	return func(p pair, _ int) string {
-		out, err := p.a.try(append([]string{"ping", "-n", "-c", "1", "-W", patience, "-s", size, to}, options...)...)
+		out, err := p.a.Try(append([]string{"ping", "-n", "-c", "1", "-W", patience, "-s", size, to}, options...)...)
 		switch {
 		case strings.Contains(strings.ToLower(out), "message too long"):
 			return "too long"
@@ -95,7 +95,7 @@ func ping(to, size string, options ...string) func(pair, int) string {
 
 // dial connects from the host.
 func (h *host) dial(network, address string) (c net.Conn, err error) {
-	err = h.ns.Do(func() (err error) {
+	err = h.NS.Do(func() (err error) {
 		c, err = (&net.Dialer{Deadline: harness.GiveUp(h.t)}).Dial(network, address)
 		return err
 	})
@@ -110,7 +110,7 @@ func (h *host) dial(network, address string) (c net.Conn, err error) {
 func tcp(network, address string) func(pair, int) string {
 	return func(p pair, _ int) string {
 		var server net.Listener
-		p.b.in(func() (err error) {
+		p.b.In(func() (err error) {
 			server, err = net.Listen(network, address+":0")
 			return err
 		})
@@ -172,7 +172,7 @@ func randomBytes(n int, seed uint64) []byte {
 func (h *host) listenUDP(network, address string) *net.UDPConn {
 	h.t.Helper()
 	var c net.PacketConn
-	h.in(func() (err error) {
+	h.In(func() (err error) {
 		c, err = net.ListenPacket(network, address+":0")
 		return err
 	})
@@ -228,7 +228,7 @@ func uso(network, address string) func(pair, int) string {
 		server := p.b.listenUDP(network, address)
 		defer server.Close()
 		var c net.Conn
-		err := p.a.ns.Do(func() (err error) {
+		err := p.a.NS.Do(func() (err error) {
 			d := net.Dialer{ControlContext: func(_ context.Context, _, _ string, raw syscall.RawConn) (err error) {
 				ctlErr := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_UDP, unix.UDP_SEGMENT, 1000) })
 				return errors.Join(ctlErr, err)
@@ -264,7 +264,7 @@ func uso(network, address string) func(pair, int) string {
 func groups(to string, port int) func(pair, int) string {
 	return func(p pair, _ int) string {
 		var server net.PacketConn
-		err := p.b.ns.Do(func() (err error) {
+		err := p.b.NS.Do(func() (err error) {
 			if ip := net.ParseIP(to); ip.IsMulticast() {
 				i, err := net.InterfaceByName("eth0")
 				if err != nil {

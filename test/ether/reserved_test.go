@@ -17,16 +17,16 @@ func TestReservedAddresses(t *testing.T) {
 	for _, mask := range []string{"0x0000", "0x4008", "0xfff8"} {
 		k := pair{newHost(t), newHost(t)}
 		bridge := newHost(t)
-		bridge.ip("link add br0 type bridge stp_state 0 group_fwd_mask " + mask)
-		bridge.ip("link set br0 up")
+		bridge.IP("link add br0 type bridge stp_state 0 group_fwd_mask " + mask)
+		bridge.IP("link set br0 up")
 		for i, h := range []*host{k.a, k.b} {
 			bridge.veth(fmt.Sprint("v", i), h)
-			bridge.ip(fmt.Sprintf("link set v%d master br0", i))
+			bridge.IP(fmt.Sprintf("link set v%d master br0", i))
 		}
 		l := start(t)
 		p := pair{newHost(t), newHost(t)}
-		p.a.tap(l, "eth0")
-		p.b.tap(l, "eth0")
+		p.a.attach(l, lan, "tap", "eth0")
+		p.b.attach(l, lan, "veth", "eth0")
 		l.set(lan, "switch/group_forward="+mask)
 
 		want, got := k.reserved(), p.reserved()
@@ -44,8 +44,8 @@ func TestReservedAddresses(t *testing.T) {
 // their last byte.
 func (p pair) reserved() string {
 	for _, h := range []*host{p.a, p.b} {
-		h.in(func() error { return quiet("eth0") })
-		h.ip("link set eth0 up")
+		h.Quiet("eth0")
+		h.IP("link set eth0 up")
 	}
 	from, to := p.a.wire("eth0"), p.b.wire("eth0")
 	for n := range byte(16) {

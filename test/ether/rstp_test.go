@@ -36,12 +36,12 @@ type ring struct {
 // edge is a link of a ring: it can be cut and healed.
 type edge struct{ cut, heal func() }
 
-// addNetwork adds an ipnfs switch, with a station at a tap.
+// addNetwork adds an ipnfs switch, with a station at a tap or veth.
 func (r *ring) addNetwork(priority int) string {
 	name := fmt.Sprint("net", len(r.networks))
 	r.network(name, fmt.Sprintf("switch/stp=%s priority=%d", ipnfsTimes, priority))
 	h := newHost(r.t)
-	h.attach(r.lab, name, "tap", "eth0")
+	h.attach(r.lab, name, r.by, "eth0")
 	r.set(name, "ports/1/stp=edge=on")
 	r.addStation(h)
 	r.networks = append(r.networks, name)
@@ -51,21 +51,21 @@ func (r *ring) addNetwork(priority int) string {
 // addKernel adds a bridge of the kernel, with a station at a veth.
 func (r *ring) addKernel(priority int) *host {
 	k := newHost(r.t)
-	k.ip("link add br0 type bridge")
-	k.in(func() error { return quiet("br0") })
-	k.ip(fmt.Sprintf("link set br0 type bridge stp_state 1 priority %d %s", priority, kernelTimes))
-	k.ip("link set br0 up")
+	k.IP("link add br0 type bridge")
+	k.Quiet("br0")
+	k.IP(fmt.Sprintf("link set br0 type bridge stp_state 1 priority %d %s", priority, kernelTimes))
+	k.IP("link set br0 up")
 	h := newHost(r.t)
 	k.veth("station", h)
-	k.ip("link set station master br0")
+	k.IP("link set station master br0")
 	r.addStation(h)
 	r.kernels = append(r.kernels, k)
 	return k
 }
 
 func (r *ring) addStation(h *host) {
-	h.in(func() error { return quiet("eth0") })
-	h.ip("link set eth0 up")
+	h.Quiet("eth0")
+	h.IP("link set eth0 up")
 	r.stations = append(r.stations, h.wire("eth0"))
 }
 
@@ -73,17 +73,17 @@ func (r *ring) addStation(h *host) {
 // end. To cut it, one is no port any more, or there is no carrier.
 func (r *ring) joinNetworks(a, b string) {
 	between := newHost(r.t)
-	between.ip("link add va type veth peer name vb")
+	between.IP("link add va type veth peer name vb")
 	for _, name := range []string{"va", "vb"} {
-		between.in(func() error { return quiet(name) })
-		between.ip("link set " + name + " up")
+		between.Quiet(name)
+		between.IP("link set " + name + " up")
 	}
 	between.attach(r.lab, a, "grab", "va")
 	between.attach(r.lab, b, "grab", "vb")
 	if r.carrier {
 		r.links = append(r.links, edge{
-			func() { between.ip("link set va down") },
-			func() { between.ip("link set va up") },
+			func() { between.IP("link set va down") },
+			func() { between.IP("link set va up") },
 		})
 		return
 	}
@@ -93,17 +93,17 @@ func (r *ring) joinNetworks(a, b string) {
 	})
 }
 
-// joinKernel joins an ipnfs switch to a bridge of the kernel by a tap, which
+// joinKernel joins an ipnfs switch to a bridge of the kernel by a tap or veth, which
 // is a port of both.
 func (r *ring) joinKernel(network string, k *host) {
 	name := fmt.Sprint("tap", len(r.links))
-	k.attach(r.lab, network, "tap", name)
-	k.in(func() error { return quiet(name) })
-	k.ip("link set " + name + " master br0")
-	k.ip("link set " + name + " up")
+	k.attach(r.lab, network, r.by, name)
+	k.Quiet(name)
+	k.IP("link set " + name + " master br0")
+	k.IP("link set " + name + " up")
 	r.links = append(r.links, edge{
-		func() { k.ip("link set " + name + " nomaster") },
-		func() { k.ip("link set " + name + " master br0") },
+		func() { k.IP("link set " + name + " nomaster") },
+		func() { k.IP("link set " + name + " master br0") },
 	})
 }
 
@@ -161,7 +161,7 @@ func (r *ring) blocked() (n int) {
 	var states []string
 	for _, name := range r.networks {
 		for _, line := range strings.Split(harness.Get(r.t, r.Path(name, "switch", "stp")), "\n") {
-			states = append(states, field(line, "state"))
+			states = append(states, harness.Field(line, "state"))
 		}
 	}
 	for _, k := range r.kernels {
@@ -193,7 +193,7 @@ type bridgeLink struct {
 
 func (h *host) links() (list []bridgeLink) {
 	h.t.Helper()
-	if err := json.Unmarshal([]byte(h.ip("-d -j link show")), &list); err != nil {
+	if err := json.Unmarshal([]byte(h.IP("-d -j link show")), &list); err != nil {
 		h.t.Fatal(err)
 	}
 	return list
@@ -204,7 +204,7 @@ func (r *ring) roots() (list []string) {
 	for _, name := range r.networks {
 		for _, line := range strings.Split(harness.Get(r.t, r.Path(name, "switch", "stp")), "\n") {
 			if strings.HasPrefix(line, "tree ") {
-				list = append(list, field(line, "root"))
+				list = append(list, harness.Field(line, "root"))
 			}
 		}
 	}
@@ -247,11 +247,13 @@ func (r *ring) String() string {
 func TestRings(t *testing.T) {
 	t.Parallel()
 	rings := []*ring{
-		newRing(t, "three ipnfs", "iii", false),
-		newRing(t, "four ipnfs", "iiii", true),
-		newRing(t, "two ipnfs, one kernel", "iik", false),
-		newRing(t, "kernel's root, two ipnfs", "kii", true),
-		newRing(t, "two ipnfs, two kernels in turn", "ikik", false),
+		newRing(t, "tap", "three ipnfs", "iii", false),
+		newRing(t, "veth", "four ipnfs", "iiii", true),
+		newRing(t, "tap", "two ipnfs, one kernel", "iik", false),
+		newRing(t, "veth", "two ipnfs, one kernel", "iik", false),
+		newRing(t, "tap", "kernel's root, two ipnfs", "kii", true),
+		newRing(t, "veth", "kernel's root, two ipnfs", "kii", true),
+		newRing(t, "veth", "two ipnfs, two kernels in turn", "ikik", false),
 	}
 	converge(t, "as made", rings)
 	check := func(what string) {
@@ -296,9 +298,10 @@ func (r *ring) check(what string) {
 
 // newRing makes a ring of bridges, i of ipnfs and k of the kernel. The first
 // one is to be the root.
-func newRing(t *testing.T, name, bridges string, carrier bool) *ring {
+func newRing(t *testing.T, by, name, bridges string, carrier bool) *ring {
 	t.Helper()
-	r := &ring{lab: start(t), name: name, carrier: carrier}
+	r := &ring{lab: start(t), name: name + " by " + by, carrier: carrier}
+	r.by = by
 	type bridge struct {
 		network string
 		kernel  *host

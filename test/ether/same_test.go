@@ -15,20 +15,23 @@ var fabrics = []struct {
 	join func(t *testing.T, p pair)
 }{
 	{"kernel", joinByKernel},
-	{"taps", joinByTaps},
+	{"taps", joinBy("tap", "tap")},
+	{"veths", joinBy("veth", "veth")},
+	{"veth and tap", joinBy("veth", "tap")},
 	{"grabbed", joinByGrabs},
-	{"tap and grabbed", joinByBoth},
+	{"tap and grabbed", joinByBoth("tap")},
+	{"veth and grabbed", joinByBoth("veth")},
 	{"taps and files", joinByFiles},
 }
 
 // joinByKernel is the oracle: a bridge of the kernel between veth pairs.
 func joinByKernel(t *testing.T, p pair) {
 	bridge := newHost(t)
-	bridge.ip("link add br0 type bridge stp_state 0")
-	bridge.ip("link set br0 up")
+	bridge.IP("link add br0 type bridge stp_state 0")
+	bridge.IP("link set br0 up")
 	for i, h := range []*host{p.a, p.b} {
 		bridge.veth(fmt.Sprint("v", i), h)
-		bridge.ip(fmt.Sprintf("link set v%d master br0", i))
+		bridge.IP(fmt.Sprintf("link set v%d master br0", i))
 	}
 }
 
@@ -36,14 +39,17 @@ func joinByKernel(t *testing.T, p pair) {
 // hosts use, and eth0 at a host.
 func (h *host) veth(name string, other *host) {
 	h.t.Helper()
-	h.ip(fmt.Sprintf("link add %s mtu 9000 type veth peer name eth0 netns %s", name, other.name))
-	h.ip("link set " + name + " up")
+	h.IP(fmt.Sprintf("link add %s mtu 9000 type veth peer name eth0 netns %s", name, other.Name))
+	h.IP("link set " + name + " up")
 }
 
-func joinByTaps(t *testing.T, p pair) {
-	l := start(t)
-	p.a.tap(l, "eth0")
-	p.b.tap(l, "eth0")
+// joinBy has a network that the two join by these files.
+func joinBy(a, b string) func(*testing.T, pair) {
+	return func(t *testing.T, p pair) {
+		l := start(t)
+		p.a.attach(l, lan, a, "eth0")
+		p.b.attach(l, lan, b, "eth0")
+	}
 }
 
 // grabbed gives a host a veth whose other end the network grabs.
@@ -60,10 +66,12 @@ func joinByGrabs(t *testing.T, p pair) {
 	l.grabbed(p.b)
 }
 
-func joinByBoth(t *testing.T, p pair) {
-	l := start(t)
-	p.a.tap(l, "eth0")
-	l.grabbed(p.b)
+func joinByBoth(by string) func(*testing.T, pair) {
+	return func(t *testing.T, p pair) {
+		l := start(t)
+		p.a.attach(l, lan, by, "eth0")
+		l.grabbed(p.b)
+	}
 }
 
 // joinByFiles has two networks and a program between them, which copies from
@@ -102,7 +110,7 @@ func joinByFiles(t *testing.T, p pair) {
 }
 
 // What two hosts can do is the same through the kernel's bridge and through
-// ipnfs, with taps, grabbed interfaces and files: pings of all sizes, fragments,
+// ipnfs, with taps, veths, grabbed interfaces and files: pings of all sizes, fragments,
 // jumbo frames, TCP, UDP, super-frames, groups, and what does not work.
 func TestSameAsKernel(t *testing.T) {
 	harness.NeedRoot(t)

@@ -17,14 +17,14 @@ import (
 // Storm control counts frames as they are on a wire: a program that sends
 // datagrams by the score in one call (UDP_SEGMENT, udp(7)) gets no more of them
 // through than others do.
-func TestStormCountsSegments(t *testing.T) {
-	t.Parallel()
+func TestStormCountsSegments(t *testing.T) { overWires(t, testStormCountsSegments) }
+
+func testStormCountsSegments(t *testing.T, l *lab) {
 	harness.NeedProgram(t, "ping")
 	const rate, segment, score = 10, 100, 50
-	l := start(t)
 	p := pair{newHost(t), newHost(t)}
 	for i, h := range []*host{p.a, p.b} {
-		h.tap(l, "eth0")
+		h.join(l, "eth0")
 		h.address(i+1, 1500)
 	}
 	if got := ping("10.0.0.2", "56")(p, 1500); got != "answered" { // they know each other's address now
@@ -45,7 +45,7 @@ func TestStormCountsSegments(t *testing.T) {
 		}
 	}()
 	var storm net.Conn
-	p.a.in(func() (err error) {
+	p.a.In(func() (err error) {
 		d := net.Dialer{ControlContext: func(_ context.Context, _, _ string, raw syscall.RawConn) (err error) {
 			ctlErr := raw.Control(func(fd uintptr) {
 				err = unix.SetsockoptInt(int(fd), unix.SOL_UDP, unix.UDP_SEGMENT, segment)

@@ -16,18 +16,19 @@ const (
 	service  = 0x88a8
 )
 
-// doors are the three ways into a network: a file, a tap, a grabbed veth.
+// doors are the four ways into a network: a tap, a grabbed veth, a veth, a file.
 func (l *lab) doors(t *testing.T) (names []string, doors []door) {
 	h, outside := newHost(t), newHost(t)
-	h.tap(l, "tap0") // port 1
+	h.attach(l, lan, "tap", "tap0 up") // port 1
 	outside.veth("v0", h)
-	h.ip("link set eth0 up")
+	h.IP("link set eth0 up")
 	outside.attach(l, lan, "grab", "v0") // port 2
-	for _, name := range []string{"tap0", "eth0"} {
-		h.in(func() error { return quiet(name) })
+	h.attach(l, lan, "veth", "veth0 up") // port 3
+	for _, name := range []string{"tap0", "eth0", "veth0"} {
+		h.Quiet(name)
 	}
-	file := l.openPort(lan) // port 3
-	return []string{"tap", "veth", "file"}, []door{h.wire("tap0"), h.wire("eth0"), file}
+	file := l.openPort(lan) // port 4
+	return []string{"tap", "grabbed veth", "veth", "file"}, []door{h.wire("tap0"), h.wire("eth0"), h.wire("veth0"), file}
 }
 
 // A frame's tags are the same by whatever door it comes and goes: the kernel
@@ -123,13 +124,13 @@ func (l *lab) setPort(number int, settings ...string) {
 }
 
 // What an analyser sees is what is on the wire.
-func TestCapture(t *testing.T) {
-	t.Parallel()
-	l := start(t)
+func TestCapture(t *testing.T) { overWires(t, testCapture) }
+
+func testCapture(t *testing.T, l *lab) {
 	harness.NeedProgram(t, "tcpdump")
 	a, b := newHost(t), newHost(t)
-	a.tap(l, "eth0")
-	b.tap(l, "eth0")
+	a.join(l, "eth0")
+	b.join(l, "eth0")
 	l.set(lan, "switch/vlan=on", "ports/1/vlans=10", "ports/2/vlans=10", "ports/2/tpid=0x88a8")
 	seen := b.capture("-e", "ether src 02:00:00:00:77:01")
 	a.wire("eth0").send(frame(1, "tagged", tag(customer, 5, 10)))
@@ -143,13 +144,13 @@ func TestCapture(t *testing.T) {
 }
 
 // A mirror port shows an analyser what passes between two others.
-func TestMirrorCapture(t *testing.T) {
-	t.Parallel()
-	l := start(t)
+func TestMirrorCapture(t *testing.T) { overWires(t, testMirrorCapture) }
+
+func testMirrorCapture(t *testing.T, l *lab) {
 	harness.NeedProgram(t, "tcpdump")
 	a, b, c := newHost(t), newHost(t), newHost(t)
 	for i, h := range []*host{a, b, c} {
-		h.tap(l, "eth0")
+		h.join(l, "eth0")
 		h.address(i+1, 1500)
 	}
 	if got := ping("10.0.0.2", "56")(pair{a, b}, 1500); got != "answered" {

@@ -95,7 +95,7 @@ type wire struct {
 func (h *host) wire(name string) *wire {
 	h.t.Helper()
 	w := &wire{t: h.t}
-	h.in(func() error {
+	h.In(func() error {
 		i, err := net.InterfaceByName(name)
 		if err != nil {
 			return err

@@ -215,7 +215,7 @@ func TestTextThatChanges(t *testing.T) {
 	check := func(way int) {
 		text := get(t, path, way)
 		if strings.Count(text, "\n") != lines || !strings.HasSuffix(text, "\n") || strings.Contains(text, "\x00") ||
-			strings.Contains(text[strings.LastIndex(text, "drop_loop"):], " \n") {
+			strings.Contains(text[strings.LastIndex(text, "drop_overrun"):], " \n") {
 			t.Errorf("stats by %s: %d lines, %q", ways[way].name, strings.Count(text, "\n"), text)
 		}
 	}

@@ -7,6 +7,7 @@
 //   - mount.go, end.go: Mount, and how it ends.
 //   - network.go: networks, their stats, what must be left of them.
 //   - process.go: what /proc knows of a process; deadlines.
+//   - host.go: network namespaces.
 //   - child.go: the test binary started again in another role.
 package harness
 

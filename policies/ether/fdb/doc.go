@@ -46,4 +46,8 @@
 //
 // Seconds on the caller's clock, any origin. Learn brings its own; Lookup
 // goes by the last Tick.
+//
+// Frames that pass without Learn, such as in the kernel, count as well: when the
+// last of a station came is asked (Elsewhere) before the station ages out, moves under
+// damping, or makes way for another, and before its age is told (Refresh).
 package fdb

@@ -76,5 +76,8 @@ func (p place) restamped(stamp uint32) place { return place(stamp)<<32 | p&(1<<3
 // valid tells whether p is there and not older than horizon.
 func (p place) valid(horizon uint32) bool { return p != 0 && !p.aged(horizon) }
 
+// within tells whether p was heard in the last d seconds.
+func (p place) within(d, now uint32) bool { return uint64(now) <= uint64(p.stamp())+uint64(d) }
+
 // aged tells whether p, which is there, is older than horizon.
 func (p place) aged(horizon uint32) bool { return p.stamp() < horizon && !p.isStatic() }

@@ -29,7 +29,9 @@ func (t *Table) put(k Key, p place) bool {
 //
 // +checklocks:t.mu
 func (t *Table) giveWay(a *slots, k Key, port int) bool {
-	s := t.greedySlot(a, int(a.hash(k)>>a.shift), port)
+	s := t.unused(func() *slot {
+		return t.greedySlot(a, int(a.hash(k)>>a.shift), port) // +checklocksignore: pick is called with t.mu held
+	})
 	if s != nil {
 		t.forget(s)
 		t.evicted.Add(1)

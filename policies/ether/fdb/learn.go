@@ -26,7 +26,7 @@ func (t *Table) Learn(k Key, port int, now uint32) (r Result, from int) {
 	if p.at(port) && p.stamp() >= now { // nearly always
 		return Known, 0
 	}
-	switch r := t.judge(p, port, now); r {
+	switch r := t.judge(s, k, p, port, now); r {
 	case Known:
 		// If another thread was faster it stored the same, or what matters more.
 		s.place.CompareAndSwap(uint64(p), uint64(p.restamped(now)))
@@ -40,8 +40,8 @@ func (t *Table) Learn(k Key, port int, now uint32) (r Result, from int) {
 	return t.learn(k, port, now)
 }
 
-// judge tells what a frame by port means for a key whose place is p.
-func (t *Table) judge(p place, port int, now uint32) Result {
+// judge tells what a frame by port means for a key whose place, in s, is p.
+func (t *Table) judge(s *slot, k Key, p place, port int, now uint32) Result {
 	switch {
 	case !p.valid(t.horizon.Load()):
 		return Learned
@@ -50,10 +50,18 @@ func (t *Table) judge(p place, port int, now uint32) Result {
 	case p.isStatic():
 		return Static
 	}
-	if d := t.damping.Load(); d != 0 && uint64(now) <= uint64(p.stamp())+uint64(d) {
-		return Damped
+	d := t.damping.Load()
+	if d == 0 {
+		return Moved
 	}
-	return Moved
+	if !p.within(d, now) {
+		q := t.refreshed(k, p)
+		if !q.within(d, now) {
+			return Moved
+		}
+		s.place.CompareAndSwap(uint64(p), uint64(q)) // who tries again costs no second question
+	}
+	return Damped
 }
 
 // learn is Learn for what changes the table.
@@ -70,7 +78,7 @@ func (t *Table) learn(k Key, port int, now uint32) (Result, int) {
 		p = place(s.place.Load())
 	}
 	fresh := makePlace(k, port, now)
-	r := t.judge(p, port, now)
+	r := t.judge(s, k, p, port, now)
 	switch {
 	case r == Learned && p != 0: // it has aged out, and the next Tick has not come
 		t.aged.Add(1)
@@ -125,21 +133,6 @@ func (t *Table) move(s *slot, k Key, from, to place) {
 	}
 	s.place.Store(uint64(to))
 	t.tell(k)
-}
-
-// Touch notes that a frame with the source k came in by port in the second then,
-// if k is known there. No lock.
-func (t *Table) Touch(k Key, port int, then uint32) {
-	s := t.find(k)
-	if s == nil {
-		return
-	}
-	for {
-		p := place(s.place.Load())
-		if !p.of(k) || !p.at(port) || p.stamp() >= then || s.place.CompareAndSwap(uint64(p), uint64(p.restamped(then))) {
-			return
-		}
-	}
 }
 
 // Lookup returns the port behind which the station k is, if that is known.

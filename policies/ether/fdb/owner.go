@@ -149,12 +149,12 @@ func (t *Table) evict(port int) bool {
 // +checklocks:t.mu
 func (t *Table) evictFrom(port int) bool {
 	o := t.owners[port]
-	var oldest *slot
-	if o.where == nil {
-		oldest = t.oldestKey(o, port)
-	} else {
-		oldest = t.oldestThere(o, port)
-	}
+	oldest := t.unused(func() *slot {
+		if o.where == nil {
+			return t.oldestKey(o, port)
+		}
+		return t.oldestThere(o, port) // +checklocksignore: pick is called with t.mu held
+	})
 	if oldest == nil {
 		return false
 	}

@@ -45,6 +45,8 @@ type Table struct {
 	evicted atomic.Uint64
 	greedy  atomic.Int64 // greediest, readable without the lock
 
+	elsewhere Elsewhere // see Ask; nil: nowhere
+
 	mu sync.Mutex
 	// +checklocks:mu
 	mem Memory
@@ -141,20 +143,31 @@ func (t *Table) Ageing() uint32 {
 // forgotten; 0: never. It holds at once for the entries that are there.
 func (t *Table) SetAgeing(seconds uint32) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.ageing = seconds
+	t.mu.Unlock()
 	t.setHorizon()
 }
 
-// setHorizon works out which stamps are too old, under mu.
+// setHorizon puts in force which stamps are too old. Before that the stamps of those
+// who were heard elsewhere are made the true ones: nobody finds them too old.
+func (t *Table) setHorizon() {
+	t.mu.Lock()
+	h := t.tooOld()
+	t.mu.Unlock()
+	t.refresh(h)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.horizon.Store(min(h, t.tooOld())) // the ageing time may be another now
+}
+
+// tooOld works out which stamps are.
 //
 // +checklocks:t.mu
-func (t *Table) setHorizon() {
-	h, now := uint32(0), t.now.Load()
-	if t.ageing != 0 && now > t.ageing {
-		h = now - t.ageing
+func (t *Table) tooOld() uint32 {
+	if now := t.now.Load(); t.ageing != 0 && now > t.ageing {
+		return now - t.ageing
 	}
-	t.horizon.Store(h)
+	return 0
 }
 
 // Stats returns the counters.

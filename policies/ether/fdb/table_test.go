@@ -485,24 +485,6 @@ func TestFewKeys(t *testing.T) {
 	}
 }
 
-// A stamp from outside keeps an entry where it is, and does nothing else.
-func TestTouch(t *testing.T) {
-	tab := New(10, nil)
-	tab.SetAgeing(10)
-	for i := range byte(4) {
-		tab.Learn(key(1, i), 1, 100)
-	}
-	tab.Touch(key(1, 0), 1, 105)
-	tab.Touch(key(1, 1), 1, 90)  // older
-	tab.Touch(key(1, 2), 2, 105) // it is not there
-	tab.Touch(key(1, 9), 1, 105) // nor is this one anywhere
-	tab.Tick(112)
-	if list := tab.Entries(); len(list) != 1 || list[0] != (Entry{1, key(1, 0).MAC(), 1, 7, false}) {
-		t.Errorf("left are %v", list)
-	}
-	check(t, tab)
-}
-
 // Who watches is told of all that comes, moves and goes: from that alone he knows
 // what is there.
 func TestWatch(t *testing.T) {

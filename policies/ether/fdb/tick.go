@@ -3,9 +3,9 @@ package fdb
 // Tick tells the time in seconds and removes what has aged out, piece by piece.
 // To be called about once a second; if not, nothing ages.
 func (t *Table) Tick(now uint32) {
-	t.mu.Lock()
 	t.now.Store(now)
 	t.setHorizon()
+	t.mu.Lock()
 	t.room.Store(t.limit.Load()) // there may be memory again
 	t.mu.Unlock()
 	t.pieces(t.sweep)

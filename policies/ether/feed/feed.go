@@ -34,7 +34,6 @@ type Source interface {
 	Stations(port int) []policy.Station
 	Ports() []policy.FeedPort
 	Port(number int) (policy.FeedPort, bool)
-	Touch(vlan uint16, mac [6]byte, port int, when time.Time)
 }
 
 // Memory is what a follower's ring is charged to, in bytes.
@@ -104,6 +103,18 @@ func (e *Feed) Resync() {
 		to.resync()
 	}
 }
+
+// Used tells when a frame from an address of a VLAN last came by a port past the
+// switch, if somebody follows and knows.
+func (e *Feed) Used(vlan uint16, mac [6]byte, port int) (when time.Time, ok bool) {
+	if to := e.to.Load(); to != nil {
+		return to.calls.Used(vlan, mac, port)
+	}
+	return when, false
+}
+
+// Followed tells whether somebody follows.
+func (e *Feed) Followed() bool { return e.to.Load() != nil }
 
 // End ends the following, as the switch does not forward any more.
 func (e *Feed) End() {

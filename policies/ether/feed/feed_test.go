@@ -2,6 +2,7 @@ package feed
 
 import (
 	"testing"
+	"time"
 
 	"ipnfs/bus/fail"
 	"ipnfs/bus/policy"
@@ -25,6 +26,9 @@ type calls struct{ revoked, woken int }
 
 func (c *calls) Revoke(int, uint16) { c.revoked++ }
 func (c *calls) Wake()              { c.woken++ }
+func (c *calls) Used(_ uint16, _ [6]byte, port int) (time.Time, bool) {
+	return time.Unix(int64(port), 0), true
+}
 
 // start makes a feed with a follower that has caught up.
 func start(t *testing.T) (*Feed, *calls, policy.Feed, *purse) {
@@ -128,7 +132,13 @@ func TestFollow(t *testing.T) {
 		t.Errorf("without memory: %v", err)
 	}
 	mem.left++
+	if _, ok := e.Used(1, [6]byte{2}, 3); ok || e.Followed() {
+		t.Errorf("after Close: followed %v, used %v", e.Followed(), ok)
+	}
 	to, err := e.Follow(c, nil, mem)
+	if when, ok := e.Used(1, [6]byte{2}, 3); !ok || when.Unix() != 3 || !e.Followed() {
+		t.Errorf("the second one: followed %v, used %v, %v", e.Followed(), ok, when)
+	}
 	if err != nil || to.Ended() {
 		t.Fatalf("after the first has gone: %v", err)
 	}
