@@ -128,6 +128,9 @@ func (c *Conn) Add(p Passed) {
 	c.out.barred[frame.DropOverrun].Add(p.Overrun)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if back := -p.Received; int64(back) > 0 && c.got.delivered < back {
+		return // they were counted before a reset
+	}
 	c.got.offered += p.Received + p.Lost
 	c.got.delivered += p.Received
 	c.got.deliveredBytes += p.ReceivedBytes

@@ -16,6 +16,7 @@ import (
 // beside is a pair beside a grabbed interface, in the same namespace, spliced with it: so
 // the interface is a port of the plane.
 type beside struct {
+	plane  *plane.Plane
 	port   *plane.Port
 	splice splice
 	watch  *link.Watch // of the pair's other end
@@ -31,28 +32,31 @@ func newBeside(ns *netns.NS, f link.Facts, a *attachment) (b *beside, err error)
 	if err != nil {
 		return nil, err
 	}
-	b = &beside{}
-	defer func() {
-		if err != nil {
-			b.close()
-		}
-	}()
+	b = &beside{plane: pl}
+	if err := b.make(ns, f, a); err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *beside) make(ns *netns.NS, f link.Facts, a *attachment) (err error) {
 	var name string
 	for _, name = range []string{"ipnfs-" + f.Name, fmt.Sprintf("ipnfs-%d", f.Index)} {
 		if len(name) > maxName {
 			continue
 		}
-		if b.port, err = pl.NewPort(ns, name); !errors.Is(err, unix.EEXIST) {
+		if b.port, err = b.plane.NewPort(ns, name); !errors.Is(err, unix.EEXIST) {
 			break
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	if b.watch, _, err = link.Observe(pl.NS(), b.port.Index(), spliced{a}); err != nil {
-		return nil, err
+	if b.watch, _, err = link.Observe(b.plane.NS(), b.port.Index(), &spliced{a, b}); err != nil {
+		return err
 	}
-	err = ns.Do(func() error {
+	return ns.Do(func() error {
 		near, err := netlink.LinkByName(name)
 		if err != nil {
 			return err
@@ -71,7 +75,6 @@ func newBeside(ns *netns.NS, f link.Facts, a *attachment) (b *beside, err error)
 		b.splice, err = newSplice(f.Index, near.Attrs().Index)
 		return err
 	})
-	return b, err
 }
 
 func (b *beside) close() {
@@ -86,12 +89,27 @@ func (b *beside) close() {
 
 // spliced is the link.Listener of the plane's end of a pair beside a's interface: if that
 // goes, so does the port.
-type spliced struct{ a *attachment }
+type spliced struct {
+	a *attachment
+	b *beside
+}
 
-var _ link.Listener = spliced{}
+var _ link.Listener = (*spliced)(nil)
 
 // Changed is link.Listener's.
-func (spliced) Changed(link.Facts) {}
+func (*spliced) Changed(link.Facts) {}
 
-// Left is link.Listener's.
-func (s spliced) Left(bool) { s.a.end(lost) }
+// Left is link.Listener's. It may be told though nothing happened.
+func (s *spliced) Left(bool) { go s.look() }
+
+func (s *spliced) look() {
+	<-s.a.ready
+	s.a.following.Lock()
+	defer s.a.following.Unlock()
+	if s.a.isEnded() {
+		return // and so may the port's place be another's
+	}
+	if _, err := link.At(s.b.plane.NS(), s.b.port.Index()); errors.Is(err, unix.ENODEV) {
+		s.a.end(lost)
+	}
+}

@@ -311,19 +311,21 @@ func TestGrabEvents(t *testing.T) {
 	}
 }
 
-// Taps and what is grabbed end with the process, however that ends.
+// Taps, veths and what is grabbed end with the process, however that ends.
 func TestKilled(t *testing.T) {
 	l := newLab(t)
 	w := newWire(t, l)
-	d := daemonWith(t, l, "tap lnk0 up addr=10.1.0.1/24", "tap lnk1 queues=2", "grab "+w.near)
+	d := daemonWith(t, l, "tap lnk0 up addr=10.1.0.1/24", "tap lnk1 queues=2", "veth lnk2 up addr=10.2.0.1/24", "grab "+w.near)
 	facts(t, l.ns, "lnk0")
 	facts(t, l.ns, "lnk1")
 	if programs(t, l.ns, w.near) != 2 {
 		t.Error("it is not grabbed")
 	}
+	facts(t, l.ns, "lnk2")
 	kill(t, d)
-	wantGone(t, l.ns, "lnk0")
-	wantGone(t, l.ns, "lnk1")
+	for _, name := range []string{"lnk0", "lnk1", "lnk2"} {
+		wantGone(t, l.ns, name)
+	}
 	wantGone(t, l.ns, "ipnfs-"+w.near)
 	nstest.Wait(t, "the grab to end", func() bool {
 		return programs(t, l.ns, w.near) == 0 && promiscuous(t, l.ns, w.near) == 0
@@ -338,7 +340,7 @@ func TestKilledWhileAttaching(t *testing.T) {
 	l := newLab(t)
 	for i := range 30 {
 		name := nstest.Name()
-		cmd := command(t, "tap "+name+" up")
+		cmd := command(t, []string{"tap ", "veth "}[i%2]+name+" up")
 		nstest.In(t, l.ns, cmd.Start)
 		time.Sleep(time.Duration(i) * 2 * time.Millisecond) // any moment
 		cmd.Process.Kill()

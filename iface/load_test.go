@@ -82,7 +82,13 @@ func TestMTU(t *testing.T) {
 
 // What happens to one interface under load does not disturb the others.
 func TestUnderLoad(t *testing.T) {
-	l := newLab(t)
+	for _, file := range []string{"tap", "veth"} {
+		t.Run(file, func(t *testing.T) { testUnderLoad(t, file) })
+	}
+}
+
+func testUnderLoad(t *testing.T, file string) {
+	l := newSwitch(t)
 	var hosts [3]*netns.NS
 	var callers [3]bus.Caller
 	for i := range hosts {
@@ -91,12 +97,12 @@ func TestUnderLoad(t *testing.T) {
 	}
 	_, away := nstest.New(t)
 	for i := range 2 {
-		l.want(0, callers[i], "tap", fmt.Sprintf("eth0 up addr=10.0.0.%d/24", i+1))
+		l.want(0, callers[i], file, fmt.Sprintf("eth0 up addr=10.0.0.%d/24", i+1))
 	}
 	from, to := listen(t, hosts[0], "10.0.0.1:0"), listen(t, hosts[1], "10.0.0.2:0")
 	stop := flood(t, hosts[0], "10.0.0.1", "10.0.0.255:9")
 	for i := range 8 {
-		l.want(0, callers[2], "tap", "lnk0 up addr=10.0.0.3/24")
+		l.want(0, callers[2], file, "lnk0 up addr=10.0.0.3/24")
 		change := func(ns *netns.NS, name string, f func(netlink.Link) error) { nstest.Change(t, ns, name, f) }
 		change(hosts[2], "lnk0", netlink.LinkSetDown)
 		change(hosts[2], "lnk0", func(k netlink.Link) error { return netlink.LinkSetName(k, "lnk1") })
@@ -114,7 +120,7 @@ func TestUnderLoad(t *testing.T) {
 				t.Error(err)
 			}
 		case 3:
-			nstest.Wait(t, "the new name", func() bool { return detach(l.Net, callers[2], "tap", "lnk1") == nil })
+			nstest.Wait(t, "the new name", func() bool { return detach(l.Net, callers[2], file, "lnk1") == nil })
 		}
 		if !reaches(t, from, to) {
 			t.Fatal("the others are disturbed")

@@ -21,6 +21,9 @@ func (a *attachment) Changed(f link.Facts) {
 	}
 	if f.MTU != before.MTU {
 		a.device.SetMTU(f.MTU)
+		if v, ok := a.holder.(*veth); ok {
+			v.resized(f.MTU)
+		}
 		a.event("link-mtu", "mtu=%d", f.MTU)
 	}
 	switch was, is := state(before), state(f); {

@@ -61,13 +61,8 @@ func newHider() (*ebpf.Program, error) {
 	})
 }
 
-// haveTCX tells whether the kernel has TCX and lets this process use it. It leaves
-// nothing behind.
-var haveTCX = sync.OnceValue(func() bool {
-	const loopback = 1 // its index, in every namespace
-	if _, err := link.QueryPrograms(link.QueryOptions{Target: loopback, Attach: ebpf.AttachTCXIngress}); err != nil {
-		return false
-	}
+// mayLoad tells whether the kernel lets this process load programs for network devices.
+var mayLoad = sync.OnceValue(func() bool {
 	program, err := newHider()
 	if err != nil {
 		return false

@@ -3,6 +3,7 @@ package iface
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -15,15 +16,42 @@ import (
 	"ipnfs/iface/plane"
 )
 
-// havePlane tells whether the kernel will forward for veth, as far as can be told without
-// the plane: that is made for the first port only, so that who needs none has none.
-func havePlane() bool { return haveTun() && haveTCX() }
+// havePlane tells whether the kernel will forward for veth, as far as the rights of the
+// process tell. The plane itself is made for the first port, so that who needs none
+// has none.
+func havePlane() bool { return haveTun() && mayLoad() }
 
 // veth is the holder of one end of a pair, whose other end is in the plane.
 type veth struct {
 	plane *plane.Plane
 	port  *plane.Port
 	watch *link.Watch // of the daemon's end; nil: none yet
+
+	mtu     atomic.Int64 // of the host's end
+	fitting sync.Mutex
+	// +checklocks:fitting
+	long bool // plane.Port.SetLong
+	// +checklocks:fitting
+	released bool
+}
+
+// fit lets the daemon's end take what the host's end sends.
+func (v *veth) fit() {
+	v.fitting.Lock()
+	defer v.fitting.Unlock()
+	long := v.mtu.Load() > plane.ShortMTU
+	if long == v.long || v.released {
+		return
+	}
+	if v.port.SetLong(long) == nil { // an XDP program at the host's end may forbid it
+		v.long = long
+	}
+}
+
+// resized tells the MTU of the host's end. It does not wait.
+func (v *veth) resized(mtu int) {
+	v.mtu.Store(int64(mtu))
+	go v.fit()
 }
 
 // openVeth is attacher.open.
@@ -55,6 +83,10 @@ func (a *attachment) openVeth(o *vethCommand, ns *netns.NS) error {
 	}
 	if err := a.makeVeth(o.name, ns); err != nil {
 		return err
+	}
+	if v, ok := a.holder.(*veth); ok && o.config.MTU != 0 {
+		v.mtu.Store(int64(o.config.MTU))
+		v.fit()
 	}
 	return a.configure(ns, o.config)
 }
@@ -136,6 +168,9 @@ func (v *veth) release() {
 	if v.watch != nil {
 		v.watch.Close()
 	}
+	v.fitting.Lock()
+	v.released = true
+	v.fitting.Unlock()
 	v.port.Close()
 }
 

@@ -3,13 +3,19 @@ package iface_test
 import (
 	"bufio"
 	"fmt"
+	"net"
 	"os/exec"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	ebpflink "github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
 	"ipnfs/bus"
@@ -249,6 +255,106 @@ func TestVethNamespaceEnds(t *testing.T) {
 	hidden.Close()
 	l.wantList("veth")
 	nstest.Wait(t, "the ports to end", func() bool { return len(l.Net.Ports()) == 0 })
+}
+
+// Many come and go at once, while others look, in all ways that an interface can go.
+func TestVethMany(t *testing.T) {
+	l := newVeths(t)
+	const count = 24
+	var all sync.WaitGroup
+	for i := range count {
+		number, name := i+1, fmt.Sprintf("lnk%d", i)
+		deleted := func() error {
+			return l.ns.Do(func() error {
+				k, err := netlink.LinkByName(name)
+				if err != nil {
+					return err
+				}
+				return netlink.LinkDel(k)
+			})
+		}
+		all.Go(func() {
+			err := attach(l.Net, l.root, "veth", fmt.Sprintf("%s port=%d up", name, number))
+			if err == nil {
+				l.list("veth")
+				switch i % 4 {
+				case 0:
+					err = detach(l.Net, l.root, "veth", name)
+				case 1:
+					err = deleted()
+				case 2:
+					err = l.Net.RemovePort(number)
+				case 3: // at once, and who is first is first
+					all.Go(func() { _ = deleted() })
+					_ = l.Net.RemovePort(number)
+				}
+			}
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	all.Wait()
+	l.wantList("veth")
+	nstest.Wait(t, "the ports to end", func() bool { return len(l.Net.Ports()) == 0 })
+	for i := range count {
+		wantGone(t, l.ns, fmt.Sprintf("lnk%d", i))
+	}
+}
+
+// Long frames cross if the host's end has such an MTU, from the first on or later; and a
+// host may have an XDP program at its end if not.
+func TestVethMTU(t *testing.T) {
+	l := newVeths(t)
+	_, other := nstest.New(t)
+	second := process(t, other, nil)
+	l.attach("veth", "eth0 mtu=9000 addr=10.0.0.1/24 up")
+	l.want(0, second, "veth", "eth0 addr=10.0.0.2/24 up")
+	pass, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.XDP, Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()}, License: "BSD",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pass.Close()
+	xdp := func() error {
+		return other.Do(func() error {
+			k, err := netlink.LinkByName("eth0")
+			if err != nil {
+				return err
+			}
+			at, err := ebpflink.AttachXDP(ebpflink.XDPOptions{Program: pass, Interface: k.Attrs().Index, Flags: ebpflink.XDPDriverMode})
+			if err != nil {
+				return err
+			}
+			return at.Close()
+		})
+	}
+	if err := xdp(); err != nil {
+		t.Errorf("no XDP program can be there: %v", err)
+	}
+	from, to := listen(t, l.ns, "10.0.0.1:0"), listen(t, other, "10.0.0.2:0")
+	if !reaches(t, from, to) {
+		t.Error("nothing reaches the other host")
+	}
+	const long = 8000
+	crosses := func() bool {
+		buf := make([]byte, 2*long)
+		for _, c := range [][2]net.PacketConn{{from, to}, {to, from}} {
+			if _, err := c[0].WriteTo(make([]byte, long), c[1].LocalAddr()); err != nil {
+				return false
+			}
+			c[1].SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+			if n, _, err := c[1].ReadFrom(buf); err != nil || n != long {
+				return false
+			}
+		}
+		return true
+	}
+	nstest.Change(t, other, "eth0", func(k netlink.Link) error { return netlink.LinkSetMTU(k, 9000) })
+	nstest.Wait(t, "long frames to cross", crosses)
+	nstest.Change(t, other, "eth0", func(k netlink.Link) error { return netlink.LinkSetMTU(k, 1500) })
+	nstest.Wait(t, "an XDP program to be allowed", func() bool { return xdp() == nil })
 }
 
 // Nothing is left open.

@@ -49,8 +49,8 @@ type (
 		// Station tells where frames to an address of a VLAN go now, if that is
 		// known and they may go there.
 		Station(vlan uint16, mac [6]byte) (Station, bool)
-		// Stations lists the stations at a port, 0: at all. It is as long as the
-		// table.
+		// Stations lists the stations at a port, 0: at all, in no order, and some
+		// perhaps twice. It is as long as the table.
 		Stations(port int) []Station
 		// Ports lists the ports that are there, by number.
 		Ports() []FeedPort

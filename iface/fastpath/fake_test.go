@@ -83,6 +83,13 @@ func (t *fakePlane) Used(k plane.Key) int64 {
 	return t.entries[k].used
 }
 
+// limit sets how many entries there may be.
+func (t *fakePlane) limit(most int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.most = most
+}
+
 // len is how many entries there are.
 func (t *fakePlane) len() int {
 	t.mu.Lock()
@@ -147,6 +154,22 @@ func (p *fakePort) Counts() plane.Counts {
 
 func (p *fakePort) open() bool { return p.mark.Load() == p.valid.Load() }
 
+// classify tells which VLAN a frame is in; ok: the program can tell.
+func classify(s *plane.Settings, data []byte) (vlan, prio uint16, tagged, ok bool) {
+	if !s.VLANs {
+		return 0, 0, false, true
+	}
+	vlan = s.PVID
+	if binary.BigEndian.Uint16(data[12:]) == s.TPID {
+		if len(data) < 18 {
+			return 0, 0, false, false
+		}
+		tci := binary.BigEndian.Uint16(data[14:])
+		vlan, prio, tagged = tci&0xfff, tci&0xf000, true
+	}
+	return vlan, prio, tagged, vlan != 0
+}
+
 // decide tells what the program does with a frame that comes by p; nil: the daemon gets it.
 func (p *fakePort) decide(data []byte) (to *fakePort, edit frame.Edit) {
 	p.plane.mu.Lock()
@@ -155,17 +178,9 @@ func (p *fakePort) decide(data []byte) (to *fakePort, edit frame.Edit) {
 		return nil, edit
 	}
 	from := p.settings.Load()
-	vlan, prio, tagged := uint16(0), uint16(0), false
-	if from.VLANs {
-		if tagged = len(data) >= 18 && binary.BigEndian.Uint16(data[12:]) == from.TPID; tagged {
-			tci := binary.BigEndian.Uint16(data[14:])
-			vlan, prio = tci&0xfff, tci&0xf000
-		} else if binary.BigEndian.Uint16(data[12:]) != from.TPID {
-			vlan = from.PVID
-		}
-		if vlan == 0 {
-			return nil, edit
-		}
+	vlan, prio, tagged, ok := classify(from, data)
+	if !ok {
+		return nil, edit
 	}
 	src, known := p.plane.entries[plane.Key{Network: from.Network, VLAN: vlan, MAC: [6]byte(data[6:])}]
 	dst, there := p.plane.entries[plane.Key{Network: from.Network, VLAN: vlan, MAC: [6]byte(data)}]

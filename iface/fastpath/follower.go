@@ -47,12 +47,22 @@ type follower struct {
 	all bool // everything is to be looked at
 	// +checklocks:mu
 	short bool // some found no room
+	// +checklocks:mu
+	whole bool // the whole table was looked through
 }
 
 var _ policy.Follower = (*follower)(nil)
 
 // retryAfter is when is looked again for room that was not there.
 var retryAfter = 10 * time.Second
+
+// rest is for how many times as long the follower rests as it took to look through the
+// whole table, and maxRest how long at most: who makes a port or the table change all the
+// time, such as by a link that goes up and down, gets a fifth of a processor by that.
+const (
+	rest    = 4
+	maxRest = time.Second
+)
 
 // join adds a port that is about to join a network, whose lock is held.
 func join(n *bus.Network, p *Port) *follower {
@@ -150,8 +160,14 @@ func (f *follower) run() {
 	for !f.retire() {
 		f.follow()
 		f.mu.Lock()
+		start := time.Now()
+		f.whole = false
 		more, short := f.step()
+		took, whole := time.Since(start), f.whole
 		f.mu.Unlock()
+		if whole {
+			time.Sleep(min(rest*took, maxRest))
+		}
 		if more {
 			continue
 		}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,16 +37,15 @@ type lab struct {
 	plane *fakePlane
 	hosts []*host
 	now   time.Time
+	taken int // bytes of memory
 }
 
 // host is what is behind a port: a silent endpoint with a Port.
 type host struct {
 	bustest.Recorder
-	keep bool
 	*Port
 	gate *fakePort
 	conn *bus.Conn
-	gone atomic.Bool
 }
 
 var (
@@ -65,8 +63,9 @@ func (h *host) send(dst, src mac, tags ...uint32) bool {
 
 func newLab(tb testing.TB, spec string, hosts int) *lab {
 	tb.Helper()
-	l := &lab{tb: tb, plane: newPlane(), now: time.Now()}
-	tb.Cleanup(func() { l.plane.check(tb) })
+	p := newPlane()
+	tb.Cleanup(func() { p.check(tb) })
+	l := &lab{tb: tb, plane: p, now: time.Now()}
 	l.Lab = bustest.NewLab(tb, spec)
 	for range hosts {
 		l.join(bus.JoinOptions{})

@@ -76,6 +76,7 @@ func (f *follower) step() (more, short bool) {
 //
 // +checklocks:f.mu
 func (f *follower) lookAll() {
+	f.whole = true
 	f.short = f.feed == nil && f.short
 	for _, p := range f.at(0) {
 		p.short.Store(false)
@@ -93,6 +94,7 @@ func (f *follower) lookAll() {
 //
 // +checklocks:f.mu
 func (f *follower) lookPort(p *Port) {
+	f.whole = true
 	f.setUp(p)
 	for a, s := range f.stations {
 		if s.at == p {

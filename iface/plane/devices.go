@@ -22,7 +22,7 @@ import (
 //	process -> f2 -> [program] ----> s2
 const (
 	hostMTU  = 1500       // as that of any new device
-	pairMTU  = 65535      // the most: the kernel drops what is longer than the receiver's
+	longMTU  = 65535      // the most that a pair can have: see SetLong
 	tapMTU   = 65535 - 14 // likewise
 	tapQueue = 4096       // frames that wait for the process
 
@@ -66,7 +66,7 @@ func makeTap(slot int) (fd int, err error) {
 // makePair makes the pair and gets it and the tap going.
 func (p *Plane) makePair(slot int, host *netns.NS, name string) error {
 	pair := netlink.NewVeth(netlink.NewLinkAttrs())
-	pair.Index, pair.Name, pair.MTU = pairIndex(slot), fmt.Sprintf("s%d", slot), pairMTU
+	pair.Index, pair.Name, pair.MTU = pairIndex(slot), fmt.Sprintf("s%d", slot), ShortMTU
 	pair.PeerName, pair.PeerNamespace, pair.PeerMTU = name, netlink.NsFd(host.FD()), hostMTU
 	if err := p.rtnl.LinkAdd(pair); err != nil {
 		return err
@@ -143,4 +143,18 @@ func switchOffIPv6() error {
 		return nil // there is none
 	}
 	return err
+}
+
+// ShortMTU is the MTU of the daemon's end, and so of what it takes of the host's. A native
+// XDP program at the host's end allows about that (veth_xdp_set in drivers/net/veth.c).
+const ShortMTU = 3490
+
+// SetLong lets the daemon's end take whatever the host's end sends, which has a longer MTU
+// than ShortMTU, or again not. It must not be called after Close.
+func (p *Port) SetLong(long bool) error {
+	mtu := ShortMTU
+	if long {
+		mtu = longMTU
+	}
+	return p.plane.rtnl.LinkSetMTU(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: p.Index()}}, mtu)
 }

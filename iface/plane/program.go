@@ -63,6 +63,7 @@ func (m *maps) steps() []asm.Instructions {
 		m.punt(),
 		m.overrun(),
 		m.sent(),
+		m.redirect(),
 	}
 }
 

@@ -172,7 +172,7 @@ func (m *maps) gate() asm.Instructions {
 	})
 }
 
-// forward counts the frame at both ports and gives it to the host's end of the other.
+// forward counts the frame at both ports.
 func (m *maps) forward() asm.Instructions {
 	return slices.Concat(
 		step("forward", m.cell(onSlot)...), count(countIn, lengthThen()),
@@ -212,16 +212,21 @@ func (m *maps) overrun() asm.Instructions {
 		))
 }
 
-// sent gives a frame of the process to the host's end.
+// sent is of a frame of the process.
 func (m *maps) sent() asm.Instructions {
 	return slices.Concat(step("sent", m.cell(onSlot)...), asm.Instructions{
 		asm.Mov.Imm(asm.R2, 1),
 	}, add(countSent), asm.Instructions{
 		asm.LoadMem(asm.R1, asm.RFP, onSlot, asm.Word),
+	})
+}
 
-		asm.LSh.Imm(asm.R1, 1).WithSymbol("redirect"),
+// redirect gives the frame to the host's end of the port with the slot R1.
+func (m *maps) redirect() asm.Instructions {
+	return step("redirect",
+		asm.LSh.Imm(asm.R1, 1),
 		asm.Mov.Imm(asm.R2, 0),
 		asm.FnRedirect.Call(),
 		asm.Return(),
-	})
+	)
 }

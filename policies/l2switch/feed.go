@@ -40,13 +40,13 @@ func (f source) station(vlan uint16, mac [6]byte, number int) (policy.Station, b
 
 // Stations is policy.Feed's.
 func (f source) Stations(port int) (list []policy.Station) {
-	for _, e := range f.s.fdb.Entries() {
+	f.s.fdb.Each(func(e fdb.Entry) {
 		if port == 0 || port == e.Port {
 			if to, ok := f.station(e.VLAN, e.MAC, e.Port); ok {
 				list = append(list, to)
 			}
 		}
-	}
+	})
 	return list
 }
 

@@ -35,8 +35,13 @@ var candidates = map[string]candidate{
 	"C-qemu":  {tool: "packets", args: forwarder("qemu"), serves: "socket", door: "socket"},
 	"C-seq":   {tool: "packets", args: forwarder("seq"), serves: "socket", door: "socket"},
 	"vde-ctl": {tool: "vde_switch", args: args("-s"), serves: "ctl"},
-	"ipnfs": {tool: "ipnfs", args: args("mount", "-f"), serves: "version", prepare: makeNetworks,
-		transport: "file", door: "lan/port"},
+	"ipnfs":   mounted("ipnfs"),
+	"before":  mounted("before"),
+}
+
+// mounted is ipnfs, or an older one.
+func mounted(tool string) candidate {
+	return candidate{tool: tool, args: args("mount", "-f"), serves: "version", prepare: makeNetworks, transport: "file", door: "lan/port"}
 }
 
 // networks of the ipnfs under test, with the settings that are not the default.

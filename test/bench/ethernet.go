@@ -15,7 +15,7 @@ const (
 // Their notes.
 var (
 	switchNote = fmt.Sprintf("Hosts in network namespaces, MTU 1500, nothing pinned. bridge: the kernel's, with veth pairs. vde: vde_switch "+
-		"with its own taps. ovs-tap-tso: Open vSwitch's datapath in user space, taps with TSO. TCP: iperf3, the kernel's default congestion "+
+		"with its own taps. ovs-tap-tso: Open vSwitch's datapath in user space, taps with TSO. ipnfs: taps; -veth, -grab: by these files. TCP: iperf3, the kernel's default congestion "+
 		"control. CPU: busy time of all CPUs together; \"switch\": of the switch's own processes. Frames: packet sockets, one direction, up to 64 "+
 		"frames a call; the highest rate of which at most 0.1 %% is lost; sizes count the FCS, which is not sent. Ping: %d, every %s s; it "+
 		"counts whole microseconds. \"x\": median of the ratios to the bridge in the same round.", pings, pingInterval)
@@ -59,7 +59,11 @@ func (b *session) ethernet() {
 	if b.profile {
 		more = append(more, profileTests)
 	}
-	b.compare(switches, switchTests, more...)
+	candidates := slices.Clone(switches)
+	if b.chosen("ipnfs-veth") && b.lacksVeth() != "" {
+		candidates = slices.DeleteFunc(candidates, func(s netSwitch) bool { return s.name == "ipnfs-veth" })
+	}
+	b.compare(candidates, switchTests, more...)
 }
 
 // compare does the tests with all candidates in each round, and more tests once, and reports.
@@ -70,13 +74,15 @@ func (b *session) compare(candidates []netSwitch, list func(columns []string) []
 	for _, s := range present {
 		columns = append(columns, s.name)
 	}
-	tests := slices.DeleteFunc(list(columns), func(t test) bool { return !b.measure.match(t.name()) })
+	unwanted := func(t test) bool { return !b.measure.match(t.name()) }
+	tests := slices.DeleteFunc(list(columns), unwanted)
 	for round := range b.options.rounds {
 		b.switchRound(round, present, tests)
 	}
-	for _, once := range more {
-		b.switchRound(0, present, once(columns))
-		tests = append(tests, once(columns)...)
+	for _, list := range more {
+		once := slices.DeleteFunc(list(columns), unwanted)
+		b.switchRound(0, present, once)
+		tests = append(tests, once...)
 	}
 	if b.ctx.Err() == nil {
 		fmt.Print(b.report(tests, float64(b.tcpSeconds())))

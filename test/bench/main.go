@@ -1,7 +1,7 @@
 // Command bench measures ipnfs beside its peers and prints Markdown tables for doc/performance.md.
 //
-//	go run ./test/bench -bin PATH/ipnfs [-part bus,switch,middle,doors,nats,ipn,rfc2889,hostile] [-only CANDIDATE,...] [-measure NAME,...]
-//	                    [-rounds 5] [-seconds S] [-profile] [-json FILE]
+//	go run ./test/bench -bin PATH/ipnfs [-part bus,switch,fastpath,middle,doors,nats,ipn,rfc2889,hostile] [-only CANDIDATE,...] [-measure NAME,...]
+//	                    [-rounds 5] [-seconds S] [-profile] [-before PATH/ipnfs] [-json FILE]
 //
 // Part bus measures files: peers are a minimal C daemon on raw /dev/fuse (peers/fusehub.c),
 // go-fuse's own server (peers/gofuse) and a Unix datagram relay that does what a vde_switch hub does
@@ -11,6 +11,9 @@
 //
 // Part switch measures a switch between hosts in network namespaces: peers are the kernel's bridge,
 // vde_switch and Open vSwitch's own datapath. Those that are not installed are left out, and named.
+//
+// Part fastpath measures the same where ipnfs lets the kernel forward, by veths: with 1,000 and with
+// 100,000 known addresses, with VLANs and with a mirror; and making and removing 1,000 ports.
 //
 // Part middle measures what it costs to have a program between two networks that sees each frame; the
 // peer is vde_plug between two vde_switches.
@@ -60,6 +63,7 @@ type part struct {
 var parts = []part{
 	{"bus", []string{"taskset"}, []string{"fusehub", "relay", "load", "gofuse"}, (*session).bus},
 	{"switch", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames"}, (*session).ethernet},
+	{"fastpath", []string{"ip", "bridge", "ss", "iperf3", "ping"}, []string{"frames"}, (*session).fastpath},
 	{"middle", []string{"ip", "ss", "iperf3", "ping"}, []string{"frames", "middle"}, (*session).middle},
 	{"doors", []string{"ip", "ss", "iperf3", "ping"}, []string{"packets", "copy", "frames"}, (*session).doors},
 	{"nats", []string{"nats-server"}, []string{"nats"}, (*session).nats},
@@ -78,6 +82,7 @@ func partNames() (all []string) {
 // options are the settings of the command line.
 type options struct {
 	bin     string
+	before  string
 	parts   names
 	only    names
 	measure names
@@ -91,6 +96,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.bin, "bin", "", "the ipnfs `binary`; without it only the peers are measured")
+	flag.StringVar(&o.before, "before", "", "part fastpath: an older ipnfs `binary`, whose taps are measured, too")
 	flag.Var(&o.parts, "part", "only these `parts`: "+strings.Join(partNames(), ", "))
 	flag.Var(&o.only, "only", "only these `candidates`: "+strings.Join(candidateNames(), ", "))
 	flag.Var(&o.measure, "measure", "only tests whose \"section: name\" contains one of these `words`")
@@ -137,7 +143,7 @@ func bench(o options) error {
 	if b.tools, err = build(ctx, dir, wanted); err != nil {
 		return err
 	}
-	b.tools["ipnfs"] = o.bin
+	b.tools["ipnfs"], b.tools["before"] = o.bin, o.before
 	fmt.Printf("%s\n\n", machine())
 	for _, p := range chosen {
 		if ctx.Err() == nil {
@@ -184,13 +190,17 @@ func check(o *options) ([]part, error) {
 			return nil, fmt.Errorf("needs %s: %w", tool, err)
 		}
 	}
-	if o.bin == "" {
-		return chosen, nil
+	for _, bin := range []*string{&o.bin, &o.before} {
+		if *bin == "" {
+			continue
+		}
+		path, err := exec.LookPath(*bin)
+		if err != nil {
+			return nil, fmt.Errorf("-bin, -before: %w", err)
+		}
+		if *bin, err = filepath.Abs(path); err != nil {
+			return nil, err
+		}
 	}
-	if _, err := exec.LookPath(o.bin); err != nil {
-		return nil, fmt.Errorf("-bin: %w", err)
-	}
-	var err error
-	o.bin, err = filepath.Abs(o.bin)
-	return chosen, err
+	return chosen, nil
 }

@@ -30,6 +30,13 @@ type row struct {
 	ratios map[string]float64 // what ipnfs shall reach at least, in times of a peer
 	most   map[string]float64 // and at most
 	least  float64            // what it shall reach in itself
+	claims []claim            // what peers shall reach
+}
+
+// claim is what one peer shall reach at least, in times of another.
+type claim struct {
+	column, peer string
+	least        float64
 }
 
 // name is what -measure is matched with.
@@ -70,6 +77,12 @@ var notes = map[string]string{
 	sectionVhost:   vhostNote,
 	sectionNATS:    natsNote,
 	sectionIPN:     ipnNote,
+
+	sectionFewKnown:  knownNote,
+	sectionManyKnown: "As above.",
+	sectionVLANs:     vlansNote,
+	sectionMirror:    mirrorNote,
+	sectionThousand:  thousandNote,
 }
 
 var (

@@ -71,6 +71,11 @@ func (b *session) row(out *strings.Builder, t *test, r row, peers []string) {
 				cell += fmt.Sprintf(", %s x", figure(ratio.median()))
 			}
 		}
+		for _, k := range r.claims {
+			if ratio := b.series(t, c, r.key).over(b.series(t, k.peer, r.key)); k.column == c && len(ratio) > 0 {
+				cell += fmt.Sprintf(", %s of %s, at least %g: %s", figure(ratio.median()), k.peer, k.least, verdict(ratio.median() >= k.least))
+			}
+		}
 		if c == "ipnfs" && r.least > 0 && len(own) > 0 {
 			cell += fmt.Sprintf(", at least %s: %s", figure(r.least), verdict(own.median() >= r.least))
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // session is one run of the benchmark.
@@ -102,7 +103,7 @@ func (b *session) round(round int, tests []test) {
 
 // chosen says whether a candidate takes part.
 func (b *session) chosen(name string) bool {
-	return b.only.has(name) && (name != "ipnfs" || b.bin != "")
+	return b.only.has(name) && (name != "before" || b.before != "") && (!strings.HasPrefix(name, "ipnfs") || b.bin != "")
 }
 
 func (b *session) fail(err error) {

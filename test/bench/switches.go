@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,13 +23,14 @@ var switches = []netSwitch{
 	{"vde", []string{"vde_switch"}, (*session).startVDE},
 	{"ovs-tap-tso", []string{"ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-vsctl"}, (*session).startOVS},
 	{"ipnfs-grab", nil, (*session).startGrab},
+	{"ipnfs-veth", nil, veths()},
 	{"ipnfs", nil, (*session).startIPNFS},
 }
 
 // candidateNames is what -only takes.
 func candidateNames() []string {
 	all := []string{"C", "go-fuse", "relay"}
-	for _, s := range slices.Concat(switches, middles) {
+	for _, s := range slices.Concat(switches, middles, fastSwitches(0), vlanSwitches, mirrorSwitches, thousands) {
 		if !slices.Contains(all, s.name) {
 			all = append(all, s.name)
 		}
@@ -139,7 +141,11 @@ func (b *session) startOVS(l *lan) error {
 
 // startNetwork starts ipnfs with a network whose policy is switch.
 func (b *session) startNetwork(l *lan) error {
-	d, err := b.start("ipnfs", false)
+	program := "ipnfs"
+	if l.name == "before" {
+		program = l.name
+	}
+	d, err := b.start(program, false)
 	if err != nil {
 		return err
 	}
@@ -170,12 +176,19 @@ func (b *session) startGrab(l *lan) error {
 }
 
 // startIPNFS: a network with policy switch and a tap in each host.
-func (b *session) startIPNFS(l *lan) error {
+func (b *session) startIPNFS(l *lan) error { return b.startDevices(l, "tap") }
+
+// startDevices: a network with policy switch and a device in each host by a file of that name, tap
+// or veth. The first host is at port 1.
+func (b *session) startDevices(l *lan, file string) error {
 	if err := b.startNetwork(l); err != nil {
 		return err
 	}
+	if !exists(filepath.Join(l.doors, file))() {
+		return fmt.Errorf("no file %s: %w", file, errors.ErrUnsupported)
+	}
 	for _, h := range l.hosts {
-		if err := write(l.doors, "tap", "eth0 netns="+h.netns+" addr="+h.addr+"/24 up"); err != nil {
+		if err := write(l.doors, file, "eth0 netns="+h.netns+" addr="+h.addr+"/24 up"); err != nil {
 			return err
 		}
 	}

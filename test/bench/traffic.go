@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,9 +25,9 @@ func (b *session) tcpSeconds() int {
 }
 
 // iperf sends TCP from one host to the next and returns bytes and seconds as received.
-func (b *session) iperf(l *lan, from, streams int) (bytes, seconds float64, err error) {
-	out, err := b.run(within(l.hosts[from].netns, "iperf3", "-J", "-c", l.hosts[from+1].addr, "-p", iperfPort,
-		"-t", strconv.Itoa(b.tcpSeconds()), "-P", strconv.Itoa(streams))...)
+func (b *session) iperf(l *lan, from, streams int, more ...string) (bytes, seconds float64, err error) {
+	args := []string{"iperf3", "-J", "-c", l.hosts[from+1].addr, "-p", iperfPort, "-t", strconv.Itoa(b.tcpSeconds()), "-P", strconv.Itoa(streams)}
+	out, err := b.run(within(l.hosts[from].netns, append(args, more...)...)...)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -46,44 +47,57 @@ func (b *session) iperf(l *lan, from, streams int) (bytes, seconds float64, err 
 
 // tcp measures streams from the first host to the second, and what CPU time they take.
 func tcp(streams int) func(*session, *lan) (map[string]float64, error) {
+	return func(b *session, l *lan) (map[string]float64, error) { return b.tcp(l, 0, streams) }
+}
+
+// pinned measures one stream whose receiver has the CPU that many behind its sender's.
+func pinned(apart int) func(*session, *lan) (map[string]float64, error) {
 	return func(b *session, l *lan) (map[string]float64, error) {
-		machine, own := busySeconds(), l.cpuSeconds()
-		bytes, seconds, err := b.iperf(l, 0, streams)
-		if err != nil {
-			return nil, err
-		}
-		return map[string]float64{
-			"gbits":      bytes * 8 / seconds / 1e9,
-			"mbits":      bytes * 8 / seconds / 1e6,
-			"cpu":        (busySeconds() - machine) / (bytes / 1e9),
-			"switch_cpu": (l.cpuSeconds() - own) / (bytes / 1e9),
-		}, nil
+		return b.tcp(l, 0, 1, "-A", fmt.Sprintf("%d,%d", b.cpu, (b.cpu+apart)%runtime.NumCPU()))
 	}
+}
+
+// tcp measures streams from a host to the next.
+func (b *session) tcp(l *lan, from, streams int, more ...string) (map[string]float64, error) {
+	machine, own := busySeconds(), l.cpuSeconds()
+	bytes, seconds, err := b.iperf(l, from, streams, more...)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]float64{
+		"gbits":      bytes * 8 / seconds / 1e9,
+		"mbits":      bytes * 8 / seconds / 1e6,
+		"cpu":        (busySeconds() - machine) / (bytes / 1e9),
+		"switch_cpu": (l.cpuSeconds() - own) / (bytes / 1e9),
+	}, nil
 }
 
 // pairs measures one stream in each of two pairs of hosts at once.
 func pairs(b *session, l *lan) (map[string]float64, error) {
-	type rate struct {
-		gbits float64
-		err   error
+	type outcome struct {
+		bytes, seconds float64
+		err            error
 	}
-	rates := make(chan rate, hostCount/2)
+	outcomes := make(chan outcome, hostCount/2)
+	machine := busySeconds()
 	for from := 0; from < hostCount; from += 2 {
 		go func() {
 			bytes, seconds, err := b.iperf(l, from, 1)
-			rates <- rate{bytes * 8 / seconds / 1e9, err}
+			outcomes <- outcome{bytes, seconds, err}
 		}()
 	}
-	sum := 0.0
+	sum, all := 0.0, 0.0
 	var failed error
-	for range cap(rates) {
-		r := <-rates
-		sum += r.gbits
-		if r.err != nil {
-			failed = r.err
+	for range cap(outcomes) {
+		o := <-outcomes
+		if o.err != nil {
+			failed = o.err
+			continue
 		}
+		sum += o.bytes * 8 / o.seconds / 1e9
+		all += o.bytes
 	}
-	return map[string]float64{"gbits": sum}, failed
+	return map[string]float64{"gbits": sum, "cpu": (busySeconds() - machine) / (all / 1e9)}, failed
 }
 
 // lossless measures the highest rate of frames of a size from the first host to the second.

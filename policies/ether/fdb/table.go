@@ -28,12 +28,11 @@ const BaseSize = minSlots * slotSize
 // any thread; which of them take the lock is said in the package comment.
 type Table struct {
 	// What every frame reads.
-	array     atomic.Pointer[slots]
-	horizon   atomic.Uint32 // entries stamped before this second have aged out
-	damping   atomic.Uint32 // seconds
-	room      atomic.Int64  // entries there may be: limit, or fewer while memory lacks
-	elsewhere Elsewhere     // see Ask; nil: nobody
-	_         [64]byte      // what follows is written more often
+	array   atomic.Pointer[slots]
+	horizon atomic.Uint32 // entries stamped before this second have aged out
+	damping atomic.Uint32 // seconds
+	room    atomic.Int64  // entries there may be: limit, or fewer while memory lacks
+	_       [64]byte      // what follows is written more often
 
 	live    atomic.Int64 // entries; changed under mu
 	limit   atomic.Int64
@@ -45,6 +44,8 @@ type Table struct {
 	aged    atomic.Uint64
 	evicted atomic.Uint64
 	greedy  atomic.Int64 // greediest, readable without the lock
+
+	elsewhere Elsewhere // see Ask; nil: nowhere
 
 	mu sync.Mutex
 	// +checklocks:mu
