@@ -119,23 +119,24 @@ func newMaps() (m *maps, err error) {
 	defer func() {
 		if err != nil {
 			m.close()
+			m = nil
 		}
 	}()
 	if m.cpus, err = ebpf.PossibleCPU(); err != nil {
-		return nil, err
+		return m, err
 	}
 	m.slots = min(maxSlots, maxCounts/(m.cpus*int(unsafe.Sizeof(countCell{}))))
 	if m.ports, err = newArray[portCell]("ipnfs_ports", m.slots); err != nil {
-		return nil, err
+		return m, err
 	}
 	for i := range m.ports.cells {
 		m.ports.cells[i].mark.Store(1)
 	}
 	if m.order, err = newArray[orderCell]("ipnfs_order", m.slots); err != nil {
-		return nil, err
+		return m, err
 	}
 	if m.counts, err = newArray[countCell]("ipnfs_counts", m.slots*m.cpus); err != nil {
-		return nil, err
+		return m, err
 	}
 	m.fdb, err = ebpf.NewMap(&ebpf.MapSpec{
 		Name: "ipnfs_fdb", Type: ebpf.Hash, Flags: unix.BPF_F_NO_PREALLOC,

@@ -49,7 +49,7 @@ func load() (p *Plane, err error) {
 		}
 	}()
 	if p.ns, err = netns.New(); err != nil {
-		return nil, err
+		return p, err
 	}
 	err = p.ns.Do(func() error {
 		p.ipv6 = switchOffIPv6() != nil
@@ -63,14 +63,14 @@ func load() (p *Plane, err error) {
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	if p.maps, err = newMaps(); err != nil {
-		return nil, err
+		return p, err
 	}
 	p.slots.init(p.maps.slots)
 	if p.program, err = newProgram(p.maps.steps()); err != nil {
-		return nil, err
+		return p, err
 	}
 	return p, p.probe()
 }
