@@ -1,6 +1,8 @@
 package fastpath
 
 import (
+	"fmt"
+	"os"
 	"testing"
 
 	"ipnfs/test/harness"
@@ -188,6 +190,7 @@ func TestReceiverEnds(t *testing.T) {
 		}},
 		{"eth0 deleted", func(h *host) { h.IP("link del eth0") }},
 		{"taken off", func(h *host) { h.attach("-eth0") }},
+		{"rmdir of the port", func(h *host) { must(h.l, os.Remove(h.l.path("ports", fmt.Sprint(h.port)))) }},
 	} {
 		for _, which := range []int{0, 1} {
 			t.Run(c.name+map[int]string{0: ", the sender", 1: ", the receiver"}[which], func(t *testing.T) {
