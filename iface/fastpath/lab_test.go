@@ -113,6 +113,14 @@ func (l *lab) freeze() (undo func()) {
 	return f.mu.Unlock
 }
 
+// follows tells whether the follower has the feed of the policy in force.
+func (l *lab) follows() bool {
+	f := l.follower()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.feed != nil && !f.feed.Ended()
+}
+
 // catch lets a frozen follower catch up.
 func (l *lab) catch() {
 	f := l.follower()

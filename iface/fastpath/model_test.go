@@ -216,6 +216,8 @@ func TestLive(t *testing.T) {
 			}
 		}
 		senders.Wait()
+		l.speak() // a change that came after all that was sent may have made it forgotten
+		bustest.WaitFor(t, "the follower to follow", l.follows)
 		func() {
 			defer l.freeze()()
 			l.catch()

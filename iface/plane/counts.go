@@ -1,7 +1,5 @@
 package plane
 
-import "sync/atomic"
-
 // Counts are what went by a port since it was made. Bytes are those of frames with
 // their tags; a super-frame is one frame.
 type Counts struct {
@@ -35,13 +33,13 @@ func (p *Port) sum() (c Counts, sent uint64) {
 	cells := m.counts.cells[p.slot*m.cpus : (p.slot+1)*m.cpus]
 	for i := range cells {
 		cell := &cells[i]
-		c.In += atomic.LoadUint64(&cell.in)
-		c.InBytes += atomic.LoadUint64(&cell.inBytes)
-		c.Out += atomic.LoadUint64(&cell.out)
-		c.OutBytes += atomic.LoadUint64(&cell.outBytes)
-		c.Overrun += atomic.LoadUint64(&cell.overrun)
-		c.OverrunBytes += atomic.LoadUint64(&cell.overrunBytes)
-		sent += atomic.LoadUint64(&cell.sent)
+		c.In += cell.in.Load()
+		c.InBytes += cell.inBytes.Load()
+		c.Out += cell.out.Load()
+		c.OutBytes += cell.outBytes.Load()
+		c.Overrun += cell.overrun.Load()
+		c.OverrunBytes += cell.overrunBytes.Load()
+		sent += cell.sent.Load()
 	}
 	return c, sent
 }

@@ -33,19 +33,26 @@ func pairIndex(slot int) int { return 2 * slot }
 func tapIndex(slot int) int  { return 2*slot + 1 }
 
 // makeDevices makes those of a port. The program is there before they are up.
-func (p *Plane) makeDevices(slot int, host *netns.NS, name string) (tap int, err error) {
-	err = p.ns.Do(func() error {
+func (p *Plane) makeDevices(slot int, host *netns.NS, name string) (int, error) {
+	tap, made := -1, false
+	err := p.ns.Do(func() (err error) {
 		if tap, err = makeTap(slot); err != nil {
 			return err
 		}
-		return p.makePair(slot, host, name)
+		if err = p.makePair(slot, host, name); err != nil {
+			return err
+		}
+		made = true
+		return p.start(slot)
 	})
-	if err != nil {
-		p.remover.remove(slot)
-		closeTap(tap)
-		return -1, err
+	if err == nil {
+		return tap, nil
 	}
-	return tap, nil
+	if made { // else a device with that index would be another's
+		p.remover.remove(slot)
+	}
+	closeTap(tap)
+	return -1, err
 }
 
 // makeTap works in the namespace of the calling thread, as all below it.
@@ -63,15 +70,16 @@ func makeTap(slot int) (fd int, err error) {
 	return fd, tun.SetOffloads(fd, tun.Offloads)
 }
 
-// makePair makes the pair and gets it and the tap going.
 func (p *Plane) makePair(slot int, host *netns.NS, name string) error {
 	pair := netlink.NewVeth(netlink.NewLinkAttrs())
 	pair.Index, pair.Name, pair.MTU = pairIndex(slot), fmt.Sprintf("s%d", slot), ShortMTU
 	pair.PeerName, pair.PeerNamespace, pair.PeerMTU = name, netlink.NsFd(host.FD()), hostMTU
-	if err := p.rtnl.LinkAdd(pair); err != nil {
-		return err
-	}
-	tap := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: tapIndex(slot)}}
+	return p.rtnl.LinkAdd(pair)
+}
+
+// start gets the tap and the pair going.
+func (p *Plane) start(slot int) error {
+	tap := device(tapIndex(slot))
 	if err := p.rtnl.LinkSetMTU(tap, tapMTU); err != nil {
 		return err
 	}
@@ -83,18 +91,20 @@ func (p *Plane) makePair(slot int, host *netns.NS, name string) error {
 	if err := p.rtnl.QdiscReplace(none); err != nil {
 		return err
 	}
-	for _, l := range []netlink.Link{pair, tap} {
-		if err := p.start(l); err != nil {
-			return err
-		}
+	if err := p.setUp(device(pairIndex(slot))); err != nil {
+		return err
 	}
-	return nil
+	return p.setUp(tap)
 }
 
-// start puts the program at a device and sets it up. Nothing but the program uses it: it
+// device is how the kernel is told of one.
+func device(index int) *netlink.Device {
+	return &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: index}}
+}
+
+// setUp puts the program at a device and sets it up. Nothing but the program uses it: it
 // has no address, and sends nothing by itself.
-func (p *Plane) start(l netlink.Link) error {
-	index := l.Attrs().Index
+func (p *Plane) setUp(l *netlink.Device) error {
 	if p.ipv6 {
 		err := p.rtnl.LinkSetIP6AddrGenMode(l, addrGenModeNone)
 		if err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
@@ -104,12 +114,12 @@ func (p *Plane) start(l netlink.Link) error {
 	// A filter, for which the kernel waits for nobody. TCX would be as right and costs a
 	// frame some 20 ns less, but a device some 10 ms, at its beginning and at its end,
 	// while nobody on the machine can change an interface.
-	attrs := netlink.QdiscAttrs{LinkIndex: index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_INGRESS}
+	attrs := netlink.QdiscAttrs{LinkIndex: l.Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_INGRESS}
 	if err := p.rtnl.QdiscAdd(&netlink.Ingress{QdiscAttrs: attrs}); err != nil {
 		return err
 	}
 	err := p.rtnl.FilterAdd(&netlink.BpfFilter{
-		FilterAttrs: netlink.FilterAttrs{LinkIndex: index, Parent: attrs.Handle, Handle: 1, Priority: 1, Protocol: unix.ETH_P_ALL},
+		FilterAttrs: netlink.FilterAttrs{LinkIndex: l.Index, Parent: attrs.Handle, Handle: 1, Priority: 1, Protocol: unix.ETH_P_ALL},
 		Fd:          p.program.FD(), Name: programName, DirectAction: true,
 	})
 	if err != nil {

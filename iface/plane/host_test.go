@@ -83,7 +83,29 @@ func newHost(tb testing.TB) *host {
 		return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: l.Attrs().Index})
 	})
 	tb.Cleanup(func() { h.packet.Close() })
+	h.waitUp()
 	return h
+}
+
+// waitUp waits until both ends of the pair take frames, which the kernel brings about some
+// time after they are set up.
+func (h *host) waitUp() {
+	h.tb.Helper()
+	up := func(ns *netns.NS, find func() (netlink.Link, error)) bool {
+		var state netlink.LinkOperState
+		nstest.In(h.tb, ns, func() error {
+			l, err := find()
+			if err == nil {
+				state = l.Attrs().OperState
+			}
+			return err
+		})
+		return state == netlink.OperUp
+	}
+	nstest.Wait(h.tb, "the pair to work", func() bool {
+		return up(h.plane.ns, func() (netlink.Link, error) { return netlink.LinkByIndex(h.port.Index()) }) &&
+			up(h.ns, func() (netlink.Link, error) { return netlink.LinkByName("eth0") })
+	})
 }
 
 // know puts the host into the table, and its port in force.

@@ -57,13 +57,14 @@ type orderCell struct {
 // Offsets in an orderCell.
 const orderPunted, orderDraining, orderDone = 0, 8, 64
 
-// countCell counts for a port on one processor. The program writes it.
+// countCell counts for a port on one processor. The program writes it, there only, and so
+// by no atomic operations.
 type countCell struct {
-	in, inBytes           uint64
-	out, outBytes         uint64
-	overrun, overrunBytes uint64
-	sent                  uint64 // by the process, to the host's end
-	_                     uint64
+	in, inBytes           atomic.Uint64
+	out, outBytes         atomic.Uint64
+	overrun, overrunBytes atomic.Uint64
+	sent                  atomic.Uint64 // by the process, to the host's end
+	_                     [8]byte
 }
 
 // Offsets in a countCell; the bytes are behind the frames.
@@ -114,34 +115,37 @@ func (a *array[T]) close() {
 	}
 }
 
-func newMaps() (m *maps, err error) {
-	m = &maps{}
-	defer func() {
-		if err != nil {
-			m.close()
-		}
-	}()
-	if m.cpus, err = ebpf.PossibleCPU(); err != nil {
+func newMaps() (*maps, error) {
+	m := &maps{}
+	if err := m.make(); err != nil {
+		m.close()
 		return nil, err
+	}
+	return m, nil
+}
+
+func (m *maps) make() (err error) {
+	if m.cpus, err = ebpf.PossibleCPU(); err != nil {
+		return err
 	}
 	m.slots = min(maxSlots, maxCounts/(m.cpus*int(unsafe.Sizeof(countCell{}))))
 	if m.ports, err = newArray[portCell]("ipnfs_ports", m.slots); err != nil {
-		return nil, err
+		return err
 	}
 	for i := range m.ports.cells {
 		m.ports.cells[i].mark.Store(1)
 	}
 	if m.order, err = newArray[orderCell]("ipnfs_order", m.slots); err != nil {
-		return nil, err
+		return err
 	}
 	if m.counts, err = newArray[countCell]("ipnfs_counts", m.slots*m.cpus); err != nil {
-		return nil, err
+		return err
 	}
 	m.fdb, err = ebpf.NewMap(&ebpf.MapSpec{
 		Name: "ipnfs_fdb", Type: ebpf.Hash, Flags: unix.BPF_F_NO_PREALLOC,
 		KeySize: uint32(unsafe.Sizeof(Key{})), ValueSize: uint32(unsafe.Sizeof(value{})), MaxEntries: maxEntries,
 	})
-	return m, err
+	return err
 }
 
 func (m *maps) close() {

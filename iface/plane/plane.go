@@ -40,18 +40,21 @@ type Plane struct {
 // process, cannot have one, in a few words.
 var Load = sync.OnceValues(load)
 
-func load() (p *Plane, err error) {
-	p = &Plane{}
-	defer func() {
-		if err != nil {
-			p.unload()
-			p, err = nil, explain(err)
-		}
-	}()
-	if p.ns, err = netns.New(); err != nil {
-		return nil, err
+func load() (*Plane, error) {
+	p := &Plane{}
+	if err := p.make(); err != nil {
+		p.unload()
+		return nil, explain(err)
 	}
-	err = p.ns.Do(func() error {
+	return p, nil
+}
+
+// make makes all of it.
+func (p *Plane) make() (err error) {
+	if p.ns, err = netns.New(); err != nil {
+		return err
+	}
+	err = p.ns.Do(func() (err error) {
 		p.ipv6 = switchOffIPv6() != nil
 		if p.rtnl, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 			return err
@@ -63,16 +66,16 @@ func load() (p *Plane, err error) {
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if p.maps, err = newMaps(); err != nil {
-		return nil, err
+		return err
 	}
 	p.slots.init(p.maps.slots)
 	if p.program, err = newProgram(p.maps.steps()); err != nil {
-		return nil, err
+		return err
 	}
-	return p, p.probe()
+	return p.probe()
 }
 
 // unload gives back what load has made so far.

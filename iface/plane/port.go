@@ -15,6 +15,7 @@ type Port struct {
 	tap   int
 	cell  *portCell
 	order *orderCell
+	close sync.Once
 
 	mu sync.Mutex
 	// +checklocks:mu
@@ -130,14 +131,16 @@ func (p *Port) Carried(n int) {
 	p.order.done.Store(min(p.order.done.Load()+uint64(n), p.order.punted.Load()))
 }
 
-// Close ends the port with all its devices.
+// Close ends the port with all its devices. It may be called more than once.
 func (p *Port) Close() {
-	p.Revoke() // of a device that has gone nothing is counted
-	p.plane.remover.remove(p.slot)
-	closeTap(p.tap)
-	counts := p.Counts()
-	p.mu.Lock()
-	p.closed, p.final = true, counts
-	p.mu.Unlock()
-	p.plane.slots.give(p.slot)
+	p.close.Do(func() {
+		p.Revoke() // of a device that has gone nothing is counted
+		p.plane.remover.remove(p.slot)
+		closeTap(p.tap)
+		final := p.Counts()
+		p.mu.Lock()
+		p.closed, p.final = true, final
+		p.mu.Unlock()
+		p.plane.slots.give(p.slot)
+	})
 }

@@ -50,7 +50,7 @@ func (r *remover) remove(slot int) {
 	}
 	for _, slot := range slots {
 		for _, index := range []int{tapIndex(slot), pairIndex(slot)} {
-			_ = r.rtnl.LinkSetGroup(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: index}}, removeGroup)
+			_ = r.rtnl.LinkSetGroup(device(index), removeGroup)
 		}
 	}
 	request := nl.NewNetlinkRequest(unix.RTM_DELLINK, unix.NLM_F_ACK)

@@ -23,22 +23,22 @@ func (s *slots) init(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all = n - 1
-	for slot := s.all; slot > 0; slot-- {
+	for slot := 1; slot <= s.all; slot++ {
 		s.free = append(s.free, slot)
 	}
 	s.networks = map[uint32]struct{}{}
 }
 
-// take returns a slot that is free.
+// take returns a slot that is free, of these the one that has been so for the longest
+// time: there may be late news of the devices of its last port.
 func (s *slots) take() (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	last := len(s.free) - 1
-	if last < 0 {
+	if len(s.free) == 0 {
 		return 0, fail.Errorf(fail.NoSpace, "there are %d interfaces that the kernel forwards for already, which is all it can here: make it a tap", s.all)
 	}
-	slot := s.free[last]
-	s.free = s.free[:last]
+	slot := s.free[0]
+	s.free = s.free[1:]
 	return slot, nil
 }
 
