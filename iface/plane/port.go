@@ -1,7 +1,7 @@
 package plane
 
 import (
-	"math/bits"
+	"encoding/binary"
 	"sync"
 
 	"ipnfs/iface/netns"
@@ -98,7 +98,7 @@ func (p *Port) Revoke() { p.cell.mark.Add(1) }
 // Set lets frames of the port be forwarded, as s says, if the port has that mark still.
 // By one thread at a time.
 func (p *Port) Set(mark uint32, s Settings) {
-	vlan := uint32(s.PVID) | uint32(bits.ReverseBytes16(s.TPID))<<16
+	vlan := binary.NativeEndian.Uint32(binary.BigEndian.AppendUint16(binary.NativeEndian.AppendUint16(nil, s.PVID), s.TPID))
 	c := p.cell
 	if c.network.Load() != s.Network || c.flags.Load() != s.flags() || c.vlan.Load() != vlan {
 		c.valid.Store(mark - 1)
