@@ -1,6 +1,7 @@
 package plane
 
 import (
+	"math/rand/v2"
 	"sync/atomic"
 	"unsafe"
 
@@ -136,7 +137,7 @@ func (m *maps) make() (err error) {
 		return err
 	}
 	for i := range m.ports.cells {
-		m.ports.cells[i].mark.Store(1)
+		m.ports.cells[i].mark.Store(rand.Uint32() | 1) // that of one port is hardly that of another
 	}
 	if m.order, err = newArray[orderCell]("ipnfs_order", m.slots); err != nil {
 		return err

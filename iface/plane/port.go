@@ -93,7 +93,11 @@ func (p *Port) Mark() uint32 { return p.cell.mark.Load() }
 
 // Revoke makes another mark: by one store nothing is forwarded to or from the port any
 // more. From any thread.
-func (p *Port) Revoke() { p.cell.mark.Add(1) }
+func (p *Port) Revoke() {
+	if c := p.cell; c.mark.Add(1) == c.valid.Load() {
+		c.mark.Add(1) // they have come round, and nobody has set up the port since
+	}
+}
 
 // Set lets frames of the port be forwarded, as s says, if the port has that mark still.
 // By one thread at a time.
