@@ -14,7 +14,8 @@ type Bypasser interface {
 	// call neither the network nor its policy.
 	Bypass(why string)
 	// Count brings the counters of the connection up to date, by Conn.Add. It is
-	// called before these are read or reset. No lock is held.
+	// called before these are read or reset, and before the connection is closed. No
+	// lock is held.
 	Count()
 }
 

@@ -11,6 +11,9 @@ import (
 // what is queued. The endpoint gets no further call but those under way.
 func (c *Conn) Close() {
 	n := c.net
+	if b, ok := c.ep.(Bypasser); ok {
+		b.Count() // what comes later is counted nowhere
+	}
 	n.lock()
 	n.closeLocked(c)
 	n.mu.Unlock()

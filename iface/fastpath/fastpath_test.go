@@ -415,3 +415,29 @@ func TestNoAllocation(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// While the follower rests from looks through the whole table, who moves is not sent to
+// where he was, and nothing is forgotten.
+func TestRest(t *testing.T) {
+	l := newLab(t, "switch", 3)
+	l.speak()
+	l.settle()
+	undo := l.freeze()
+	l.set("3/isolated=on")
+	l.at(2).send(toAll, macOf(1))
+	f := l.follower()
+	for {
+		more, later, _ := f.step(false)
+		if !later {
+			t.Error("the port that was set up is forgotten")
+		}
+		if !more {
+			break
+		}
+	}
+	if l.fast(2, 1) || f.stations[address{0, macOf(1)}].at != l.at(2).Port || l.at(3).Path() == "" {
+		t.Errorf("as it rests: %v, path %q", f.stations, l.at(3).Path())
+	}
+	undo()
+	l.settle()
+}

@@ -59,6 +59,7 @@ var retryAfter = 10 * time.Second
 // rest is for how many times as long the follower rests as it took to look through the
 // whole table, and maxRest how long at most: who makes a port or the table change all the
 // time, such as by a link that goes up and down, gets a fifth of a processor by that.
+// Meanwhile it looks at single addresses: those of others that move do not wait for him.
 const (
 	rest    = 4
 	maxRest = time.Second
@@ -157,25 +158,31 @@ func (f *follower) run() {
 	defer close(f.ended)
 	f.id.Store(f.table.NewNetwork())
 	var retry <-chan time.Time
+	var rested time.Time
 	for !f.retire() {
 		f.follow()
 		f.mu.Lock()
 		start := time.Now()
 		f.whole = false
-		more, short := f.step()
-		took, whole := time.Since(start), f.whole
-		f.mu.Unlock()
-		if whole {
-			time.Sleep(min(rest*took, maxRest))
+		more, later, short := f.step(!start.Before(rested))
+		if f.whole {
+			now := time.Now()
+			rested = now.Add(min(rest*now.Sub(start), maxRest))
 		}
+		f.mu.Unlock()
 		if more {
 			continue
 		}
 		if short && retry == nil {
 			retry = time.After(retryAfter)
 		}
+		var goOn <-chan time.Time
+		if later {
+			goOn = time.After(time.Until(rested))
+		}
 		select {
 		case <-f.wakes:
+		case <-goOn:
 		case <-retry:
 			retry, f.asked = nil, false
 			f.mu.Lock()

@@ -125,7 +125,7 @@ func (l *lab) follows() bool {
 func (l *lab) catch() {
 	f := l.follower()
 	for {
-		if more, _ := f.step(); !more {
+		if more, _, _ := f.step(true); !more {
 			return
 		}
 	}

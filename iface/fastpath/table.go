@@ -37,48 +37,50 @@ const (
 	batch   = 512
 )
 
-// step looks at some of what has changed. more: there may be more of it.
+// step looks at some of what has changed; at what takes a look through the whole table only
+// if it may. more: there may be more of it. later: there is what it was not to look at.
 //
 // +checklocks:f.mu
-func (f *follower) step() (more, short bool) {
-	var list [changes]policy.Change
-	n, all := 0, f.all
+func (f *follower) step(may bool) (more, later, short bool) {
 	if f.feed != nil {
-		var lost bool
-		n, lost = f.feed.Next(list[:])
-		all = all || lost
+		var list [changes]policy.Change
+		n, lost := f.feed.Next(list[:])
+		more, f.all = n > 0 || lost, f.all || lost
+		for _, c := range list[:n] {
+			if c.Port == 0 {
+				f.look(address{c.VLAN, c.MAC})
+				continue
+			}
+			for _, p := range f.at(c.Port) {
+				p.anew.Store(true)
+			}
+		}
 	}
-	f.all = false
-	if all {
+	if may && f.all {
 		f.lookAll()
+		more = true
 	}
-	for _, c := range list[:n] {
-		if c.Port == 0 {
-			f.look(address{c.VLAN, c.MAC})
-			continue
-		}
-		for _, p := range f.at(c.Port) {
-			f.lookPort(p)
-		}
-	}
-	more = all || n > 0
 	for _, p := range f.at(0) {
-		if p.anew.Swap(false) {
+		switch {
+		case !may:
+			later = later || p.anew.Load()
+		case p.anew.Swap(false):
 			f.lookPort(p)
 			more = true
 		}
 	}
 	f.flush()
-	return more, f.short
+	return more, later || f.all, f.short
 }
 
 // lookAll looks at all ports and stations, and once more for room.
 //
 // +checklocks:f.mu
 func (f *follower) lookAll() {
-	f.whole = true
+	f.whole, f.all = true, false
 	f.short = f.feed == nil && f.short
 	for _, p := range f.at(0) {
+		p.anew.Store(false)
 		p.short.Store(false)
 		f.setUp(p)
 	}

@@ -1,5 +1,11 @@
 package plane
 
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
 // Counts are what went by a port since it was made. Bytes are those of frames with
 // their tags; a super-frame is one frame.
 type Counts struct {
@@ -51,10 +57,12 @@ func (p *Port) look() {
 	if p.gone {
 		return
 	}
-	now, there := p.plane.news.ask(p.Index())
-	if there {
+	switch now, err := p.plane.news.ask(p.Index()); {
+	case err == nil:
 		p.last = now
 		return
+	case !errors.Is(err, unix.ENODEV):
+		return // it may be told the next time
 	}
 	p.gone = true
 	if last, told := p.plane.news.last(p.Index()); told {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
@@ -241,7 +242,7 @@ func TestDevices(t *testing.T) {
 		h := newHost(t)
 		p.ipv6 = was
 		nstest.In(t, p.ns, func() error {
-			for _, c := range []struct{ index, mtu int }{{h.port.Index(), 65535}, {h.port.Index() + 1, 65521}} {
+			for _, c := range []struct{ index, mtu int }{{h.port.Index(), ShortMTU}, {h.port.Index() + 1, 65521}} {
 				l, err := netlink.LinkByIndex(c.index)
 				if err != nil {
 					return err
@@ -270,5 +271,27 @@ func TestDevices(t *testing.T) {
 		if got := h.punted(); got != nil {
 			t.Errorf("the process got % x", got)
 		}
+	}
+}
+
+// A device of which the kernel does not tell just now is not taken for one that has gone:
+// all that it gets later would count as lost.
+func TestNoAnswer(t *testing.T) {
+	a := newHost(t)
+	socket, err := nl.Subscribe(unix.NETLINK_ROUTE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket.Close()
+	deaf := &Plane{maps: a.plane.maps, news: &news{question: &nl.SocketHandle{Socket: socket}, end: -1}}
+	port := &Port{plane: deaf, slot: a.port.slot}
+	port.Counts()
+	deaf.news = a.plane.news
+	for range 3 {
+		a.write(a.frame(a.mac, 8, 0))
+		a.receive(long)
+	}
+	if got := port.Counts(); got.Lost != 0 {
+		t.Errorf("%+v", got)
 	}
 }

@@ -1,6 +1,7 @@
 package plane
 
 import (
+	"math/rand/v2"
 	"sync/atomic"
 	"unsafe"
 
@@ -31,7 +32,7 @@ type portCell struct {
 	valid   atomic.Uint32 // the mark that the rest is of; another: nothing is forwarded
 	network atomic.Uint32
 	flags   atomic.Uint32
-	vlan    atomic.Uint32 // pvid, and tpid<<16 in the order of the wire
+	vlan    atomic.Uint32 // two halves: the pvid, and the tpid in the order of the wire
 	maxLen  atomic.Uint32 // of what the host's end takes
 	mtu     atomic.Uint32 // of the network
 	_       [36]byte      // a cache line
@@ -73,14 +74,17 @@ const countIn, countOut, countOverrun, countSent = 0, 16, 32, 48
 // value is where an address is, as the program sees it. Its fields have names that
 // package ebpf can read.
 type value struct {
-	Slot   uint16
-	Tagged uint16
-	Mark   uint32
-	Used   uint64 // nanoseconds of CLOCK_MONOTONIC; the program writes it
+	Slot uint16
+	Tag  uint16 // the VLAN, as the key has it, and tagged
+	Mark uint32
+	Used uint64 // nanoseconds of CLOCK_MONOTONIC; the program writes it
 }
 
 // Offsets in a value.
-const valueSlot, valueTagged, valueMark, valueUsed = 0, 2, 4, 8
+const valueSlot, valueTag, valueMark, valueUsed = 0, 2, 4, 8
+
+// tagged is in a Tag: frames leave with the VLAN's tag.
+const tagged = 1 << 15
 
 // array is a map whose elements are memory of the process, too.
 type array[T any] struct {
@@ -133,7 +137,7 @@ func (m *maps) make() (err error) {
 		return err
 	}
 	for i := range m.ports.cells {
-		m.ports.cells[i].mark.Store(1)
+		m.ports.cells[i].mark.Store(rand.Uint32() | 1) // that of one port is hardly that of another
 	}
 	if m.order, err = newArray[orderCell]("ipnfs_order", m.slots); err != nil {
 		return err

@@ -83,16 +83,21 @@ func (n *news) close() {
 	_ = unix.Close(n.end)
 }
 
-// ask asks a device. It returns false if there is none with that index.
-func (n *news) ask(index int) (s deviceStats, there bool) {
+// ask asks a device. The error is ENODEV if there is none with that index.
+func (n *news) ask(index int) (s deviceStats, err error) {
 	request := nl.NewNetlinkRequest(unix.RTM_GETSTATS, 0)
 	request.AddData(statsRequest(index))
 	request.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: n.question}
 	answers, err := request.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWSTATS)
-	if err != nil || len(answers) != 1 || len(answers[0]) < sizeofStats {
-		return s, false
+	if err != nil {
+		return s, err
 	}
-	return findStats(answers[0][sizeofStats:], unix.IFLA_STATS_LINK_64)
+	if len(answers) == 1 && len(answers[0]) >= sizeofStats {
+		if s, ok := findStats(answers[0][sizeofStats:], unix.IFLA_STATS_LINK_64); ok {
+			return s, nil
+		}
+	}
+	return s, unix.EBADMSG
 }
 
 // sizeofStats is the size of struct if_stats_msg.

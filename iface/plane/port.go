@@ -1,7 +1,7 @@
 package plane
 
 import (
-	"math/bits"
+	"encoding/binary"
 	"sync"
 
 	"ipnfs/iface/netns"
@@ -93,12 +93,16 @@ func (p *Port) Mark() uint32 { return p.cell.mark.Load() }
 
 // Revoke makes another mark: by one store nothing is forwarded to or from the port any
 // more. From any thread.
-func (p *Port) Revoke() { p.cell.mark.Add(1) }
+func (p *Port) Revoke() {
+	if c := p.cell; c.mark.Add(1) == c.valid.Load() {
+		c.mark.Add(1) // they have come round, and nobody has set up the port since
+	}
+}
 
 // Set lets frames of the port be forwarded, as s says, if the port has that mark still.
 // By one thread at a time.
 func (p *Port) Set(mark uint32, s Settings) {
-	vlan := uint32(s.PVID) | uint32(bits.ReverseBytes16(s.TPID))<<16
+	vlan := binary.NativeEndian.Uint32(binary.BigEndian.AppendUint16(binary.NativeEndian.AppendUint16(nil, s.PVID), s.TPID))
 	c := p.cell
 	if c.network.Load() != s.Network || c.flags.Load() != s.flags() || c.vlan.Load() != vlan {
 		c.valid.Store(mark - 1)
@@ -122,6 +126,16 @@ func limit(n int) uint32 {
 		n = anyLen
 	}
 	return uint32(n)
+}
+
+// SetLong lets the daemon's end take whatever the host's end sends, which has a longer MTU
+// than ShortMTU, or again not. It must not be called after Close.
+func (p *Port) SetLong(long bool) error {
+	mtu := ShortMTU
+	if long {
+		mtu = longMTU
+	}
+	return p.plane.rtnl.LinkSetMTU(device(p.Index()), mtu)
 }
 
 // Carried says that n more frames of the punt tap were carried to all their receivers, in

@@ -71,3 +71,18 @@ func TestForward(t *testing.T) {
 	}
 	b.wantCounts(Counts{Out: 3, OutBytes: 180})
 }
+
+// A port that nobody sets up is not in force when its marks have come round.
+func TestMarksComeRound(t *testing.T) {
+	p := &Port{cell: &portCell{}}
+	p.cell.valid.Store(7)
+	p.cell.mark.Store(5)
+	for range 3 {
+		if p.Revoke(); p.Mark() == p.cell.valid.Load() {
+			t.Errorf("in force with mark %d", p.Mark())
+		}
+	}
+	if p.Mark() != 9 {
+		t.Errorf("the mark is %d", p.Mark())
+	}
+}

@@ -129,8 +129,6 @@ func (m *maps) destination() asm.Instructions {
 		asm.LoadMem(asm.R2, asm.RFP, onSlot, asm.Word),
 		asm.JEq.Reg(asm.R1, asm.R2, "punt"),
 		asm.StoreMem(asm.RFP, onToSlot, asm.R1, asm.Word),
-		asm.LoadMem(asm.R1, rEntry, valueTagged, asm.Half),
-		asm.StoreMem(asm.RFP, onTagged, asm.R1, asm.Word),
 	}, lookup(m.ports.fd, onToSlot, "punt"), asm.Instructions{
 		asm.Mov.Reg(rTo, asm.R0),
 		asm.LoadMem(asm.R1, rTo, portMark, asm.Word),
@@ -138,6 +136,20 @@ func (m *maps) destination() asm.Instructions {
 		asm.JNE.Reg(asm.R1, asm.R2, "punt"),
 		asm.LoadMem(asm.R2, rEntry, valueMark, asm.Word),
 		asm.JNE.Reg(asm.R1, asm.R2, "punt"),
+
+		// The kernel may make an entry that is deleted another one at once, also for who has
+		// just found it: so all that must not be wrong is looked at once more.
+		asm.LoadMem(asm.R1, asm.RFP, onKey, asm.Word),
+		asm.LoadMem(asm.R2, rTo, portNetwork, asm.Word),
+		asm.JNE.Reg(asm.R1, asm.R2, "punt"),
+		asm.LoadMem(asm.R3, rEntry, valueTag, asm.Half),
+		asm.Mov.Reg(asm.R1, asm.R3),
+		asm.And.Imm(asm.R1, 0xfff),
+		asm.LoadMem(asm.R2, asm.RFP, onKey+4, asm.Half),
+		asm.JNE.Reg(asm.R1, asm.R2, "punt"),
+		asm.And.Imm(asm.R3, tagged),
+		asm.StoreMem(asm.RFP, onTagged, asm.R3, asm.Word),
+
 		asm.LoadMem(asm.R1, rPort, portFlags, asm.Word),
 		asm.LoadMem(asm.R2, rTo, portFlags, asm.Word),
 		asm.And.Reg(asm.R1, asm.R2),

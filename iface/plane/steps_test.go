@@ -143,6 +143,15 @@ func TestDestination(t *testing.T) {
 			l.b.port.Revoke()
 			l.b.port.Set(l.b.port.Mark(), Settings{Network: l.network})
 		}, want: "punted"},
+		{name: "the port is another network's", prepare: func(l *lab) {
+			l.b.port.Set(l.b.port.Mark(), Settings{Network: l.network + 1})
+		}, want: "punted"},
+		{name: "the entry has become one of another VLAN", prepare: func(l *lab) {
+			k, v := l.b.key(l.network, 0), value{Slot: uint16(l.b.port.Slot()), Tag: 1, Mark: l.b.port.Mark()}
+			if err := l.b.plane.maps.fdb.Put(&k, &v); err != nil {
+				t.Fatal(err)
+			}
+		}, want: "punted"},
 		{name: "both isolated", a: isolated, b: isolated, want: "punted"},
 		{name: "the sender isolated", a: isolated, want: "forwarded"},
 		{name: "the receiver isolated", b: isolated, want: "forwarded"},

@@ -34,9 +34,9 @@ func (p *Plane) Put(keys []Key, entries []Entry) error {
 	for i, e := range entries {
 		v := &values[i]
 		_ = p.maps.fdb.Lookup(&keys[i], v) // what is not there was not used
-		v.Slot, v.Mark, v.Tagged = uint16(e.Slot), e.Mark, 0
+		v.Slot, v.Mark, v.Tag = uint16(e.Slot), e.Mark, keys[i].VLAN
 		if e.Tagged {
-			v.Tagged = 1
+			v.Tag |= tagged
 		}
 	}
 	_, err := p.maps.fdb.BatchUpdate(keys, values, nil)

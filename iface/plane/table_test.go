@@ -31,20 +31,20 @@ func TestTable(t *testing.T) {
 	defer p.Delete(keys)
 	for i := range keys {
 		var v value
-		if err := p.maps.fdb.Lookup(&keys[i], &v); err != nil || v != (value{7, uint16(i % 2), 8, 0}) {
+		if err := p.maps.fdb.Lookup(&keys[i], &v); err != nil || v != (value{7, 1 | uint16(i%2)*tagged, 8, 0}) {
 			t.Fatalf("entry %d is %+v, %v", i, v, err)
 		}
 	}
 
 	// When it was used outlives a change.
-	if err := p.maps.fdb.Put(&keys[3], &value{7, 1, 8, 99}); err != nil {
+	if err := p.maps.fdb.Put(&keys[3], &value{7, 1 | tagged, 8, 99}); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Put(keys[3:4], []Entry{{Slot: 9, Mark: 10}}); err != nil {
 		t.Fatal(err)
 	}
 	var v value
-	if err := p.maps.fdb.Lookup(&keys[3], &v); err != nil || v != (value{9, 0, 10, 99}) || p.Used(keys[3]) != 99 {
+	if err := p.maps.fdb.Lookup(&keys[3], &v); err != nil || v != (value{9, 1, 10, 99}) || p.Used(keys[3]) != 99 {
 		t.Errorf("changed, it is %+v, %v", v, err)
 	}
 

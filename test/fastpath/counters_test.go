@@ -1,8 +1,8 @@
 package fastpath
 
 import (
-	"fmt"
 	"os"
+	"strconv"
 	"testing"
 
 	"ipnfs/test/harness"
@@ -190,7 +190,7 @@ func TestReceiverEnds(t *testing.T) {
 		}},
 		{"eth0 deleted", func(h *host) { h.IP("link del eth0") }},
 		{"taken off", func(h *host) { h.attach("-eth0") }},
-		{"rmdir of the port", func(h *host) { must(h.l, os.Remove(h.l.path("ports", fmt.Sprint(h.port)))) }},
+		{"rmdir of the port", func(h *host) { must(h.l, os.Remove(h.l.path("ports", strconv.Itoa(h.port)))) }},
 	} {
 		for _, which := range []int{0, 1} {
 			t.Run(c.name+map[int]string{0: ", the sender", 1: ", the receiver"}[which], func(t *testing.T) {
@@ -214,6 +214,8 @@ func TestReceiverEnds(t *testing.T) {
 					counted.exact(c.name, sent)
 				} else if n := counted.balanced(c.name)["frames"]; n > sent { // what was on its way has ended with it
 					t.Errorf("%d frames were sent, and frames is %d", sent, n)
+				} else if came := b.count(there); n < came {
+					t.Errorf("%d frames came, and frames is %d", came, n)
 				}
 				b.checkOrder(there)
 			})

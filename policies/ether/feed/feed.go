@@ -62,7 +62,7 @@ func (e *Feed) Follow(f policy.Follower, from Source, mem Memory) (policy.Feed, 
 	if !mem.Charge(size) {
 		return nil, fail.Errorf(fail.NoSpace, "the network's memory is used up: see the mount option mem")
 	}
-	to := &follower{Source: from, feed: e, calls: f, mem: mem, lost: true}
+	to := &follower{from: from, feed: e, calls: f, mem: mem, lost: true}
 	e.to.Store(to)
 	return to, nil
 }
@@ -119,17 +119,18 @@ func (e *Feed) Followed() bool { return e.to.Load() != nil }
 // End ends the following, as the switch does not forward any more.
 func (e *Feed) End() {
 	if to := e.to.Swap(nil); to != nil {
+		to.close() // first: who has the new mark gets no answer any more
 		to.calls.Revoke(0, policy.AnyVLAN)
-		to.close()
 		to.calls.Wake()
 	}
 }
 
 // follower is the other end.
 type follower struct {
-	Source
+	from  Source
 	feed  *Feed
 	calls policy.Follower
+	ended atomic.Bool
 
 	mu sync.Mutex // is held by nobody who calls
 	// +checklocks:mu
@@ -205,12 +206,41 @@ func (to *follower) Next(list []policy.Change) (n int, resync bool) {
 	return n, resync
 }
 
-// Ended is policy.Feed's.
-func (to *follower) Ended() bool {
-	to.mu.Lock()
-	defer to.mu.Unlock()
-	return to.mem == nil
+// Station is policy.Feed's. What has ended knows nothing, as all below it: its table
+// may be there still.
+func (to *follower) Station(vlan uint16, mac [6]byte) (s policy.Station, ok bool) {
+	if to.Ended() {
+		return s, false
+	}
+	return to.from.Station(vlan, mac)
 }
+
+// Stations is policy.Feed's.
+func (to *follower) Stations(port int) []policy.Station {
+	if to.Ended() {
+		return nil
+	}
+	return to.from.Stations(port)
+}
+
+// Ports is policy.Feed's.
+func (to *follower) Ports() []policy.FeedPort {
+	if to.Ended() {
+		return nil
+	}
+	return to.from.Ports()
+}
+
+// Port is policy.Feed's.
+func (to *follower) Port(number int) (p policy.FeedPort, ok bool) {
+	if to.Ended() {
+		return p, false
+	}
+	return to.from.Port(number)
+}
+
+// Ended is policy.Feed's.
+func (to *follower) Ended() bool { return to.ended.Load() }
 
 // Close is policy.Feed's.
 func (to *follower) Close() {
@@ -223,6 +253,7 @@ func (to *follower) close() {
 	to.mu.Lock()
 	defer to.mu.Unlock()
 	if to.mem != nil {
+		to.ended.Store(true)
 		to.mem.Refund(size)
 		to.mem = nil
 	}

@@ -149,6 +149,54 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// late is a follower that looks at everything the moment it is told to forget it.
+type late struct {
+	calls
+	look func()
+}
+
+func (l *late) Revoke(int, uint16) { l.look() }
+
+// known is a Source whose table outlives the switch.
+type known struct{}
+
+func (known) Station(uint16, [6]byte) (s policy.Station, ok bool) { return s, true }
+func (known) Stations(int) []policy.Station                       { return make([]policy.Station, 1) }
+func (known) Ports() []policy.FeedPort                            { return make([]policy.FeedPort, 1) }
+func (known) Port(int) (p policy.FeedPort, ok bool)               { return p, true }
+
+// Who notes a mark after End's Revoke, and asks with it, hears of nothing that the switch
+// has forwarded: he would forward it for another policy.
+func TestEndedKnowsNothing(t *testing.T) {
+	e, f := &Feed{}, &late{}
+	to, err := e.Follow(f, known{}, &purse{left: size})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() (answers int) {
+		_, station := to.Station(1, [6]byte{2})
+		_, port := to.Port(1)
+		for _, yes := range []bool{station, port, len(to.Stations(0)) > 0, len(to.Ports()) > 0} {
+			if yes {
+				answers++
+			}
+		}
+		return answers
+	}
+	if n := ask(); n != 4 {
+		t.Errorf("before: %d answers of 4", n)
+	}
+	looked := false
+	f.look = func() {
+		if looked = true; !to.Ended() || ask() != 0 {
+			t.Errorf("as it ends: %d answers, ended %v", ask(), to.Ended())
+		}
+	}
+	if e.End(); !looked {
+		t.Error("nothing was revoked")
+	}
+}
+
 // Without a follower nothing happens, and with one nothing is allocated.
 func TestNoAllocation(t *testing.T) {
 	all := func(e *Feed) {
