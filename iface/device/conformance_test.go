@@ -1,6 +1,7 @@
 package device
 
 import (
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -50,6 +51,41 @@ func TestTapConforms(t *testing.T) {
 		})
 	}
 }
+
+// That of a punt tap is who talks at its interface, as the program does in the kernel.
+func TestPuntConforms(t *testing.T) {
+	bustest.TestEndpoint(t, func(tb testing.TB) *bustest.Fixture {
+		h := newHost(tb)
+		fds, index := h.tap(tb, "dvt0", 1)
+		s := &idleShortcut{}
+		q := &puntQueue{tapQueue: tapQueue{queue{fd: fds[0]}}, shortcut: s}
+		far := h.station(tb, index)
+		f := fixture(newJoinable(tb, []lane.Source{{FD: q.fd, Driver: q}}), far)
+		f.Bring = func(frame []byte) {
+			if far.Try(frame) == nil {
+				s.brought.Add(1)
+			}
+		}
+		tb.Cleanup(func() {
+			if carried, brought := s.carried.Load(), s.brought.Load(); carried > brought {
+				tb.Errorf("%d frames were brought, and %d carried", brought, carried)
+			}
+		})
+		return f
+	})
+}
+
+// idleShortcut forwards nothing. It counts what was carried.
+type idleShortcut struct{ brought, carried atomic.Int64 }
+
+var _ Shortcut = (*idleShortcut)(nil)
+
+func (*idleShortcut) Attach(*bus.Conn)     {}
+func (*idleShortcut) Bypass(string)        {}
+func (*idleShortcut) Count()               {}
+func (*idleShortcut) Resize(int)           {}
+func (*idleShortcut) SetMaxLen(int)        {}
+func (s *idleShortcut) Carried(frames int) { s.carried.Add(int64(frames)) }
 
 // That of a grabbed interface is who talks at the other end of its wire.
 func TestPacketConforms(t *testing.T) {
