@@ -41,7 +41,7 @@ func TestOrder(t *testing.T) {
 			counted := l.countFrom()
 			count := few(1_000_000)
 			if c.rate > 0 {
-				count = few(5 * c.rate)
+				count = few(4 * c.rate)
 			}
 			flow := func(fl byte, from, to *host, cpu int) *sender {
 				return from.start(traffic{
