@@ -22,12 +22,16 @@ import (
 //	process -> f2 -> [program] ----> s2
 const (
 	hostMTU  = 1500       // as that of any new device
-	longMTU  = 65535      // the most that a pair can have: see SetLong
+	longMTU  = 65535      // the most that a pair can have: see Port.SetLong
 	tapMTU   = 65535 - 14 // likewise
 	tapQueue = 4096       // frames that wait for the process
 
 	addrGenModeNone = 1 // IN6_ADDR_GEN_MODE_NONE of linux/if_link.h
 )
+
+// ShortMTU is the MTU of the daemon's end, and so of what it takes of the host's. A native
+// XDP program at the host's end allows about that (veth_xdp_set in drivers/net/veth.c).
+const ShortMTU = 3490
 
 func pairIndex(slot int) int { return 2 * slot }
 func tapIndex(slot int) int  { return 2*slot + 1 }
@@ -153,18 +157,4 @@ func switchOffIPv6() error {
 		return nil // there is none
 	}
 	return err
-}
-
-// ShortMTU is the MTU of the daemon's end, and so of what it takes of the host's. A native
-// XDP program at the host's end allows about that (veth_xdp_set in drivers/net/veth.c).
-const ShortMTU = 3490
-
-// SetLong lets the daemon's end take whatever the host's end sends, which has a longer MTU
-// than ShortMTU, or again not. It must not be called after Close.
-func (p *Port) SetLong(long bool) error {
-	mtu := ShortMTU
-	if long {
-		mtu = longMTU
-	}
-	return p.plane.rtnl.LinkSetMTU(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: p.Index()}}, mtu)
 }

@@ -241,7 +241,7 @@ func TestDevices(t *testing.T) {
 		h := newHost(t)
 		p.ipv6 = was
 		nstest.In(t, p.ns, func() error {
-			for _, c := range []struct{ index, mtu int }{{h.port.Index(), 65535}, {h.port.Index() + 1, 65521}} {
+			for _, c := range []struct{ index, mtu int }{{h.port.Index(), ShortMTU}, {h.port.Index() + 1, 65521}} {
 				l, err := netlink.LinkByIndex(c.index)
 				if err != nil {
 					return err

@@ -49,6 +49,12 @@ func TestLostLong(t *testing.T) {
 	nstest.Change(t, a.ns, "eth0", func(l netlink.Link) error { return netlink.LinkSetMTU(l, 9000) })
 	a.send(append(a.frame(b.mac), make([]byte, 1600)...))
 	b.wantCounts(Counts{Out: 1, OutBytes: 1660, Lost: 1})
+	// Longer ones reach the port only if that is told.
+	if err := a.port.SetLong(true); err != nil {
+		t.Fatal(err)
+	}
+	a.send(append(a.frame(b.mac), make([]byte, 8900)...))
+	b.wantCounts(Counts{Out: 2, OutBytes: 1660 + 8960, Lost: 2})
 	b.port.SetLimits(1514, 0)
 	a.send(append(a.frame(b.mac), make([]byte, 1600)...))
 	nstest.Wait(t, "the frame to be punted", func() bool { return a.punted() != nil })

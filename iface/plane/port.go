@@ -124,6 +124,16 @@ func limit(n int) uint32 {
 	return uint32(n)
 }
 
+// SetLong lets the daemon's end take whatever the host's end sends, which has a longer MTU
+// than ShortMTU, or again not. It must not be called after Close.
+func (p *Port) SetLong(long bool) error {
+	mtu := ShortMTU
+	if long {
+		mtu = longMTU
+	}
+	return p.plane.rtnl.LinkSetMTU(device(p.Index()), mtu)
+}
+
 // Carried says that n more frames of the punt tap were carried to all their receivers, in
 // order: when all are, known addresses are forwarded again. By one thread at a time.
 func (p *Port) Carried(n int) {

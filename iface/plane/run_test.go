@@ -16,7 +16,7 @@ type skb [48]uint32
 // Of an skb, what tests use in their own way: the tag before and the slot and tag after.
 const (
 	skbCB                       = 48
-	cbProto, cbTCI              = skbCB, skbCB + 4
+	cbTag                       = skbCB + 16 // the protocol as in the frame, and the TCI<<16
 	cbSlot, cbPresent           = skbCB, skbCB + 4
 	cbOutProto, cbOutTCI        = skbCB + 8, skbCB + 12
 	redirected           uint32 = 7 // TC_ACT_REDIRECT
@@ -33,9 +33,11 @@ func newTestProgram(tb testing.TB, m *maps) *ebpf.Program {
 	steps := m.steps()
 	before := asm.Instructions{
 		asm.Mov.Reg(rFrame, asm.R1),
-		asm.LoadMem(asm.R2, rFrame, cbProto, asm.Word),
+		asm.LoadMem(asm.R2, rFrame, cbTag, asm.Word),
 		asm.JEq.Imm(asm.R2, 0, "begin"),
-		asm.LoadMem(asm.R3, rFrame, cbTCI, asm.Word),
+		asm.Mov.Reg(asm.R3, asm.R2),
+		asm.RSh.Imm(asm.R3, 16),
+		asm.And.Imm(asm.R2, 0xffff),
 		asm.FnSkbVlanPush.Call(),
 		asm.Mov.Reg(asm.R1, rFrame).WithSymbol("begin"),
 	}
@@ -92,7 +94,7 @@ func (l *lab) run(data []byte, beside tag, gso uint32, sent bool) (r result) {
 	}
 	in[skbGSOSize/4] = gso
 	if beside != 0 {
-		in[cbProto/4], in[cbTCI/4] = uint32(beside>>24|beside>>8&0xff00), uint32(beside&0xffff)
+		in[cbTag/4] = uint32(beside>>24|beside>>8&0xff00) | uint32(beside)<<16
 	}
 	before := l.a.port.Counts()
 	options := ebpf.RunOptions{Data: data, DataOut: make([]byte, len(data)+64), Context: &in, ContextOut: &out}
