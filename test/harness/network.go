@@ -86,6 +86,9 @@ func (m *Mounted) CheckBalance(t testing.TB, network string) map[string]uint64 {
 	return s
 }
 
+// Rebase takes what the daemon has open now for what it has open as long as it runs.
+func (m *Mounted) Rebase(t testing.TB) { m.base = m.Descriptors(t) }
+
 // CheckIdle checks that the daemon holds nothing for its clients: no port on
 // any network, no queued byte, no descriptor more than at the start. It waits
 // a while for that, since processes may just be ending.

@@ -9,8 +9,8 @@
 //   - limits_test.go: what is too much; figures for the benchmark.
 //   - attacker_test.go: the processes that attack, and their tools.
 //   - frames_test.go, events_test.go, switch_test.go, waits_test.go,
-//     control_test.go, memory_test.go, sockets_test.go, guest_test.go, cables_test.go, ipn_test.go:
-//     the attacks.
+//     control_test.go, memory_test.go, sockets_test.go, guest_test.go, cables_test.go, ipn_test.go,
+//     veth_test.go: the attacks.
 //
 // Time is the promise here. The limits are a few times what is promised
 // (p99.9 10 ms, worst 50 ms, a hello each 1 to 2 s, ls and cat 100 ms), and
@@ -42,7 +42,7 @@ var figuresFile = flag.String("figures", "", "append what was measured to `FILE`
 // tries is how often a row may be done until it is within its limits.
 var tries = flag.Int("tries", 3, "how often a row may be done until it is within its limits")
 
-var attacks = slices.Concat(onFrames, onEvents, onSwitches, onWaits, onControl, onMemory, onSockets, onGuests, onCables, onJoined)
+var attacks = slices.Concat(onFrames, onEvents, onSwitches, onWaits, onControl, onMemory, onSockets, onGuests, onCables, onJoined, onHosts)
 
 // What any user does on networks of his own costs others next to nothing.
 func TestAttacks(t *testing.T) {
