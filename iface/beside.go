@@ -77,8 +77,14 @@ func (b *beside) make(ns *netns.NS, f link.Facts, a *attachment) (err error) {
 	})
 }
 
-func (b *beside) close() {
+// unsplice lets the interface go.
+func (b *beside) unsplice() {
 	b.splice.Close()
+	b.splice = nil
+}
+
+func (b *beside) close() {
+	b.unsplice()
 	if b.watch != nil {
 		b.watch.Close()
 	}

@@ -160,10 +160,12 @@ func (g *grabbed) locate() (*netns.NS, link.Facts, error) {
 	return ns, f, nil
 }
 
-// release is holder's.
+// release is holder's. The interface is free first: the pair beside it takes the kernel
+// longer.
 func (g *grabbed) release() {
 	if g.beside != nil {
-		g.beside.close()
+		g.beside.unsplice()
+		defer g.beside.close()
 	}
 	if g.hidden != nil {
 		_ = g.hidden.Close()

@@ -16,7 +16,7 @@ type skb [48]uint32
 // Of an skb, what tests use in their own way: the tag before and the slot and tag after.
 const (
 	skbCB                       = 48
-	cbProto, cbTCI              = skbCB, skbCB + 4
+	cbTag                       = skbCB + 16 // the protocol as in the frame, and the TCI<<16
 	cbSlot, cbPresent           = skbCB, skbCB + 4
 	cbOutProto, cbOutTCI        = skbCB + 8, skbCB + 12
 	redirected           uint32 = 7 // TC_ACT_REDIRECT

@@ -152,13 +152,13 @@ func (s *Switch) changeFDB(c command, key fdb.Key) error {
 	if err != nil {
 		return err
 	}
-	before, there := s.fdb.Lookup(key)
-	if err := s.fdb.AddStatic(key, p.number); errors.Is(err, fdb.ErrFull) {
+	before, err := s.fdb.AddStatic(key, p.number)
+	if errors.Is(err, fdb.ErrFull) {
 		return fail.Errorf(fail.NoSpace, "%v: raise switch/fdb_max", err)
 	} else if err != nil {
 		return fail.Errorf(fail.Range, "%v", err)
 	}
-	if there && before != p.number {
+	if before != 0 && before != p.number {
 		s.feed.Revoke(before, key.VLAN())
 	}
 	return nil

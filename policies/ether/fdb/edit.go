@@ -9,10 +9,10 @@ import (
 var ErrFull = errors.New("the forwarding database is full")
 
 // AddStatic puts k at port for good: it neither ages nor moves. An entry that
-// k has is replaced.
-func (t *Table) AddStatic(k Key, port int) error {
+// k has is replaced: before is its port, also if it has aged out; 0: there was none.
+func (t *Table) AddStatic(k Key, port int) (before int, err error) {
 	if port < 1 || port > MaxPort {
-		return fmt.Errorf("port %d: must be 1 to %d", port, MaxPort)
+		return 0, fmt.Errorf("port %d: must be 1 to %d", port, MaxPort)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -25,10 +25,11 @@ func (t *Table) AddStatic(k Key, port int) error {
 	switch {
 	case there != 0:
 		t.move(s, k, there, p)
+		return there.port(), nil
 	case t.live.Load() >= t.room.Load() && !t.evict(port), !t.put(k, p):
-		return fmt.Errorf("%w: it has %d entries", ErrFull, t.live.Load())
+		return 0, fmt.Errorf("%w: it has %d entries", ErrFull, t.live.Load())
 	}
-	return nil
+	return 0, nil
 }
 
 // Remove forgets k, static or not, and tells whether it was there.

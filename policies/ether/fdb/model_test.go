@@ -137,7 +137,7 @@ func TestModel(t *testing.T) {
 					t.Fatalf("seed %d step %d: found %d %v, model %d %v", seed, step, got, ok, want.port, wantOK)
 				}
 			case p < 920:
-				err := tab.AddStatic(k, port)
+				_, err := tab.AddStatic(k, port)
 				if !m.addStatic(k, port) {
 					if err := m.evicted(tab, k, port, err == nil); err != nil {
 						t.Fatalf("seed %d step %d: static: %v", seed, step, err)

@@ -125,7 +125,7 @@ func TestStampAndFlush(t *testing.T) {
 func TestFoundMeanwhile(t *testing.T) {
 	tab := New(MaxLimit, nil)
 	for i := range 500 {
-		if err := tab.AddStatic(randomKey(i), 1+i); err != nil {
+		if _, err := tab.AddStatic(randomKey(i), 1+i); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -59,7 +59,7 @@ func TestKey(t *testing.T) {
 // TestLearn goes through the results of Learn one after the other.
 func TestLearn(t *testing.T) {
 	tab := New(3, nil)
-	if err := tab.AddStatic(key(1, 9), 9); err != nil {
+	if _, err := tab.AddStatic(key(1, 9), 9); err != nil {
 		t.Fatal(err)
 	}
 	const never = 0xffffffff // keep the damping
@@ -113,10 +113,10 @@ func TestLimit(t *testing.T) {
 	if r, _ := tab.Learn(key(1, 3), 1, 1); r != Refused {
 		t.Errorf("above the limit: %d", r)
 	}
-	if err := tab.AddStatic(key(1, 3), 1); !errors.Is(err, ErrFull) {
+	if _, err := tab.AddStatic(key(1, 3), 1); !errors.Is(err, ErrFull) {
 		t.Errorf("static above the limit: %v", err)
 	}
-	if err := tab.AddStatic(key(1, 2), 2); err != nil {
+	if _, err := tab.AddStatic(key(1, 2), 2); err != nil {
 		t.Errorf("static instead of learned: %v", err)
 	}
 	tab.Remove(key(1, 1))
@@ -143,7 +143,7 @@ func TestAgeing(t *testing.T) {
 	tab.Tick(100)
 	tab.Learn(key(1, 1), 1, 100)
 	tab.Learn(key(1, 2), 1, 105)
-	if err := tab.AddStatic(key(1, 3), 1); err != nil {
+	if _, err := tab.AddStatic(key(1, 3), 1); err != nil {
 		t.Fatal(err)
 	}
 	tab.Tick(110)
@@ -178,14 +178,35 @@ func TestAgeing(t *testing.T) {
 	check(t, tab)
 }
 
+// Who adds a static entry is told where the address was, though that had aged out.
+func TestStaticBefore(t *testing.T) {
+	tab := New(10, nil)
+	tab.Tick(100)
+	tab.Learn(key(1, 1), 7, 100)
+	tab.now.Store(200)
+	tab.SetAgeing(10)
+	if _, ok := tab.Lookup(key(1, 1)); ok {
+		t.Fatal("it has not aged out")
+	}
+	for _, want := range []int{7, 2, 0} {
+		k := key(1, 1)
+		if want == 0 {
+			k = key(1, 2)
+		}
+		if before, err := tab.AddStatic(k, 2); before != want || err != nil {
+			t.Errorf("added, it was at %d, %v, want %d", before, err, want)
+		}
+	}
+}
+
 func TestStaticEdit(t *testing.T) {
 	tab := New(10, nil)
 	for _, port := range []int{0, -1, MaxPort + 1} {
-		if tab.AddStatic(key(1, 1), port) == nil {
+		if _, err := tab.AddStatic(key(1, 1), port); err == nil {
 			t.Errorf("port %d accepted", port)
 		}
 	}
-	if err := tab.AddStatic(key(1, 1), MaxPort); err != nil {
+	if _, err := tab.AddStatic(key(1, 1), MaxPort); err != nil {
 		t.Fatal(err)
 	}
 	if port, ok := tab.Lookup(key(1, 1)); !ok || port != MaxPort {
@@ -367,7 +388,7 @@ func TestPortLimit(t *testing.T) {
 func TestEntriesMeanwhile(t *testing.T) {
 	tab := New(MaxLimit, nil)
 	for i := range 1000 {
-		if err := tab.AddStatic(randomKey(i), 1); err != nil {
+		if _, err := tab.AddStatic(randomKey(i), 1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -440,7 +461,7 @@ func TestFloodTakesNothing(t *testing.T) {
 			tab.Learn(randomKey(100_000+1000*port+i), 1, 1)
 		}
 	}
-	if err := tab.AddStatic(key(4000, 1), 3); err != nil {
+	if _, err := tab.AddStatic(key(4000, 1), 3); err != nil {
 		t.Errorf("a static entry: %v", err)
 	}
 	for port := 2; port < 12; port++ {

@@ -125,7 +125,7 @@ func TestUsedIsNotEvicted(t *testing.T) {
 // of never.
 func TestRefresh(t *testing.T) {
 	tab, h := hearing(10, 1)
-	if err := tab.AddStatic(key(1, 1), 1); err != nil {
+	if _, err := tab.AddStatic(key(1, 1), 1); err != nil {
 		t.Fatal(err)
 	}
 	h.at[key(1, 0)] = [2]int{1, 105}
