@@ -2,7 +2,10 @@ package plane
 
 import (
 	"encoding/binary"
+	"runtime"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"ipnfs/iface/netns"
 )
@@ -109,8 +112,19 @@ func (p *Port) Set(mark uint32, s Settings) {
 		c.network.Store(s.Network)
 		c.flags.Store(s.flags())
 		c.vlan.Store(vlan)
+		passed()
 	}
 	c.valid.Store(mark)
+}
+
+// passed waits, where a processor may take loads out of their order, until none runs the
+// program with what it loaded before: so none sees the mark that is stored next, and older
+// settings (membarrier(2)). A kernel without it has no such guard.
+func passed() {
+	const global = 1 // MEMBARRIER_CMD_GLOBAL
+	if runtime.GOARCH != "amd64" {
+		_, _, _ = unix.Syscall(unix.SYS_MEMBARRIER, global, 0, 0)
+	}
 }
 
 // SetLimits sets the longest frame, in bytes with its header: that the host's end takes,
