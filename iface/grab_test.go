@@ -13,6 +13,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 	bpflink "github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"ipnfs/bus"
 	"ipnfs/bus/bustest"
@@ -116,6 +117,15 @@ func promiscuous(t *testing.T, ns *netns.NS, name string) (n int) {
 	return n
 }
 
+// besideOf is the name of the pair's end beside a grabbed interface.
+func besideOf(t *testing.T, ns *netns.NS, name string) string {
+	t.Helper()
+	if beside := "ipnfs-" + name; len(beside) < unix.IFNAMSIZ {
+		return beside
+	}
+	return fmt.Sprintf("ipnfs-%d", facts(t, ns, name).Index)
+}
+
 func TestGrab(t *testing.T) {
 	l := newLab(t)
 	w := newWire(t, l)
@@ -129,7 +139,8 @@ func TestGrab(t *testing.T) {
 	if promiscuous(t, l.ns, w.near) != 1 || programs(t, l.ns, w.near) != 2 {
 		t.Error("it is not promiscuous, or lacks a program")
 	}
-	facts(t, l.ns, "ipnfs-"+w.near)
+	beside := besideOf(t, l.ns, w.near)
+	facts(t, l.ns, beside)
 	if w.gets(w.send(t, seen)) {
 		t.Error("the host still sees the frames")
 	}
@@ -153,7 +164,7 @@ func TestGrab(t *testing.T) {
 	if promiscuous(t, l.ns, w.near) != 0 || programs(t, l.ns, w.near) != 0 {
 		t.Error("it is still promiscuous, or has a program")
 	}
-	wantGone(t, l.ns, "ipnfs-"+w.near)
+	wantGone(t, l.ns, beside)
 	if !reaches(t, w.sender, w.stack) {
 		t.Error("the host does not see its frames again")
 	}
@@ -326,7 +337,7 @@ func TestKilled(t *testing.T) {
 	for _, name := range []string{"lnk0", "lnk1", "lnk2"} {
 		wantGone(t, l.ns, name)
 	}
-	wantGone(t, l.ns, "ipnfs-"+w.near)
+	wantGone(t, l.ns, besideOf(t, l.ns, w.near))
 	nstest.Wait(t, "the grab to end", func() bool {
 		return programs(t, l.ns, w.near) == 0 && promiscuous(t, l.ns, w.near) == 0
 	})
