@@ -77,6 +77,15 @@ func (a *attachment) admit(o bus.JoinOptions) error {
 	return a.net.CanJoin(o)
 }
 
+// enter returns the namespace that a command means, and admits the port. ns is also
+// returned if that is refused.
+func (a *attachment) enter(c *caller, where string, port bus.JoinOptions) (ns *netns.NS, err error) {
+	if ns, err = c.namespace(where); err != nil {
+		return nil, err
+	}
+	return ns, a.admit(port)
+}
+
 // Detach is bus.Attacher's. It returns when nothing is left. If several
 // interfaces have the name, in different namespaces, the caller's own is meant.
 func (t *attacher) Detach(n *bus.Network, by bus.Caller, command string) error {

@@ -33,11 +33,8 @@ func openGrab(c *caller, command string, a *attachment) (*netns.NS, error) {
 	if err := c.need("grabbing an interface"); err != nil {
 		return nil, err
 	}
-	ns, err := c.namespace(o.netns)
+	ns, err := a.enter(c, o.netns, o.port)
 	if err != nil {
-		return nil, err
-	}
-	if err := a.admit(o.port); err != nil {
 		return ns, err
 	}
 	if err := a.grab(o, ns); err != nil {

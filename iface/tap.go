@@ -35,11 +35,8 @@ func openTap(c *caller, command string, a *attachment) (*netns.NS, error) {
 	if err != nil {
 		return nil, err
 	}
-	ns, err := c.namespace(o.netns)
+	ns, err := a.enter(c, o.netns, o.port)
 	if err != nil {
-		return nil, err
-	}
-	if err := a.admit(o.port); err != nil {
 		return ns, err
 	}
 	return ns, a.openTap(c, o, ns)
